@@ -1,0 +1,1 @@
+"""Tiny learned controllers, from a laptop to a microcontroller."""

@@ -1,0 +1,95 @@
+"""What every layer is: named fields, shapes, the arithmetic, and how far values can grow.
+
+A layer gives meaning only. How a compiler packs its weights is in `tinyctl/kernels`, the C in `codegen/kernels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinyctl.errors import TinyctlError
+
+Array = NDArray[Any]
+F32 = np.float32
+MAX_WIDTH = 65_536  # columns a layer may read or return; far above any controller this project is for
+
+
+@dataclass(frozen=True)
+class StateSlot:
+    """One array a stateful layer keeps between steps: `initial` has shape (columns,), float32."""
+
+    name: str
+    initial: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer with one input vector. Arrays are `(batch, columns)`.
+
+    `kind` is the name in files and in the kernel's file name; `elementwise` layers may run in place.
+    """
+
+    kind: ClassVar[str]
+    elementwise: ClassVar[bool] = False
+
+    @property
+    def n_in(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def n_out(self) -> int:
+        return self.n_in
+
+    def run(self, x: Array) -> Array:
+        """(batch, n_in) -> (batch, n_out), the definition of the arithmetic."""
+        raise NotImplementedError
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Interval bounds (n_out,) of the result for inputs within [low, high] (n_in,), float64, rounding included."""
+        raise NotImplementedError
+
+    def lipschitz(self) -> float:
+        """An upper bound of the Euclidean Lipschitz constant of `run` in real arithmetic."""
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            if "dtype" in f.metadata:
+                _check_array(getattr(self, f.name), f.metadata["dtype"], f.metadata["ndim"], f"{self.kind}.{f.name}")
+
+
+class StatefulLayer(Layer):
+    """A layer with memory. Its `step` replaces `run`; the state is a tuple of arrays `(batch, columns)`."""
+
+    def state(self) -> tuple[StateSlot, ...]:
+        raise NotImplementedError
+
+    def step(self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float) -> tuple[Array, tuple[Array, ...]]:
+        """One step at `rate_hz`. Rows where `rejected` (batch,) is true keep their state and return from it."""
+        raise NotImplementedError
+
+
+def array_field(dtype: str, ndim: int) -> Any:
+    """A dataclass field that holds an array of exactly this type and number of dimensions."""
+    return field(metadata={"dtype": dtype, "ndim": ndim})
+
+
+def _check_array(value: Any, dtype: str, ndim: int, where: str) -> None:
+    if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.ndim != ndim:
+        found = f"{value.dtype} with {value.ndim}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TinyctlError(f"expected {dtype} with {ndim} dimensions, found {found}", where=where)
+    if not value.size or max(value.shape) > MAX_WIDTH:
+        raise TinyctlError(f"shape {value.shape} is empty or wider than {MAX_WIDTH}", where=where)
+    if not np.isfinite(value).all():
+        raise TinyctlError("a value is not finite", where=where)
+    value.flags.writeable = False
+
+
+def check_columns(columns: tuple[int, ...], n_in: int, where: str) -> None:
+    """`columns` names distinct inputs of a layer with `n_in` of them."""
+    if not columns or len(set(columns)) != len(columns) or not all(0 <= c < n_in for c in columns):
+        raise TinyctlError(f"columns {list(columns)!r:.60} are not distinct numbers below {n_in}", where=where)

@@ -1,0 +1,47 @@
+"""The last word on the action: the contract's range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tinyctl.contract import Contract
+from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import F32, Array, Layer, array_field
+
+
+@dataclass(frozen=True, eq=False)
+class Clip(Layer):
+    """Clamp each column to [low, high]."""
+
+    kind: ClassVar[str] = "clip"
+    elementwise: ClassVar[bool] = True
+
+    low: Array = array_field("float32", 1)
+    high: Array = array_field("float32", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low.shape != self.high.shape or not (self.low <= self.high).all():
+            raise TinyctlError("low and high differ in length or are not increasing", where="clip")
+
+    @staticmethod
+    def of(contract: Contract) -> Clip:
+        """The clip to a contract's output ranges."""
+        return Clip(*(np.array([getattr(s, side) for s in contract.outputs], F32) for side in ("low", "high")))
+
+    @property
+    def n_in(self) -> int:
+        return len(self.low)
+
+    def run(self, x: Array) -> Array:
+        return np.where(x < self.low, self.low, np.where(x > self.high, self.high, x))
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        floor, ceiling = self.low.astype(np.float64), self.high.astype(np.float64)
+        return np.clip(low, floor, ceiling), np.clip(high, floor, ceiling)
+
+    def lipschitz(self) -> float:
+        return 1.0

@@ -1,0 +1,33 @@
+"""Rectified linear unit, float32 and integer alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tinyctl.layers.base import Array, Layer
+
+
+@dataclass(frozen=True, eq=False)
+class Relu(Layer):
+    """`y = x if x > 0 else 0`; of the two zeros it returns the positive one."""
+
+    kind: ClassVar[str] = "relu"
+    elementwise: ClassVar[bool] = True
+
+    width: int
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    def run(self, x: Array) -> Array:
+        return np.where(x > 0, x, x.dtype.type(0))
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return np.maximum(low, 0.0), np.maximum(high, 0.0)
+
+    def lipschitz(self) -> float:
+        return 1.0

@@ -1,0 +1,43 @@
+"""Input and output scaling, one gain and one offset a column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import Array, Layer, array_field
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(Layer):
+    """`y = x * gain + offset` by columns, rounded after the product and after the sum."""
+
+    kind: ClassVar[str] = "scale"
+    elementwise: ClassVar[bool] = True
+
+    gain: Array = array_field("float32", 1)
+    offset: Array = array_field("float32", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gain.shape != self.offset.shape:
+            raise TinyctlError("gain and offset differ in length", where="scale")
+
+    @property
+    def n_in(self) -> int:
+        return len(self.gain)
+
+    def run(self, x: Array) -> Array:
+        return x * self.gain + self.offset
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        gain, offset = self.gain.astype(np.float64), self.offset.astype(np.float64)
+        ends = np.stack([low * gain, high * gain])
+        slack = (np.abs(ends).max(axis=0) + np.abs(offset)) * 2.0**-22
+        return ends.min(axis=0) + offset - slack, ends.max(axis=0) + offset + slack
+
+    def lipschitz(self) -> float:
+        return float(np.abs(self.gain).max())
