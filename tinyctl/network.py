@@ -19,7 +19,6 @@ from tinyctl.layers.screen import Screen
 
 MAX_NODES = 256
 REJECTED = 1  # status bit: an observation was not finite; the stateful layers kept their state
-RESERVED_NAMES = frozenset({"applied", "state", "work"})  # members of the emitted struct
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
     for node in nodes:
         where = f"node {node.name!r:.70}"
         check_identifier(node.name, "node")
-        if node.name in earlier or node.name in RESERVED_NAMES:
+        if node.name in earlier:
             raise TinyctlError("the name is taken", where=where)
         if len(node.inputs) != (1 if earlier else 0):
             raise TinyctlError(f"reads {len(node.inputs)} values instead of {1 if earlier else 0}", where=where)
