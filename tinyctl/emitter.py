@@ -6,17 +6,13 @@ comes from a file is a number.
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
-import tinyctl.codegen
 from tinyctl.contract import Contract, Signal, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
@@ -26,6 +22,7 @@ from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
+from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_steps
 from tinyctl.version import VERSION
@@ -66,7 +63,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         nodes.append({
             "title": f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}",
             "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
-            "function": _template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
+            "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
             "call": _call(symbol, node.layer, node.name, reads, writes),
         })
         facts.append(UnitNode(node.name, node.layer.kind, node.format, symbol))
@@ -76,7 +73,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         _state_bytes(graph) + sum(4 * slot.words for slot in slots),
         sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables), graph.contract.hash, graph.hash, tuple(facts),
     )
-    body = _template("unit.c.j2").render(
+    body = template("unit.c.j2").render(
         common, nodes=nodes, shared=[_table(name, t, common["macro"]) for t in shared.values()],
         helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers], uses_dsp=bool(helpers & DSP_HELPERS),
         initial=_initial(graph), result=f"s->{places[graph.nodes[-1].name].text}",
@@ -84,7 +81,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
-    header = _template("unit.h.j2").render(
+    header = template("unit.h.j2").render(
         common, signals=_signal_lines(graph.contract), state_bytes=unit.state_bytes, state_members=_members(graph),
         contract_hash=unit.contract_hash, graph_hash=unit.graph_hash, rate_literal=_literal(np.float32(unit.rate_hz)),
         rate_hz=f"{unit.rate_hz:g}",
@@ -92,7 +89,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     return unit, {
         f"{name}.h": header,
         f"{name}.c": body,
-        f"{name}_selftest.c": _template("selftest.c.j2").render(common, steps=steps),
+        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps),
         "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
     }
@@ -154,18 +151,6 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    root = importlib.resources.files(tinyctl.codegen)
-    loader = jinja2.FunctionLoader(lambda path: root.joinpath(path).read_text("utf-8"))
-    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              keep_trailing_newline=True)
-
-
-def _template(path: str) -> jinja2.Template:
-    return _environment().get_template(path)
-
-
 def _common(graph: Graph, name: str, slots: list[_Slot]) -> dict[str, Any]:
     return {"unit": name, "macro": name.upper(), "version": VERSION, "n_obs": graph.contract.n_obs,
             "n_act": graph.contract.n_act, "slots": slots}
@@ -176,7 +161,7 @@ def _helper(name: str, common: dict[str, Any]) -> str:
         "linear": f"{float(LINEAR):g}", "linear_bits": _word(LINEAR), "clamp_bits": _word(CLAMP),
         "numerator": [_literal(c) for c in NUMERATOR], "denominator": [_literal(c) for c in DENOMINATOR],
     }
-    return _template(f"math/{name}.c.j2").render(common, **constants)
+    return template(f"math/{name}.c.j2").render(common, **constants)
 
 
 def _call(symbol: str, layer: Any, node: str, reads: _Place | None, writes: _Place) -> str:
