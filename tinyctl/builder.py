@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import re
 import shutil
 import tempfile
@@ -12,15 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jinja2
 from elftools.elf.elffile import ELFFile
 
 from tinyctl import toolchains
 from tinyctl.boards import Board, Flags
 from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
-from tinyctl.image import read_image
-from tinyctl.jsons import canonical_json, parse_json
+from tinyctl.files import write_atomically
+from tinyctl.image import MAX_COUNT, Descriptor, read_image
+from tinyctl.jsons import canonical_json
+from tinyctl.templates import template
+from tinyctl.unit import FACTS, Unit, load_unit
 
 Toolchain = Literal["gcc", "zig"]
 
@@ -40,27 +40,6 @@ REASONS = (
     (re.compile(r"(a?(sin|cos|tan)h?|atan2|exp[2m1]*|log(10|2|1p)?|pow|sqrt|fmin|fmax|fabs|floor|ceil|fmod|hypot)f?"),
      "the mathematical library"),
 )
-
-
-@dataclass(frozen=True)
-class UnitNode:
-    name: str
-    kind: str
-    format: str
-    symbol: str
-
-
-@dataclass(frozen=True)
-class UnitFacts:
-    """What `unit.json` says about an emitted unit, checked."""
-
-    name: str
-    n_obs: int
-    n_act: int
-    rate_hz: float
-    contract_hash: str
-    graph_hash: str
-    nodes: tuple[UnitNode, ...]
 
 
 @dataclass(frozen=True)
@@ -84,40 +63,26 @@ class Image:
         return {"schema": 1, **asdict(self), "path": self.path.name, "flags": list(self.flags)}
 
 
-def read_unit(folder: Path) -> UnitFacts:
-    """Read `unit.json` of an emitted unit. Every text in it may enter C source, so each is held to a pattern."""
-    path = folder / "unit.json"
-    try:
-        record = parse_json(path.read_bytes(), where=path)
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror})", where=path,
-                        fix="give the folder that tinyctl emit made") from None
-    if not isinstance(record, dict):
-        raise FileError("not an object", where=path)
-
-    def text(row: Any, key: str, pattern: str) -> str:
-        value = row.get(key) if isinstance(row, dict) else None
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise FileError(f"{key} {value!r:.60} is not of the form {pattern}", where=path)
-        return value
-
-    def count(key: str) -> int:
-        value = record.get(key)
-        if type(value) is not int or not 0 < value <= 4096:
-            raise FileError(f"{key} {value!r:.60} is not a number from 1 to 4096", where=path)
-        return value
-
-    rate_hz, rows = record.get("rate_hz"), record.get("nodes")
-    if type(rate_hz) not in (int, float) or not (math.isfinite(rate_hz) and 0.001 <= rate_hz <= 1e6):
-        raise FileError(f"rate_hz {rate_hz!r:.60} is not between 0.001 and 1e6", where=path)
-    if not isinstance(rows, list) or not 0 < len(rows) <= 4096:
-        raise FileError("nodes is not a list of 1 to 4096 objects", where=path)
-    nodes = tuple(UnitNode(text(row, "name", r"[A-Za-z0-9_]{1,63}"), text(row, "kind", r"[a-z0-9_]{1,63}"),
-                           text(row, "format", r"[a-z0-9_]{1,32}"), text(row, "symbol", r"[A-Za-z][A-Za-z0-9_]{0,199}"))
-                  for row in rows)
-    return UnitFacts(check_identifier(text(record, "name", r"\w{1,63}"), "unit"), count("n_obs"), count("n_act"),
-                     float(rate_hz), text(record, "contract_hash", "[0-9a-f]{64}"),
-                     text(record, "graph_hash", "[0-9a-f]{64}"), nodes)
+def checked_unit(folder: Path) -> Unit:
+    """The facts of the unit in `folder`. Every text in them may enter C source, so each is held to a pattern."""
+    unit = load_unit(folder)
+    texts = [("name", unit.name, r"[A-Za-z]\w{0,62}"), ("contract_hash", unit.contract_hash, "[0-9a-f]{64}"),
+             ("graph_hash", unit.graph_hash, "[0-9a-f]{64}")]
+    for node in unit.nodes:
+        texts += [("name", node.name, r"\w{1,63}"), ("kind", node.kind, "[a-z0-9_]{1,63}"),
+                  ("format", node.format, "[a-z0-9_]{1,32}"), ("symbol", node.symbol, r"[A-Za-z]\w{0,199}")]
+    for key, text, pattern in texts:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise FileError(f"{key} {text!r:.60} is not of the form {pattern}", where=folder / FACTS)
+    check_identifier(unit.name, "unit")
+    if unit.name.startswith("tinyctl"):
+        raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
+    for key, count in (("n_obs", unit.n_obs), ("n_act", unit.n_act), ("nodes", len(unit.nodes))):
+        if not 0 < count <= MAX_COUNT:
+            raise FileError(f"{key} {count} is not between 1 and {MAX_COUNT}", where=folder / FACTS)
+    if not (math.isfinite(unit.rate_hz) and 0.001 <= unit.rate_hz <= 1e6):
+        raise FileError(f"rate_hz {unit.rate_hz} is not between 0.001 and 1e6", where=folder / FACTS)
+    return unit
 
 
 def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None, *, out: str | Path) -> Image:
@@ -127,28 +92,28 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
     a warning, or needs anything that is not in it (soft float, double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
-    facts = read_unit(folder)
+    unit = checked_unit(folder)
     compiler = _Compiler.choose(board, toolchain)
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
-        _gather(work, folder, facts, board, compiler)
+        _gather(work, folder, unit, board, compiler)
         objects = []
-        for source, target in ((f"{facts.name}.c", "unit.o"), (f"{facts.name}_selftest.c", "selftest.o"),
-                               ("image.c", "image.o"), ("boot.c", "boot.o"), ("main.c", "main.o")):
+        for source, target in ((f"{unit.name}.c", "unit.o"), (f"{unit.name}_selftest.c", "selftest.o"),
+                               ("firmware/image.c", "image.o"), ("firmware/boot.c", "boot.o"),
+                               ("firmware/main.c", "main.o")):
             compiler.compile(work, source, target)
             objects.append(target)
             if target == "unit.o":
-                audit_object(work / target, board, facts.name)
+                audit_object(work / target, board, unit.name)
         compiler.link(work, objects, "image.elf")
         image = read_image(work / "image.elf")
         if image.undefined:
-            raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {facts.name}")
-        record = Image(out, facts.name, board.name, compiler.label, (*compiler.flags.cpu, *compiler.flags.flags),
-                       facts.n_obs, facts.n_act, facts.rate_hz, facts.contract_hash, facts.graph_hash, image.sha256)
-        _check_said(record, image.descriptor.contract_hash, image.descriptor.graph_hash)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _write(out, (work / "image.elf").read_bytes())
-        _write(out.with_suffix(".json"), (canonical_json(record.to_json()) + "\n").encode())
+            raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
+        record = Image(out, unit.name, board.name, compiler.label, (*compiler.flags.cpu, *compiler.flags.flags),
+                       unit.n_obs, unit.n_act, unit.rate_hz, unit.contract_hash, unit.graph_hash, image.sha256)
+        _check_said(unit, image.descriptor)
+        write_atomically(out, (work / "image.elf").read_bytes())
+        write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
     return record
 
 
@@ -205,7 +170,7 @@ class _Compiler:
 
     def compile(self, work: Path, source: str, target: str) -> None:
         define = ["-DTINYCTL_FPU"] if self.fpu else []
-        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.",
+        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware",
                         "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
@@ -218,36 +183,30 @@ class _Compiler:
         toolchains.run(words, what=f"linking with {self.label}", cwd=work)
 
 
-def _gather(work: Path, folder: Path, facts: UnitFacts, board: Board, compiler: _Compiler) -> None:
+def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler) -> None:
     """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
-    for name in (f"{facts.name}.c", f"{facts.name}.h", f"{facts.name}_selftest.c"):
+    for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
         try:
             shutil.copyfile(folder / name, work / name)
         except OSError as error:
             raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
+    firmware = work / "firmware"
+    firmware.mkdir()
     for name in BARE:
-        shutil.copyfile(HERE / "firmware" / "bare" / name, work / name)
-    cycles = board.reset_clock_hz / facts.rate_hz
+        shutil.copyfile(HERE / "firmware" / "bare" / name, firmware / name)
+    cycles = board.reset_clock_hz / unit.rate_hz
     ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "codegen"), undefined=jinja2.StrictUndefined,
-                                     trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    (work / "image.c").write_text(environment.get_template("image.c.j2").render(
-        name=facts.name, n_obs=facts.n_obs, n_act=facts.n_act, nodes=facts.nodes, board=board.name,
+    (firmware / "image.c").write_text(template("image.c.j2").render(
+        name=unit.name, n_obs=unit.n_obs, n_act=unit.n_act, nodes=unit.nodes, board=board.name,
         toolchain=compiler.label, tick_reload=max(1, round(cycles / ticks_per_step) - 1),
         ticks_per_step=ticks_per_step))
     regions = {key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}",
                      "length": f"{region.length:#x}"} for key, region in (("code", board.code), ("data", board.data))}
-    (work / "link.ld").write_text(environment.get_template("link.ld.j2").render(board=board.name, **regions))
+    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, **regions))
 
 
-def _check_said(image: Image, contract_hash: str, graph_hash: str) -> None:
-    if (image.contract_hash, image.graph_hash) != (contract_hash, graph_hash):
-        raise TinyctlError("unit.json and the header disagree about the hashes", where=f"unit {image.name}",
-                           fix="emit it again")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write through a temporary name, so that a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{hashlib.sha256(content).hexdigest()[:8]}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+def _check_said(unit: Unit, said: Descriptor) -> None:
+    """The header made the descriptor; `unit.json` must say the same."""
+    for key in ("contract_hash", "graph_hash", "n_obs", "n_act", "struct_bytes", "state_bytes"):
+        if getattr(unit, key) != getattr(said, key):
+            raise TinyctlError(f"{FACTS} and the C disagree about {key}", where=f"unit {unit.name}", fix="emit again")
