@@ -29,8 +29,8 @@ from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2)}
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2}
-HELPER_ORDER = ("bits", "tanh_f32", "encode_a16", "dual_mac", "requantize_a16")
-DSP_HELPERS = frozenset({"dual_mac", "requantize_a16"})
+HELPER_ORDER = ("bits", "tanh_f32", "saturate_a16", "encode_a16", "dual_mac", "requantize_a16")
+DSP_HELPERS = frozenset({"saturate_a16", "dual_mac", "requantize_a16"})
 LINE = 118  # columns of generated tables
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyctl.contract import Contract
-from tinyctl.layers.base import Layer
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,6 @@ class Kernel:
     values: dict[str, Any] = field(default_factory=dict)
     shared: tuple[Table, ...] = ()
     helpers: tuple[str, ...] = ()
-
-
-def no_constants(layer: Layer, contract: Contract) -> Kernel:
-    """The kernel of a layer whose template needs nothing but its size."""
-    return Kernel()
 
 
 def row_groups(n_rows: int, size: int) -> list[tuple[int, int, int]]:

@@ -8,4 +8,4 @@ from tinyctl.layers.clip import Clip
 
 
 def kernel(layer: Clip, contract: Contract) -> Kernel:
-    return Kernel((Table("float", "limits", np.stack([layer.low, layer.high], axis=1)),))
+    return Kernel((Table("float", "limits", np.stack([layer.low, layer.high], axis=1)),), helpers=("bits",))

@@ -14,4 +14,4 @@ def kernel(layer: IntegerDense, contract: Contract) -> Kernel:
         Table("int32_t", "multiplier", layer.multiplier),
     )
     values = {"groups": row_groups(layer.n_out, ROWS), "n_pairs": (layer.n_in + 1) // 2}
-    return Kernel(tables, values, helpers=("dual_mac", "requantize_a16"))
+    return Kernel(tables, values, helpers=("saturate_a16", "dual_mac", "requantize_a16"))

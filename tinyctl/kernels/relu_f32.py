@@ -1,5 +1,9 @@
 """ReLU, float32."""
 
-from tinyctl.kernels.base import no_constants as kernel
+from tinyctl.contract import Contract
+from tinyctl.kernels.base import Kernel
+from tinyctl.layers.relu import Relu
 
-__all__ = ["kernel"]
+
+def kernel(layer: Relu, contract: Contract) -> Kernel:
+    return Kernel(helpers=("bits",))
