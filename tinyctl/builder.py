@@ -170,8 +170,8 @@ class _Compiler:
 
     def compile(self, work: Path, source: str, target: str) -> None:
         define = ["-DTINYCTL_FPU"] if self.fpu else []
-        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware",
-                        "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
+        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.",
+                        "-Ifirmware", "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
@@ -197,7 +197,7 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
     cycles = board.reset_clock_hz / unit.rate_hz
     ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
     (firmware / "image.c").write_text(template("image.c.j2").render(
-        name=unit.name, n_obs=unit.n_obs, n_act=unit.n_act, nodes=unit.nodes, board=board.name,
+        name=unit.name, nodes=unit.nodes, board=board.name,
         toolchain=compiler.label, tick_reload=max(1, round(cycles / ticks_per_step) - 1),
         ticks_per_step=ticks_per_step))
     regions = {key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}",
