@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -170,8 +170,7 @@ def _board(record: dict[str, Any], where: str) -> Board:
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
         if names:
             raise TinyctlError(f"{word} key {', '.join(map(repr, sorted(names)))}", where=where)
-    board = record_from_json(Board, {**row, "regions": (), "toolchains": (), "link": parts["link"], "firmware": parts["firmware"]}, where=where)
-    board = Board(**{**{f.name: getattr(board, f.name) for f in fields(Board)}, **parts})
+    board = replace(record_from_json(Board, {**row, **parts, "regions": (), "toolchains": ()}, where=where), **parts)
     _check(board, where)
     return board
 

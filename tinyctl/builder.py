@@ -136,8 +136,8 @@ class _Compiler:
 
     def compile(self, work: Path, source: str, target: str) -> None:
         define = ["-DTINYCTL_FPU"] if self.fpu else []
-        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.",
-                        "-Ifirmware", "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
+        words = [*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware"]
+        toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]

@@ -19,7 +19,8 @@ from tinyctl.image import ImageFile, read_image
 from tinyctl.sims.mcu.engine import Machine
 from tinyctl.sims.mcu.memories import Memories
 from tinyctl.sims.mcu.program import STEP, Program
-from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path as CodePath, PathTimer, record_path, record_walk, time_walk
+from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, PathTimer, record_path, record_walk, time_walk
+from tinyctl.sims.mcu.trace import Path as CodePath
 from tinyctl.vectors import SPECIAL
 
 MARGIN = 0.05  # no item of the measurements the model was fitted to is further off
@@ -159,7 +160,8 @@ def _try_inputs(image: ImageFile, board: Board, rows: Floats) -> _Trial:
     initialise, step, selftest = (image.function(f"{descriptor.name}_{verb}").start
                                   for verb in ("init", "step", "selftest"))
     failed = machine.call(selftest)
-    floor = max((s.address + s.size for s in image.segments if board.data.contains(s.address)), default=board.data.origin)
+    floor = max((s.address + s.size for s in image.segments if board.data.contains(s.address)),
+                default=board.data.origin)
     free = machine.view(floor, board.data.end - floor)
     struct = machine.view(descriptor.self_address, descriptor.struct_bytes)
     observation = machine.view(descriptor.observation_address, 4 * descriptor.n_obs).view(F32)

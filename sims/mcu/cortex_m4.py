@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tinyctl.sims.mcu.decode import NONE, Instruction, Kind
+from tinyctl.sims.mcu.decode import Instruction, Kind
 
 FIFO_WORDS = 3
 FETCH_LATENCY = 2  # cycles from the issue of a fetch to the execution of what it brings
@@ -86,9 +86,8 @@ def second_load_cycle(load: Instruction, following: Instruction) -> int:
     It does when it is a single load or store whose address does not come from the load. A literal (from flash) and a
     load from elsewhere do not pipeline with each other.
     """
-    if following.kind is Kind.LOAD and load.literal == following.literal or following.kind is Kind.STORE:
-        return int(bool(load.loaded & following.address_registers))
-    return 1
+    alike = following.kind is Kind.STORE or (following.kind is Kind.LOAD and load.literal == following.literal)
+    return int(not alike or bool(load.loaded & following.address_registers))
 
 
 def load_after_store(before: Instruction, instruction: Instruction) -> int:

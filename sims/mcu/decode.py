@@ -15,6 +15,7 @@ NONE: frozenset[str] = frozenset()
 FP_MAC = ("vmla", "vmls", "vnmla", "vnmls", "vfma", "vfms", "vfnma", "vfnms")
 BRANCHES = ("b", "bl", "cbz", "cbnz")
 MULTIPLE_LOADS = ("ldm", "ldmdb", "pop", "ldrd", "ldmia", "ldmea", "ldmfd")
+NO_RESULT = ("nop", "dsb", "dmb", "isb", "wfi", "wfe", "sev", "yield", "bkpt", "svc", "cpsid", "cpsie")
 MULTIPLE_STORES = ("stm", "stmdb", "push", "strd", "stmia", "stmea", "stmfd")
 
 
@@ -158,9 +159,7 @@ def _kind(name: str, registers: list[str], item: Any) -> Kind:
         return Kind.BRANCH_REGISTER
     if name in ("udiv", "sdiv"):
         return Kind.DIVIDE
-    if name.startswith("it") or name in ("nop", "dsb", "dmb", "isb", "wfi", "wfe", "sev", "yield", "bkpt", "svc", "cps"):
-        return Kind.OTHER
-    return Kind.ALU
+    return Kind.OTHER if name.startswith("it") or name in NO_RESULT else Kind.ALU
 
 
 def _fp_kind(name: str, registers: list[str]) -> Kind:

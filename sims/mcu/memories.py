@@ -16,9 +16,9 @@ class Art:
     """The STM32F4 accelerator in front of the flash (RM0090 section 3.5.2): 64 instruction lines and 8 data lines of
     128 bits, both least-recently-used, and a prefetch of the instruction line after the one in use.
 
-    A read takes the flash for `wait_states` + 1 cycles, one at a time. Evidence: the sizes are RM0090's; that prefetched
-    lines stay in the cache, and that a sequential miss costs about 2 of the 5 cycles, fits other people's counts on
-    F407 and F405 boards. Whether a hit starts a prefetch too is not documented; here it does.
+    A read takes the flash for `wait_states` + 1 cycles, one at a time. Evidence: the sizes are RM0090's; that lines
+    once prefetched stay in the cache, and that a sequential miss costs about 2 of the 5 cycles, fits other people's
+    counts on F407 and F405 boards. Whether a hit starts a prefetch too is not documented; here it does.
     """
 
     def __init__(self, region: Region) -> None:
