@@ -66,8 +66,7 @@ def _coerce(value: Any, kind: Any, where: str) -> Any:
             raise TinyctlError("number too large", where=where) from None
     if origin is typing.Literal and value in typing.get_args(kind):
         return value
-    if isinstance(kind, type) and type(value) is kind:
-        return value
-    if isinstance(kind, type) and not isinstance(value, bool) and isinstance(value, kind):
+    plain = origin or kind  # an annotated array is an array
+    if isinstance(plain, type) and isinstance(value, plain) and (plain is bool or not isinstance(value, bool)):
         return value
     raise TinyctlError(f"expected {getattr(kind, '__name__', kind)}, found {value!r:.60}", where=where)

@@ -36,6 +36,14 @@ class Layer:
     kind: ClassVar[str]
     elementwise: ClassVar[bool] = False
 
+    def reads(self, activation: str) -> str:
+        """The NumPy type of the input in a node whose format has this activation type."""
+        return activation
+
+    def returns(self, activation: str) -> str:
+        """The NumPy type of the result, likewise."""
+        return activation
+
     @property
     def n_in(self) -> int:
         raise NotImplementedError

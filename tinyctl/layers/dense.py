@@ -8,7 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
+from tinyctl.formats.base import MULTIPLIER_BITS, requantize
 from tinyctl.layers.base import Array, Layer, array_field
+
+ACCUMULATOR_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,3 +55,62 @@ class Dense(Layer):
 
     def lipschitz(self) -> float:
         return float(np.linalg.norm(self.weight.astype(np.float64), 2))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerDense(Layer):
+    """`y = requantize(bias + weight @ x)`: exact sums in 32 bits, then one rounding to the activation type of `x`.
+
+    `weight` is (n_out, n_in) int16, `bias` (n_out,) int32 in units of
+    the sum, `multiplier` (n_out,) int32: the sum's unit over the result's, times 2^32. Weights whose sums could leave
+    32 bits for some input are refused: no order of summation can overflow, so the order is free.
+    """
+
+    kind: ClassVar[str] = "integer_dense"
+
+    weight: Array = array_field("int16", 2)
+    bias: Array = array_field("int32", 1)
+    multiplier: Array = array_field("int32", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.bias.shape == self.multiplier.shape == self.weight.shape[:1]:
+            raise TinyctlError(f"bias {self.bias.shape} or multiplier {self.multiplier.shape} does not fit weight "
+                               f"{self.weight.shape}", where="integer_dense")
+        row = int(self.accumulator_bound().argmax())
+        if self.accumulator_bound()[row] > ACCUMULATOR_LIMIT:
+            raise TinyctlError(f"the sum of row {row} could overflow 32 bits", where="integer_dense",
+                               fix="quantize with smaller weights")
+        if (self.multiplier < 0).any():
+            raise TinyctlError("a multiplier is negative", where="integer_dense")
+
+    @property
+    def n_in(self) -> int:
+        return int(self.weight.shape[1])
+
+    @property
+    def n_out(self) -> int:
+        return int(self.weight.shape[0])
+
+    def accumulator_bound(self) -> Array:
+        """(n_out,) int64: the largest magnitude any partial sum of a row can reach, for any int16 input."""
+        magnitudes = np.abs(self.weight.astype(np.int64)).sum(axis=1) * 2**15
+        bound: Array = magnitudes + np.abs(self.bias.astype(np.int64))
+        return bound
+
+    def run(self, x: Array) -> Array:
+        # float64 holds every partial sum exactly (they stay below 2^31), and its product is the fast one.
+        sums = x.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias
+        return requantize(sums.astype(np.int64), self.multiplier, x.dtype)
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        weight = self.weight.astype(np.float64)
+        up, down = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
+        factor = self.multiplier / 2.0**MULTIPLIER_BITS
+        ends = (up @ low + down @ high + self.bias) * factor - 1, (up @ high + down @ low + self.bias) * factor + 1
+        limits = np.iinfo(np.int16)
+        return np.clip(ends[0], limits.min, limits.max), np.clip(ends[1], limits.min, limits.max)
+
+    def lipschitz(self) -> float:
+        scaled = self.weight * (self.multiplier[:, None] / 2.0**MULTIPLIER_BITS)
+        return float(np.linalg.norm(scaled, 2))

@@ -1,0 +1,201 @@
+"""Nodes in topological order: the structure that a float `Policy` and a deployed `Graph` share, and what it computes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinyctl.contract import Contract, check_identifier
+from tinyctl.errors import TinyctlError
+from tinyctl.formats import find_format
+from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
+from tinyctl.layers.clip import Clip
+from tinyctl.layers.screen import Screen
+
+MAX_NODES = 256
+REJECTED = 1  # status bit: an observation was not finite; the stateful layers kept their state
+RESERVED_NAMES = frozenset({"applied", "state", "work"})  # members of the emitted struct
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer, the names of the nodes whose values it reads, and the number format it computes in."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    format: str = "f32"
+
+    @property
+    def reads(self) -> str:
+        return self.layer.reads(find_format(self.format).activation)
+
+    @property
+    def returns(self) -> str:
+        return self.layer.returns(find_format(self.format).activation)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a controller remembers, for `batch` independent copies, and the status of its last step.
+
+    `applied` (batch, n_act) float32 is the action last applied, by default the one last returned; `memory` holds the
+    arrays (batch, columns) of each stateful node; `status` (batch,) uint32 the last status words.
+    """
+
+    applied: Array
+    memory: dict[str, tuple[Array, ...]]
+    status: Array
+
+    def with_applied(self, action: Array) -> State:
+        """The state after something else than the returned action was applied (batch, n_act)."""
+        return replace(self, applied=np.array(action, F32).reshape(self.applied.shape))
+
+    def words(self) -> Array:
+        """(batch, state words) uint32: the bits of the state in the order of the emitted struct."""
+        arrays = [self.applied, *(a for arrays in self.memory.values() for a in arrays)]
+        return np.ascontiguousarray(np.concatenate(arrays, axis=1)).view(np.uint32)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A contract and its nodes. The first is the screen of the contract, the last a clip to the outputs' ranges."""
+
+    kind: ClassVar[str]
+
+    contract: Contract
+    nodes: tuple[Node, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_structure(self.contract, self.nodes)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything the network consists of, 64 hexadecimal digits."""
+        from tinyctl.archive import members  # the file format knows the records, not the other way round
+
+        digest = hashlib.sha256()
+        for name, data in members(self):
+            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+        return digest.hexdigest()
+
+    @property
+    def stateful(self) -> dict[str, StatefulLayer]:
+        """The layers with memory, by node name, in order."""
+        return {n.name: n.layer for n in self.nodes if isinstance(n.layer, StatefulLayer)}
+
+    def init(self, n: int) -> State:
+        """The state of `n` copies before their first step."""
+        memory = {
+            name: tuple(np.tile(slot.initial, (n, 1)) for slot in layer.state()) for name, layer in self.stateful.items()
+        }
+        return State(np.tile(np.array(self.contract.initial_applied(), F32), (n, 1)), memory, np.zeros(n, np.uint32))
+
+    def reset(self, state: State, rows: Array) -> State:
+        """The state with the chosen rows (batch,) bool put back to the start."""
+        fresh = self.init(len(state.status))
+        pick = rows[:, None]
+        memory = {
+            name: tuple(np.where(pick, new, old) for new, old in zip(fresh.memory[name], arrays, strict=True))
+            for name, arrays in state.memory.items()
+        }
+        return State(np.where(pick, fresh.applied, state.applied), memory, np.where(rows, fresh.status, state.status))
+
+    def run(self, obs: Array, state: State) -> tuple[Array, State]:
+        """One step: observations (batch, n_obs) float32 to actions (batch, n_act) float32 and the next state.
+
+        This is the definition of the arithmetic; the emitted C returns the same bits. Raises `TinyctlError` when a
+        shape does not fit.
+        """
+        values, memory = self.trace(obs, state)
+        action = values[self.nodes[-1].name]
+        status = np.where(self._rejected(obs, state), np.uint32(REJECTED), np.uint32(0))
+        return action, State(action, memory, status)
+
+    def trace(self, obs: Array, state: State) -> tuple[dict[str, Array], dict[str, tuple[Array, ...]]]:
+        """Like `run`, but the value of every node, and the next memory: what calibration looks at."""
+        x = self._columns(obs, state)
+        rejected = self._rejected(obs, state)
+        values: dict[str, Array] = {}
+        memory: dict[str, tuple[Array, ...]] = {}
+        for node in self.nodes:
+            source = x if not node.inputs else values[node.inputs[0]]
+            if isinstance(node.layer, StatefulLayer):
+                values[node.name], memory[node.name] = node.layer.step(
+                    source, state.memory[node.name], rejected, self.contract.rate_hz
+                )
+            else:
+                values[node.name] = node.layer.run(source)
+        return values, memory
+
+    def bounds(self) -> dict[str, tuple[Array, Array]]:
+        """Interval bounds of every node's value for any observation at all, float64."""
+        found: dict[str, tuple[Array, Array]] = {}
+        for node in self.nodes:
+            whole = np.full(node.layer.n_in, np.inf)
+            found[node.name] = node.layer.bound(*(found[node.inputs[0]] if node.inputs else (-whole, whole)))
+        return found
+
+    def _columns(self, obs: Array, state: State) -> Array:
+        obs = np.asarray(obs, F32)
+        if obs.shape != (len(state.applied), self.contract.n_obs):
+            raise TinyctlError(f"observations have shape {obs.shape}, not {(len(state.applied), self.contract.n_obs)}")
+        return np.concatenate([obs, state.applied[:, list(self.contract.applied_outputs)]], axis=1)
+
+    def _rejected(self, obs: Array, state: State) -> Array:
+        screen = self.nodes[0].layer
+        assert isinstance(screen, Screen)
+        return screen.rejected(self._columns(obs, state))
+
+
+def chain(layers: Iterable[tuple[str, Layer]], formats: Sequence[str] | None = None) -> tuple[Node, ...]:
+    """Nodes that each read the one before, from (name, layer) pairs; all f32 unless `formats` says otherwise."""
+    nodes: list[Node] = []
+    for i, (name, layer) in enumerate(layers):
+        nodes.append(Node(name, layer, (nodes[-1].name,) if nodes else (), formats[i] if formats else "f32"))
+    return tuple(nodes)
+
+
+def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
+    """Raise `TinyctlError` for nodes that do not fit each other or the contract."""
+    if not 2 <= len(nodes) <= MAX_NODES:
+        raise TinyctlError(f"{len(nodes)} nodes; 2 to {MAX_NODES} are possible")
+    earlier: dict[str, Node] = {}
+    for node in nodes:
+        where = f"node {node.name!r:.70}"
+        check_identifier(node.name, "node")
+        if node.name in earlier or node.name in RESERVED_NAMES:
+            raise TinyctlError("the name is taken", where=where)
+        if len(node.inputs) != (1 if earlier else 0):
+            raise TinyctlError(f"reads {len(node.inputs)} values instead of {1 if earlier else 0}", where=where)
+        for name in node.inputs:
+            if name not in earlier:
+                raise TinyctlError(f"reads {name!r:.70}, which no earlier node computes", where=where)
+            source = earlier[name]
+            if source.layer.n_out != node.layer.n_in:
+                raise TinyctlError(f"takes {node.layer.n_in} columns, but {name} has {source.layer.n_out}", where=where)
+            if source.returns != node.reads:
+                raise TinyctlError(f"reads {node.reads}, but {name} returns {source.returns}", where=where,
+                                   fix="put an encode or decode node between them")
+        earlier[node.name] = node
+    _check_ends(contract, nodes)
+
+
+def _check_ends(contract: Contract, nodes: tuple[Node, ...]) -> None:
+    first, last = nodes[0].layer, nodes[-1].layer
+    screen, clip = Screen.of(contract), Clip.of(contract)
+    if not isinstance(first, Screen) or nodes[0].format != "f32":
+        raise TinyctlError("the first node is not the screen", where=f"node {nodes[0].name}")
+    if not all(np.array_equal(getattr(first, s), getattr(screen, s)) for s in ("low", "high", "on_nan")):
+        raise TinyctlError("the screen's ranges are not the contract's", where=f"node {nodes[0].name}")
+    if any(isinstance(n.layer, Screen) for n in nodes[1:]):
+        raise TinyctlError("a second screen", fix="only node 0 is one")
+    if not isinstance(last, Clip) or nodes[-1].format != "f32":
+        raise TinyctlError("the last node is not a float32 clip to the outputs' ranges", where=f"node {nodes[-1].name}")
+    if not (np.array_equal(last.low, clip.low) and np.array_equal(last.high, clip.high)):
+        raise TinyctlError("the last clip's ranges are not the contract's", where=f"node {nodes[-1].name}")
