@@ -27,13 +27,13 @@ class HostController:
         self._states = np.zeros((0, self._struct_bytes // 4), np.uint32)
         self.status = np.zeros(0, np.uint32)
 
-    def init(self, n: int) -> None:
+    def reset(self, n: int) -> None:
         """Start with `n` fresh copies."""
         self._states = np.zeros((n, self._struct_bytes // 4), np.uint32)
         self.status = np.zeros(n, np.uint32)
         self._library.batch_init(_pointer(self._states), n)
 
-    def reset(self, rows: Array) -> None:
+    def restart(self, rows: Array) -> None:
         """Put the chosen copies (n,) bool back to the start."""
         chosen = np.ascontiguousarray(rows, np.uint8)
         self._library.batch_reset(_pointer(self._states), _pointer(chosen), len(chosen))
