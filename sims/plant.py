@@ -57,9 +57,13 @@ class Task:
 
     `observe(x)` gives the observation columns of the contract in their order, to which normal noise of standard
     deviation `noise` (n_obs,) is added; the applied-action columns are the controller's own. `initial(rng, n, p)` and
-    `disturb(rng, n, p)` draw (n, states) and (n, disturbances), with `p` from parameter names to numbers. The number of random numbers they take must
-    depend on `n` alone. `cost(x, u, u_last)` is what training minimises, a scalar a control period. `margin(x)` is
-    positive until the episode is lost. `episode_steps` control periods make an episode.
+    `disturb(rng, n, p)` draw (n, states) and (n, disturbances), with `p` from parameter names to numbers.
+    `cost(x, u, u_last)` is what training minimises, a scalar a control period. `margin(x)` is positive until the
+    episode is lost. `episode_steps` control periods make an episode.
+
+    Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
+    `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
+    do; `integral_limits` names observation columns whose integral it keeps, with the limit in the column's unit times s.
     """
 
     contract: Contract
@@ -71,10 +75,17 @@ class Task:
     margin: Callable[[SX], SX]
     episode_steps: int
     scores: tuple[Score, ...]
+    typical: tuple[float, ...]
+    lag_s: float | None = None
+    integral_limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.noise) != self.contract.n_obs or not all(math.isfinite(s) and s >= 0 for s in self.noise):
             raise TinyctlError(f"noise is not {self.contract.n_obs} non-negative numbers", where="task")
+        if len(self.typical) != self.contract.n_obs or not all(math.isfinite(s) and s > 0 for s in self.typical):
+            raise TinyctlError(f"typical is not {self.contract.n_obs} positive numbers", where="task")
+        if unknown := set(self.integral_limits) - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
+            raise TinyctlError(f"integral of {min(unknown)!r}, which is not an observation", where="task")
         for score in self.scores:
             check_identifier(score.name, "score")
             if not 0 < score.last_s <= self.episode_steps / self.contract.rate_hz:

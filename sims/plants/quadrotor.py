@@ -184,6 +184,9 @@ HOVER = Task(
     margin=margin,
     episode_steps=500,
     scores=(Score("position_error", "m", distance, last_s=3.0),),
+    typical=3 * (0.2,) + 9 * (1.0,) + 3 * (1.0,) + 3 * (5.0,),
+    lag_s=0.15,
+    integral_limits={"p_x": 0.5, "p_y": 0.5, "p_z": 0.5},
 )
 
 PLANT = Plant(
