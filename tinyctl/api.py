@@ -20,7 +20,7 @@ from tinyctl import archive, builder, emitter, quantizer
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
 from tinyctl.contract import Contract
-from tinyctl.errors import FileError, TinyctlError, ToolMissing
+from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.flight import EmulatedController, FlightReport, GraphController, check_contract, fly_controller
 from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
@@ -46,9 +46,10 @@ def plant(name_or_path: str | Path) -> Plant:
     """A plant by name or by the path of a Python file."""
     try:
         from tinyctl.sims.plants import load_plant
+
+        return load_plant(name_or_path)
     except ImportError as error:
         raise _missing(error, "sim") from None
-    return load_plant(name_or_path)
 
 
 def train(
@@ -56,12 +57,19 @@ def train(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> TrainResult:
     """Train a policy for a plant's task by analytic policy gradient."""
+    require_train()
+    from tinyctl.trainers import apg
+
+    which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
+    return apg.train(which, task, config=config or apg.ApgConfig(), seed=seed, progress=progress)
+
+
+def require_train() -> None:
+    """Raise `ToolMissing`, which says how to get it, when training cannot be imported."""
     try:
-        from tinyctl.trainers.apg import ApgConfig, train as apg
+        import tinyctl.trainers.apg  # noqa: F401
     except ImportError as error:
         raise _missing(error, "train") from None
-    which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
-    return apg(which, task, config=config or ApgConfig(), seed=seed, progress=progress)
 
 
 def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None, *, seed: int = 1) -> Array:
@@ -209,9 +217,10 @@ class _Recorder(GraphController):
 
 def _closed_loop_cost(graph: Graph, which: Plant, task: str | None) -> float:
     """The mean training cost a control period over episodes, each up to its loss."""
-    from tinyctl.sims.loop import mean_cost
+    from tinyctl.sims.loop import fly
 
-    return mean_cost(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1)
+    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1, keep=1)
+    return float(flights.cost.mean())
 
 
 def _missing(error: ImportError, extra: str) -> TinyctlError:
@@ -220,5 +229,3 @@ def _missing(error: ImportError, extra: str) -> TinyctlError:
     return ToolMissing(f"the Python package {error.name} is not installed", fix=f"pip install 'tinyctl[{extra}]'")
 
 
-__all__ = ["FileError", "build", "calibration_from_plant", "check", "emit", "fly", "load", "plant", "quantize", "save",
-           "train"]
