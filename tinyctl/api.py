@@ -182,7 +182,7 @@ def fly(
                               contract_hash=what.contract_hash, graph_hash=what.graph_hash)
 
 
-def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolchain: Any, scratch: Path) -> Any:
+def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Any:
     if on not in FORMS:
         raise TinyctlError(f"cannot fly on {on!r:.40}", fix=f"choose one of {', '.join(FORMS)}")
     if on == "graph":

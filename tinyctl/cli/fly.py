@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,7 +41,7 @@ def command(
         results.print(table(f"Flown on {on}", summary(report)))
 
 
-def predicted_delay_s(source: Path, board: str, toolchain: Any) -> float:
+def predicted_delay_s(source: Path, board: str, toolchain: Literal["gcc", "zig"] | None) -> float:
     """The worst inference time of the controller on the board, s."""
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         image = source
