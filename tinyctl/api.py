@@ -131,6 +131,14 @@ def check(
     return predict(image, board if isinstance(board, Board) else load_board(board), deadline_us=deadline_us, seed=seed)
 
 
+def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Path:
+    """The image that `source` is (`.elf`), or one built from it (a `.tctl` file, an emitted folder) into `scratch`."""
+    what = flyable(source).source
+    if isinstance(what, Path) and not what.is_dir():
+        return what
+    return build(what, board, toolchain=toolchain, out=scratch / "image.elf").path
+
+
 @dataclass(frozen=True)
 class Flyable:
     """One of the four things that fly, with the contract it was made for where the file tells it."""

@@ -44,11 +44,7 @@ def command(
 def predicted_delay_s(source: Path, board: str, toolchain: Literal["gcc", "zig"] | None) -> float:
     """The worst inference time of the controller on the board, s."""
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
-        image = source
-        if source.suffix != ".elf":
-            what = source if source.is_dir() else api.flyable(source).source
-            image = api.build(what, board, toolchain=toolchain, out=Path(scratch, "image.elf")).path
-        return api.check(image, board).time_us_worst * 1e-6
+        return api.check(api.image_of(source, board, toolchain, Path(scratch)), board).time_us_worst * 1e-6
 
 
 def summary(report: FlightReport) -> list[tuple[str, str]]:
