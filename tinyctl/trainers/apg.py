@@ -69,8 +69,6 @@ class ApgConfig:
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
-    threads: int = 1
-    """Threads of the matrix products. They are small: a second thread costs almost as much as it gains."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def train(
 ) -> TrainResult:  # fmt: skip
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
     try:
         return _train(plant, plant.task(task), config, seed, progress)
     finally:
@@ -191,7 +189,7 @@ class _Window:
         self.p[: len(self.nominal)] = np.array([*self.nominal.values()], F32)[:, None]
         self.x = [columns(nx, n) for _ in range(h + 1)]
         self.cost, self.passes = columns(h, n), []
-        self.g_x, self.g_action = columns(nx, n), columns(nu, n)
+        self.g_x = columns(nx, n)
         self.g_cost = (columns(nx, n), columns(nu, n), columns(nu, n))
         self.g_step, self.g_obs = (columns(nx, n), columns(nu, n)), columns(nx, n)
         dt, share = np.array([task.period_s], F32), np.array([1 / (n * h)], F32)
@@ -246,10 +244,10 @@ class _Window:
             cost_back()
             self.g_x += self.g_cost[0]
             step_back()
-            np.add(self.g_step[1], self.g_cost[1], out=self.g_action)
-            self.g_action += g_last
+            np.add(self.g_step[1], self.g_cost[1], out=now.g_action)
+            now.g_action += g_last
             now.g_next_memory[:] = g_memory
-            now.backward(self.g_action)
+            now.backward()
             observe_back()
             np.add(self.g_step[0], self.g_obs, out=self.g_x)
             g_last, g_memory = self.g_cost[2] + now.g_last, now.g_memory
