@@ -7,7 +7,7 @@ the episode's number: it depends neither on the controller nor on how many episo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -105,16 +105,20 @@ def draw(plant: Plant, task: Task, episodes: Sequence[int], seed: int, *, varian
     """What the episodes of these numbers draw under `seed`."""
     p = plant.nominal(variant)
     x = np.empty((len(episodes), len(plant.states)), np.float32)
-    d = np.zeros((len(episodes), max(len(plant.disturbances), 1)), np.float32)
+    d = np.empty((len(episodes), max(len(plant.disturbances), 1)), np.float32)
     noise = np.empty((task.episode_steps, len(episodes), task.contract.n_obs), np.float32)
     for row, number in enumerate(episodes):
         rng = np.random.default_rng([seed, number])
-        x[row] = task.initial(rng, 1, p)[0]
-        if plant.disturbances:
-            d[row] = task.disturb(rng, 1, p)[0]
+        x[row], d[row] = (drawn[0] for drawn in draw_start(plant, task, rng, p))
         noise[:, row] = rng.standard_normal(noise[:, row].shape, np.float32)
     noise *= np.array(task.noise, np.float32)
     return Draws(x, d, np.array([*p.values()] or [0.0], np.float32), noise)
+
+
+def draw_start(plant: Plant, task: Task, rng: np.random.Generator, p: Mapping[str, float]) -> tuple[Array, Array]:
+    """Start (1, nx) and disturbance (1, nd) of one episode; one zero stands for no disturbance at all."""
+    x = task.initial(rng, 1, p)
+    return x, task.disturb(rng, 1, p) if plant.disturbances else np.zeros((1, 1), np.float32)
 
 
 def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s: float = 0.0, keep: int = 8) -> Flights:
