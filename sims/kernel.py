@@ -55,6 +55,8 @@ class Kernel:
     def bind(self, name: str, n: int, inputs: Sequence[Array], outputs: Sequence[Array]) -> Callable[[], None]:
         """A call of function `name` on `n` lanes of these very buffers, which are read and written at each call."""
         block = self.blocks[name]
+        if any(len(a) != n for a in outputs):
+            raise TinyctlError(f"an output does not have {n} rows", where=f"kernel function {name}")
         views = (_View * (len(inputs) + len(outputs)))(
             *(_view(a, q, n, name) for q, a in zip(block.inputs + block.outputs, (*inputs, *outputs), strict=True))
         )
