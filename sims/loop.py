@@ -52,13 +52,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Flights:
-    """What happened. `survived` (n,) bool, `lost_s` (n,) the time of the loss (NaN: none), `scores` name -> (n,), each
-    of which means something only where the episode survived; `times` (steps + 1,) s, `states` (steps + 1, kept, nx)
+    """What happened. `survived` (n,) bool, `lost_s` (n,) the time of the loss (NaN: none), `cost` (n,) the mean training
+    cost of a control period until the loss, `scores` name -> (n,), each of which means something only where the episode
+    survived; `times` (steps + 1,) s, `states` (steps + 1, kept, nx)
     and `actions` (steps, kept, nu), as computed, of the first episodes. A lost episode stays at its last state inside.
     """
 
     survived: Array
     lost_s: Array
+    cost: Array
     scores: dict[str, Array]
     times: Array
     states: Array
@@ -94,6 +96,7 @@ def fly(
     return Flights(
         survived=np.concatenate([f.survived for f in parts]),
         lost_s=np.concatenate([f.lost_s for f in parts]),
+        cost=np.concatenate([f.cost for f in parts]),
         scores={s.name: np.concatenate([f.scores[s.name] for f in parts]) for s in task.scores},
         times=parts[0].times,
         states=parts[0].states,
@@ -128,12 +131,13 @@ def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s:
     missed, rest, stride = split_delay(delay_s, period)
     tail = [steps - round(s.last_s / period) for s in task.scores]
     x, alive, lost_s = drawn.x.copy(), np.ones(n, bool), np.full(n, np.nan)
-    sums = np.zeros((n, len(task.scores)))
+    sums, spent, flown = np.zeros((n, len(task.scores))), np.zeros(n), np.zeros(n)
     states, actions = [x[:keep]], []
     applied = np.tile(np.array(task.contract.initial_applied(), np.float32), (n, 1))
     computed, due, begin = applied, -1, 0
     controller.reset(n)
     for k in range(steps):
+        before = applied
         if due == k and rest == 0:  # ready exactly as this period begins
             applied = computed
         if begin == k:
@@ -150,6 +154,8 @@ def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s:
             moved = kernel.step(moved, applied, drawn.p, drawn.d, period)
         inside = kernel.margin(moved) > 0  # false for NaN too
         lost_s[alive & ~inside] = (k + 1) * period
+        spent += np.where(alive, kernel.cost(moved, applied, before), 0.0)
+        flown += alive
         alive &= inside
         x = np.where(alive[:, None], moved, x)
         if task.scores:
@@ -158,7 +164,7 @@ def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s:
         actions.append(applied[:keep])
     means = sums / [steps - start for start in tail] if task.scores else sums
     return Flights(
-        alive, lost_s, {s.name: means[:, i] for i, s in enumerate(task.scores)},
+        alive, lost_s, spent / flown, {s.name: means[:, i] for i, s in enumerate(task.scores)},
         np.arange(steps + 1) * period, np.stack(states), np.stack(actions),
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ def check_identifier(name: str, what: str) -> str:
     """Return `name` if it can stand in C and C++ sources as it is; raise `TinyctlError` otherwise."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,62}", name) or "__" in name or name in C_KEYWORDS:
         raise TinyctlError(
-            f"{what} {name!r} is not a plain C identifier", fix="use letters, digits and single underscores"
+            f"{what} {name!r:.70} is not a plain C identifier", fix="use letters, digits and single underscores"
         )
     return name
 
@@ -54,8 +54,8 @@ class Signal:
     def __post_init__(self) -> None:
         check_identifier(self.name, "signal")
         for text, what in ((self.unit, "unit"), (self.frame, "frame")):
-            if not re.fullmatch(r"[A-Za-z0-9_/^*.%() -]{0,32}", text):
-                raise TinyctlError(f"{what} {text!r} has characters other than letters, digits, blanks and _/^*.%()-",
+            if not re.fullmatch(r"[A-Za-z0-9_/^.%() -]{0,32}", text):  # it will stand in a C comment
+                raise TinyctlError(f"{what} {text!r:.40} has characters other than letters, digits, blanks and _/^.%()-",
                                    where=f"signal {self.name}")
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise TinyctlError(f"range [{self.low}, {self.high}] is not finite and increasing",

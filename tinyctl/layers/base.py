@@ -30,11 +30,12 @@ class StateSlot:
 class Layer:
     """A layer with one input vector. Arrays are `(batch, columns)`.
 
-    `kind` is the name in files and in the kernel's file name; `elementwise` layers may run in place.
+    `kind` is the name in files. A layer with `in_place` may write its result over its input: it is elementwise, or
+    returns the input with columns appended.
     """
 
     kind: ClassVar[str]
-    elementwise: ClassVar[bool] = False
+    in_place: ClassVar[bool] = False
 
     def reads(self, activation: str) -> str:
         """The NumPy type of the input in a node whose format has this activation type."""
@@ -72,6 +73,8 @@ class Layer:
 
 class StatefulLayer(Layer):
     """A layer with memory. Its `step` replaces `run`; the state is a tuple of arrays `(batch, columns)`."""
+
+    in_place: ClassVar[bool] = True
 
     def state(self) -> tuple[StateSlot, ...]:
         raise NotImplementedError

@@ -17,7 +17,7 @@ class Clip(Layer):
     """Clamp each column to [low, high]."""
 
     kind: ClassVar[str] = "clip"
-    elementwise: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     low: Array = array_field("float32", 1)
     high: Array = array_field("float32", 1)

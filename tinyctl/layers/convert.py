@@ -17,7 +17,8 @@ from tinyctl.layers.base import Array, Layer, array_field
 class Encode(Layer):
     """float32 to integer: `q = saturate(floor(x * gain + offset + 0.5))` by columns, each operation in float32.
 
-    An input scaling that stands before it is folded into `gain` and `offset`.
+    An input scaling that stands before it is folded into `gain` and `offset`. `bound` refuses inputs for which the sum
+    could leave 32 bits, because C leaves the conversion of such a value undefined.
     """
 
     kind: ClassVar[str] = "encode"
@@ -46,6 +47,9 @@ class Encode(Layer):
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         gain, offset = self.gain.astype(np.float64), self.offset.astype(np.float64)
         ends = np.stack([low * gain + offset, high * gain + offset])
+        if not np.abs(ends).max() < 2.0**31 - 256:
+            raise TinyctlError("values could leave 32 bits before they saturate", where="encode",
+                               fix="calibrate over a wider range")
         limits = np.iinfo(self.activation)
         floor, ceiling = np.floor(ends.min(axis=0)) - 1, np.ceil(ends.max(axis=0)) + 1
         return np.clip(floor, limits.min, limits.max), np.clip(ceiling, limits.min, limits.max)

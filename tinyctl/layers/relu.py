@@ -15,7 +15,7 @@ class Relu(Layer):
     """`y = x if x > 0 else 0`; of the two zeros it returns the positive one."""
 
     kind: ClassVar[str] = "relu"
-    elementwise: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     width: int
 

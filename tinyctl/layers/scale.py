@@ -16,7 +16,7 @@ class Scale(Layer):
     """`y = x * gain + offset` by columns, rounded after the product and after the sum."""
 
     kind: ClassVar[str] = "scale"
-    elementwise: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     gain: Array = array_field("float32", 1)
     offset: Array = array_field("float32", 1)

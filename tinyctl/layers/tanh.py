@@ -32,8 +32,7 @@ def tanh_f32(x: Array) -> Array:
     q = np.full_like(z, DENOMINATOR[0])
     for c in DENOMINATOR[1:]:
         q = q * z2 + c
-    result: Array = np.where(small, t, (z * p) / q)
-    return result
+    return np.where(small, t, (z * p) / q)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class Tanh(Layer):
     """`y = tanh_f32(x)`, within 4.2e-7 of the hyperbolic tangent and within [-1, 1]."""
 
     kind: ClassVar[str] = "tanh"
-    elementwise: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     width: int
 
@@ -81,7 +80,7 @@ class IntegerTanh(Layer):
     """int16 at 2^-12 a step to int16 at 2^-15: `start[i] + ((rise[i] * rest + 32) >> 6)`, i the upper ten bits."""
 
     kind: ClassVar[str] = "integer_tanh"
-    elementwise: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     width: int
 

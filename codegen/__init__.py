@@ -1,0 +1,1 @@
+"""Jinja templates and hand-written C. No Python logic."""

@@ -1,0 +1,58 @@
+/* Vector table and reset handler of an ARMv7-M core. Sources: ARM DDI 0403 (ARMv7-M), B1.5.3 and B3.2.2. */
+#include "tinyctl_image.h"
+
+#define CPACR (*(volatile uint32_t *)0xE000ED88u)
+#define CPACR_FPU_FULL_ACCESS 0x00F00000u /* coprocessors 10 and 11 */
+
+#define N_SYSTEM_VECTORS 16
+#define N_INTERRUPTS 82 /* STM32F405: RM0090, table 61 */
+
+/* Set by the linker script. */
+extern uint32_t tinyctl_stack_top;
+extern uint32_t tinyctl_data_begin, tinyctl_data_end;
+extern const uint32_t tinyctl_data_source;
+extern uint32_t tinyctl_bss_begin, tinyctl_bss_end;
+
+void tinyctl_reset(void);
+void tinyctl_fault(void);
+void tinyctl_tick(void);
+
+volatile struct tinyctl_loop tinyctl_loop;
+
+struct vector_table {
+    uint32_t *stack_top;
+    void (*handlers[N_SYSTEM_VECTORS - 1 + N_INTERRUPTS])(void);
+};
+
+extern const struct vector_table tinyctl_vectors;
+
+/* Every exception without an entry of its own is a fault: nothing but SysTick is enabled. */
+__attribute__((section(".vectors"), used)) const struct vector_table tinyctl_vectors = {
+    .stack_top = &tinyctl_stack_top,
+    .handlers = {tinyctl_reset, tinyctl_fault, tinyctl_fault, tinyctl_fault, tinyctl_fault, tinyctl_fault,
+                 0, 0, 0, 0, tinyctl_fault, tinyctl_fault, 0, tinyctl_fault, tinyctl_tick}};
+
+void tinyctl_reset(void)
+{
+#ifdef TINYCTL_FPU
+    CPACR |= CPACR_FPU_FULL_ACCESS;
+    __asm volatile("dsb\n\tisb" ::: "memory");
+#endif
+    const volatile uint32_t *from = &tinyctl_data_source;
+    for (volatile uint32_t *to = &tinyctl_data_begin; to != &tinyctl_data_end; to++) {
+        *to = *from++;
+    }
+    for (volatile uint32_t *to = &tinyctl_bss_begin; to != &tinyctl_bss_end; to++) {
+        *to = 0u;
+    }
+    (void)main();
+    tinyctl_fault();
+}
+
+void tinyctl_fault(void)
+{
+    tinyctl_loop.phase = TINYCTL_FAULT;
+    for (;;) {
+        __asm volatile("wfi");
+    }
+}

@@ -1,0 +1,212 @@
+"""From an emitted unit to a firmware image: compile, audit the symbols, link, say what was made."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from elftools.elf.elffile import ELFFile
+
+from tinyctl import toolchains
+from tinyctl.boards import Board, Flags
+from tinyctl.contract import check_identifier
+from tinyctl.errors import FileError, TinyctlError, ToolMissing
+from tinyctl.files import write_atomically
+from tinyctl.image import MAX_COUNT, Descriptor, read_image
+from tinyctl.jsons import canonical_json
+from tinyctl.templates import template
+from tinyctl.unit import FACTS, Unit, load_unit
+
+Toolchain = Literal["gcc", "zig"]
+
+HERE = Path(__file__).parent
+WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
+BARE = ("boot.c", "main.c", "tinyctl_image.h")
+SYSTICK_MAX = 1 << 24  # ARM DDI 0403, B3.3.5: the reload value has 24 bits
+
+# What an object for a core without FPU may leave to the compiler's own library.
+ARITHMETIC_HELPER = re.compile(
+    r"__aeabi_(f|i2f|ui2f|l2f|ul2f|cf|lmul|idiv|uidiv|llsl|llsr|lasr|mem)\w*|__\w*sf\w*|mem(cpy|set|move)")
+REASONS = (
+    (re.compile(r"__aeabi_(d|\w*2d)\w*|__\w*df\w*"), "arithmetic in double"),
+    (re.compile(r"__aeabi_(f|\w*2f|f2|cf)\w*|__\w*sf\w*"), "soft float on a core with an FPU"),
+    (re.compile(r"_?(malloc|calloc|realloc|free|sbrk)(_r)?"), "the heap"),
+    (re.compile(r"mem(cpy|set|move|cmp)|__aeabi_mem\w*"), "a memory routine the compiler put in for a loop or a copy"),
+    (re.compile(r"(a?(sin|cos|tan)h?|atan2|exp[2m1]*|log(10|2|1p)?|pow|sqrt|fmin|fmax|fabs|floor|ceil|fmod|hypot)f?"),
+     "the mathematical library"),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A firmware image for one board. `toolchain` names compiler and version; `flags` are those of the unit."""
+
+    path: Path
+    name: str
+    board: str
+    toolchain: str
+    flags: tuple[str, ...]
+    n_obs: int
+    n_act: int
+    rate_hz: float
+    contract_hash: str
+    graph_hash: str
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as written beside the ELF: no folder names in it."""
+        return {"schema": 1, **asdict(self), "path": self.path.name, "flags": list(self.flags)}
+
+
+def checked_unit(folder: Path) -> Unit:
+    """The facts of the unit in `folder`. Every text in them may enter C source, so each is held to a pattern."""
+    unit = load_unit(folder)
+    texts = [("name", unit.name, r"[A-Za-z]\w{0,62}"), ("contract_hash", unit.contract_hash, "[0-9a-f]{64}"),
+             ("graph_hash", unit.graph_hash, "[0-9a-f]{64}")]
+    for node in unit.nodes:
+        texts += [("name", node.name, r"\w{1,63}"), ("kind", node.kind, "[a-z0-9_]{1,63}"),
+                  ("format", node.format, "[a-z0-9_]{1,32}"), ("symbol", node.symbol, r"[A-Za-z]\w{0,199}")]
+    for key, text, pattern in texts:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise FileError(f"{key} {text!r:.60} is not of the form {pattern}", where=folder / FACTS)
+    check_identifier(unit.name, "unit")
+    if unit.name.startswith("tinyctl"):
+        raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
+    for key, count in (("n_obs", unit.n_obs), ("n_act", unit.n_act), ("nodes", len(unit.nodes))):
+        if not 0 < count <= MAX_COUNT:
+            raise FileError(f"{key} {count} is not between 1 and {MAX_COUNT}", where=folder / FACTS)
+    if not (math.isfinite(unit.rate_hz) and 0.001 <= unit.rate_hz <= 1e6):
+        raise FileError(f"rate_hz {unit.rate_hz} is not between 0.001 and 1e6", where=folder / FACTS)
+    return unit
+
+
+def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None, *, out: str | Path) -> Image:
+    """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
+
+    `toolchain` None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without
+    a warning, or needs anything that is not in it (soft float, double, libm, heap).
+    """
+    folder, out = Path(unit_dir), Path(out)
+    unit = checked_unit(folder)
+    compiler = _Compiler.choose(board, toolchain)
+    with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
+        work = Path(name)
+        _gather(work, folder, unit, board, compiler)
+        objects = []
+        for source, target in ((f"{unit.name}.c", "unit.o"), (f"{unit.name}_selftest.c", "selftest.o"),
+                               ("firmware/image.c", "image.o"), ("firmware/boot.c", "boot.o"),
+                               ("firmware/main.c", "main.o")):
+            compiler.compile(work, source, target)
+            objects.append(target)
+            if target == "unit.o":
+                audit_object(work / target, board, unit.name)
+        compiler.link(work, objects, "image.elf")
+        image = read_image(work / "image.elf")
+        if image.undefined:
+            raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
+        record = Image(out, unit.name, board.name, compiler.label, (*compiler.flags.cpu, *compiler.flags.flags),
+                       unit.n_obs, unit.n_act, unit.rate_hz, unit.contract_hash, unit.graph_hash, image.sha256)
+        _check_said(unit, image.descriptor)
+        write_atomically(out, (work / "image.elf").read_bytes())
+        write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
+    return record
+
+
+def audit_object(path: Path, board: Board, unit: str) -> None:
+    """Refuse an object of a unit that needs a symbol from outside, or keeps data of its own in RAM.
+
+    With an FPU nothing may be missing; without one the compiler's float and integer helpers may.
+    """
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        symbols = [s for s in elf.get_section_by_name(".symtab").iter_symbols() if s.name]
+        undefined = sorted(str(s.name) for s in symbols if s["st_shndx"] == "SHN_UNDEF")
+        writable = sum(int(s["sh_size"]) for s in elf.iter_sections() if s["sh_flags"] & 0x3 == 0x3)  # WRITE | ALLOC
+    for symbol in undefined:
+        if board.fpu == "none" and ARITHMETIC_HELPER.fullmatch(symbol):
+            continue
+        reason = next((text for pattern, text in REASONS if pattern.fullmatch(symbol)), "a symbol from outside")
+        raise TinyctlError(f"the object needs {symbol}: {reason}", where=f"unit {unit} on {board.name}")
+    if writable:
+        raise TinyctlError(f"the object has {writable} bytes of writable data outside the caller's struct",
+                           where=f"unit {unit}")
+
+
+@dataclass(frozen=True)
+class _Compiler:
+    """One toolchain set up for one board. Everything runs inside the work folder with relative names: no path of
+    this machine can reach the image."""
+
+    name: Toolchain
+    label: str
+    flags: Flags
+    fpu: bool
+
+    @staticmethod
+    def choose(board: Board, wanted: Toolchain | None) -> _Compiler:
+        gcc = toolchains.arm_gcc()
+        if wanted == "gcc" and gcc is None:
+            raise ToolMissing("arm-none-eabi-gcc is not installed", fix="install it, or build with --toolchain zig")
+        if wanted not in (None, "gcc", "zig"):
+            raise TinyctlError(f"toolchain {wanted!r:.40} is neither gcc nor zig")
+        known = {name for name, _ in board.toolchains}
+        if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
+            assert gcc is not None
+            number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
+            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none")
+        number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
+        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), board.fpu != "none")
+
+    @property
+    def _command(self) -> list[str]:
+        if self.name == "gcc":
+            return [*(toolchains.arm_gcc() or ()), *self.flags.cpu]
+        return [*toolchains.zig(), "cc", "-target", self.flags.target, *self.flags.cpu]
+
+    def compile(self, work: Path, source: str, target: str) -> None:
+        define = ["-DTINYCTL_FPU"] if self.fpu else []
+        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware",
+                        "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
+
+    def link(self, work: Path, objects: list[str], target: str) -> None:
+        common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
+        if self.name == "gcc":
+            library = [] if self.fpu else ["-lgcc"]  # with an FPU nothing may come from it
+            words = [*self._command, "-nostdlib", "-Wl," + ",".join(common), *objects, *library, "-o", target]
+        else:
+            words = [*toolchains.zig(), "ld.lld", *common, *objects, "-o", target]
+        toolchains.run(words, what=f"linking with {self.label}", cwd=work)
+
+
+def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler) -> None:
+    """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
+    for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
+        try:
+            shutil.copyfile(folder / name, work / name)
+        except OSError as error:
+            raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
+    firmware = work / "firmware"
+    firmware.mkdir()
+    for name in BARE:
+        shutil.copyfile(HERE / "firmware" / "bare" / name, firmware / name)
+    cycles = board.reset_clock_hz / unit.rate_hz
+    ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
+    (firmware / "image.c").write_text(template("image.c.j2").render(
+        name=unit.name, n_obs=unit.n_obs, n_act=unit.n_act, nodes=unit.nodes, board=board.name,
+        toolchain=compiler.label, tick_reload=max(1, round(cycles / ticks_per_step) - 1),
+        ticks_per_step=ticks_per_step))
+    regions = {key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}",
+                     "length": f"{region.length:#x}"} for key, region in (("code", board.code), ("data", board.data))}
+    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, **regions))
+
+
+def _check_said(unit: Unit, said: Descriptor) -> None:
+    """The header made the descriptor; `unit.json` must say the same."""
+    for key in ("contract_hash", "graph_hash", "n_obs", "n_act", "struct_bytes", "state_bytes"):
+        if getattr(unit, key) != getattr(said, key):
+            raise TinyctlError(f"{FACTS} and the C disagree about {key}", where=f"unit {unit.name}", fix="emit again")

@@ -1,0 +1,236 @@
+"""Graph to C: everything is decided here, the templates in `codegen/` only write it down.
+
+The same graph and name give the same bytes. Names that reach the text are checked C identifiers; everything else that
+comes from a file is a number.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyctl.contract import Contract, Signal, check_identifier
+from tinyctl.errors import TinyctlError
+from tinyctl.files import write_atomically
+from tinyctl.graph import Graph
+from tinyctl.kernels import kernel, kernel_name
+from tinyctl.kernels.base import Table
+from tinyctl.layers.base import Array, StatefulLayer
+from tinyctl.layers.screen import Screen
+from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
+from tinyctl.templates import template
+from tinyctl.unit import FACTS, Unit, UnitNode
+from tinyctl.vectors import stored_steps
+from tinyctl.version import VERSION
+
+C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2)}
+TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2}
+HELPER_ORDER = ("bits", "tanh_f32", "saturate_a16", "encode_a16", "dual_mac", "requantize_a16")
+DSP_HELPERS = frozenset({"saturate_a16", "dual_mac", "requantize_a16"})
+LINE = 118  # columns of generated tables
+
+
+def emit(graph: Graph, folder: Path, name: str = "policy") -> Unit:
+    """Write the C of a graph into `folder`; raises `TinyctlError` before anything is written."""
+    check_identifier(name, "name")
+    if name.upper() == name:
+        raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
+    unit, texts = render(graph, name)
+    for file_name, text in texts.items():
+        write_atomically(folder / file_name, text)
+    return unit
+
+
+def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
+    """The facts and the text of every file of the unit `name`."""
+    slots, places = _allocate(graph)
+    parts = {node.name: kernel(node, graph.contract) for node in graph.nodes}
+    shared = {table.name: table for part in parts.values() for table in part.shared}
+    helpers = {h for part in parts.values() for h in part.helpers}
+    if graph.stateful:
+        helpers.add("bits")
+    common = _common(graph, name, slots)
+    nodes, facts = [], []
+    for node in graph.nodes:
+        symbol = f"{name}_node_{node.name}"
+        reads, writes = places[node.inputs[0]] if node.inputs else None, places[node.name]
+        values = {"symbol": symbol, "n_in": node.layer.n_in, "n_out": node.layer.n_out, "in_place": reads and
+                  reads.slot == writes.slot, **{k: _literal(v) for k, v in parts[node.name].values.items()}}
+        nodes.append({
+            "title": f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}",
+            "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
+            "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
+            "call": _call(symbol, node.layer, node.name, reads, writes),
+        })
+        facts.append(UnitNode(node.name, node.layer.kind, node.format, symbol))
+    tables = [*shared.values(), *(t for part in parts.values() for t in part.tables)]
+    unit = Unit(
+        name, graph.contract.n_obs, graph.contract.n_act, graph.contract.rate_hz, _state_bytes(graph),
+        _state_bytes(graph) + sum(4 * slot.words for slot in slots),
+        sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables), graph.contract.hash, graph.hash, tuple(facts),
+    )
+    body = template("unit.c.j2").render(
+        common, nodes=nodes, shared=[_table(name, t, common["macro"]) for t in shared.values()],
+        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers], uses_dsp=bool(helpers & DSP_HELPERS),
+        initial=_initial(graph), result=f"s->{places[graph.nodes[-1].name].text}",
+    )
+    vectors = stored_steps(graph)
+    steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
+    header = template("unit.h.j2").render(
+        common, signals=_signal_lines(graph.contract), state_bytes=unit.state_bytes, state_members=_members(graph),
+        contract_hash=unit.contract_hash, graph_hash=unit.graph_hash, rate_literal=_literal(np.float32(unit.rate_hz)),
+        rate_hz=f"{unit.rate_hz:g}",
+    )
+    return unit, {
+        f"{name}.h": header,
+        f"{name}.c": body,
+        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps),
+        "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
+        FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
+    }
+
+
+# --- buffers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Slot:
+    """A work buffer of the struct: a union of the arrays that live in it at different times."""
+
+    words: int = 0
+    columns: dict[str, int] = field(default_factory=dict)  # NumPy type -> widest array
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
+
+    def hold(self, dtype: str, columns: int) -> None:
+        padded = columns + columns % 2  # pairs of int16 are read as one word
+        self.columns[dtype] = max(self.columns.get(dtype, 0), padded if dtype == "int16" else columns)
+        self.words = max(self.words, -(-padded * C_TYPES[dtype][2] // 4))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a node's value lies."""
+
+    slot: int
+    dtype: str
+
+    @property
+    def text(self) -> str:
+        return f"work{self.slot}.{C_TYPES[self.dtype][1]}"
+
+
+def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
+    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it."""
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    last_use[graph.nodes[-1].name] = len(graph.nodes)
+    slots: list[_Slot] = []
+    places: dict[str, _Place] = {}
+    busy: set[int] = set()
+    for i, node in enumerate(graph.nodes):
+        dying = [places[name] for name in node.inputs if last_use[name] == i]
+        reuse = [p.slot for p in dying if node.layer.in_place and p.dtype == node.returns]
+        free = [k for k in range(len(slots)) if k not in busy]
+        if not (reuse or free):
+            slots.append(_Slot())
+            free = [len(slots) - 1]
+        slot = (reuse or free)[0]
+        busy = (busy - {p.slot for p in dying}) | {slot}
+        places[node.name] = _Place(slot, node.returns)
+        slots[slot].hold(node.returns, node.layer.n_out)
+    return slots, places
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+def _common(graph: Graph, name: str, slots: list[_Slot]) -> dict[str, Any]:
+    return {"unit": name, "macro": name.upper(), "version": VERSION, "n_obs": graph.contract.n_obs,
+            "n_act": graph.contract.n_act, "slots": slots}
+
+
+def _helper(name: str, common: dict[str, Any]) -> str:
+    constants = {
+        "linear": f"{float(LINEAR):g}", "linear_bits": _word(LINEAR), "clamp_bits": _word(CLAMP),
+        "numerator": [_literal(c) for c in NUMERATOR], "denominator": [_literal(c) for c in DENOMINATOR],
+    }
+    return template(f"math/{name}.c.j2").render(common, **constants)
+
+
+def _call(symbol: str, layer: Any, node: str, reads: _Place | None, writes: _Place) -> str:
+    if isinstance(layer, Screen) or reads is None:
+        return f"status = {symbol}(obs, s->applied, s->{writes.text})"
+    if isinstance(layer, StatefulLayer):
+        states = ", ".join(f"s->{node}_{slot.name}" for slot in layer.state())
+        return f"{symbol}({states}, status, s->{reads.text}, s->{writes.text})"
+    return f"{symbol}(s->{reads.text}, s->{writes.text})"
+
+
+def _members(graph: Graph) -> list[tuple[str, int]]:
+    return [(f"{name}_{slot.name}", len(slot.initial)) for name, layer in graph.stateful.items() for slot in layer.state()]
+
+
+def _state_bytes(graph: Graph) -> int:
+    return 4 * (graph.contract.n_act + sum(columns for _, columns in _members(graph)))
+
+
+def _initial(graph: Graph) -> list[tuple[str, str]]:
+    arrays = [("applied", np.array(graph.contract.initial_applied(), np.float32))]
+    arrays += [(f"{n}_{slot.name}", slot.initial) for n, layer in graph.stateful.items() for slot in layer.state()]
+    return [(f"s->{name}[{i}]", str(_literal(v))) for name, array in arrays for i, v in enumerate(array)]
+
+
+def _signal_lines(contract: Contract) -> list[str]:
+    def line(where: str, signal: Signal, rest: str) -> str:
+        meaning = f"{signal.unit}, {signal.frame}" if signal.frame else signal.unit
+        return f"{where:<8} {signal.name}: {meaning}, {signal.low:g} to {signal.high:g}{rest}"
+
+    columns = [s for s in contract.inputs if s.source == "observation"]
+    lines = [line(f"obs[{i}]", s, f", on_nan {s.on_nan:g}") for i, s in enumerate(columns)]
+    lines += [line("(state)", s, f", last applied, at first {s.on_nan:g}") for s in contract.inputs if s not in columns]
+    return lines + [line(f"act[{i}]", s, f", safe {s.safe:g}") for i, s in enumerate(contract.outputs)]
+
+
+def _table(owner: str, table: Table, macro: str) -> str:
+    words = [str(_literal(v)) for v in table.values.ravel()]
+    lines, row = [], "   "
+    for word in words:
+        if len(row) + len(word) + 2 > LINE:
+            lines.append(row)
+            row = "   "
+        row += f" {word},"
+    body = "\n".join([*lines, row])
+    # Words of two 16-bit numbers are loaded at once.
+    aligned = f" {macro}_ALIGNED" if table.ctype == "int16_t" else ""
+    return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
+
+
+def _literal(value: Any) -> Any:
+    """A number as C text that reads back to the same bits; anything else unchanged."""
+    if isinstance(value, np.float32):
+        text = str(value)
+        return f"{text}f" if any(c in text for c in ".e") else f"{text}.0f"
+    if isinstance(value, np.unsignedinteger):
+        return f"{int(value)}u"
+    if isinstance(value, np.integer):
+        return str(int(value))
+    return value
+
+
+def _word(value: np.float32) -> str:
+    return f"0x{int(value.view(np.uint32)):08x}"
+
+
+def _bits(row: Array) -> list[int]:
+    return [int(w) for w in row.view(np.uint32)]
+
+
+def _words(row: Array) -> list[str]:
+    return [f"0x{w:08x}u" for w in _bits(row)]

@@ -1,0 +1,73 @@
+"""The emitted C on the host: compiled to a shared library and stepped in batches through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tinyctl.layers.base import F32, Array
+from tinyctl.templates import template
+from tinyctl.toolchains import host_cc, run
+from tinyctl.unit import Unit, load_unit
+
+FLAGS = ("-std=c99", "-O3", "-shared", "-fPIC")
+
+
+class HostController:
+    """`n` copies of an emitted unit, each with its own state."""
+
+    def __init__(self, folder: Path, compiler: str | None = None, flags: tuple[str, ...] = FLAGS) -> None:
+        """Compile the unit in `folder` with the host's compiler, or the one named ("gcc", "zig")."""
+        self.unit: Unit = load_unit(folder)
+        self._library = _compile(folder, self.unit, host_cc(compiler), flags)
+        self._struct_bytes = int(self._library.batch_struct_bytes())
+        self._states = np.zeros((0, self._struct_bytes // 4), np.uint32)
+        self.status = np.zeros(0, np.uint32)
+
+    def reset(self, n: int) -> None:
+        """Start with `n` fresh copies."""
+        self._states = np.zeros((n, self._struct_bytes // 4), np.uint32)
+        self.status = np.zeros(n, np.uint32)
+        self._library.batch_init(_pointer(self._states), n)
+
+    def restart(self, rows: Array) -> None:
+        """Put the chosen copies (n,) bool back to the start."""
+        chosen = np.ascontiguousarray(rows, np.uint8)
+        self._library.batch_reset(_pointer(self._states), _pointer(chosen), len(chosen))
+
+    def step(self, obs: Array) -> Array:
+        """Observations (n, n_obs) to actions (n, n_act), float32; `status` then holds the status words."""
+        obs = np.ascontiguousarray(obs, F32)
+        if obs.shape != (len(self._states), self.unit.n_obs):
+            raise ValueError(f"observations {obs.shape} for {len(self._states)} copies of {self.unit.n_obs} inputs")
+        act = np.empty((len(obs), self.unit.n_act), F32)
+        self._library.batch_step(_pointer(self._states), _pointer(obs), _pointer(act), _pointer(self.status), len(obs))
+        return act
+
+    def set_applied(self, act: Array) -> None:
+        """Tell every copy what was applied instead of its returned action (n, n_act)."""
+        act = np.ascontiguousarray(act, F32).reshape(len(self._states), self.unit.n_act)
+        self._library.batch_set_applied(_pointer(self._states), _pointer(act), len(act))
+
+    def words(self) -> Array:
+        """(n, state words) uint32, as `State.words`."""
+        return self._states[:, : self.unit.state_bytes // 4].copy()
+
+    def selftest(self) -> int:
+        """The unit's own self-test: 0 when all stored steps agree."""
+        return int(getattr(self._library, f"{self.unit.name}_selftest")())
+
+
+def _compile(folder: Path, unit: Unit, compiler: tuple[str, ...], flags: tuple[str, ...]) -> ctypes.CDLL:
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        source, library = Path(scratch, "batch.c"), Path(scratch, "batch.so")
+        source.write_text(template("batch.c.j2").render(unit=unit.name, n_obs=unit.n_obs, n_act=unit.n_act))
+        run([*compiler, *flags, f"-I{folder.resolve()}", source, "-o", library], what="compiling for the host")
+        return ctypes.CDLL(str(library))  # stays loaded after the file is gone
+
+
+def _pointer(array: Array) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

@@ -1,0 +1,11 @@
+"""Encode: float32 to int16 by columns."""
+
+import numpy as np
+
+from tinyctl.contract import Contract
+from tinyctl.kernels.base import Kernel, Table
+from tinyctl.layers.convert import Encode
+
+
+def kernel(layer: Encode, contract: Contract) -> Kernel:
+    return Kernel((Table("float", "affine", np.stack([layer.gain, layer.offset], axis=1)),), helpers=("saturate_a16", "encode_a16"))

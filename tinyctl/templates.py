@@ -1,0 +1,23 @@
+"""The Jinja environment of `codegen/`: a name a template does not get is an error, white space is what one sees."""
+
+from __future__ import annotations
+
+import importlib.resources
+from functools import cache
+
+import jinja2
+
+import tinyctl.codegen
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    root = importlib.resources.files(tinyctl.codegen)
+    loader = jinja2.FunctionLoader(lambda path: root.joinpath(path).read_text("utf-8"))
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                              keep_trailing_newline=True)
+
+
+def template(path: str) -> jinja2.Template:
+    """A template by its path below `codegen/`."""
+    return _environment().get_template(path)
