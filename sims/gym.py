@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 
+from tinyctl.contract import Signal
 from tinyctl.sims.kernel import compile_plant
 from tinyctl.sims.loop import draw_start
 from tinyctl.sims.plant import Array, Plant
 
 
-class PlantEnv(gymnasium.Env[Array, Array]):
+class PlantEnv(gymnasium.Env):  # type: ignore[misc]  # without stubs
     """One plant at one task, at the contract's rate. Observations are the contract's observation columns with noise,
     actions its outputs, both float32 and within their ranges; the reward is minus the task's training cost.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
     def __init__(self, plant: Plant, task: str | None = None, *, variant: str | None = None) -> None:
         self.task = plant.task(task)
@@ -26,11 +28,9 @@ class PlantEnv(gymnasium.Env[Array, Array]):
         self._p = np.array([*self._nominal.values()] or [0.0], np.float32)
         self._noise = np.array(self.task.noise, np.float32)
         contract = self.task.contract
-        ranges = [np.array([getattr(s, side) for s in contract.inputs[: contract.n_obs]], np.float32) for side in ("low", "high")]
-        limits = [np.array([getattr(s, side) for s in contract.outputs], np.float32) for side in ("low", "high")]
-        self.observation_space = gymnasium.spaces.Box(*ranges, dtype=np.float32)
-        self.action_space = gymnasium.spaces.Box(*limits, dtype=np.float32)
-        self._range, self._limits = ranges, limits
+        self._range, self._limits = _ends(contract.inputs[: contract.n_obs]), _ends(contract.outputs)
+        self.observation_space = gymnasium.spaces.Box(*self._range, dtype=np.float32)
+        self.action_space = gymnasium.spaces.Box(*self._limits, dtype=np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """A fresh start; `options` has no meaning here."""
@@ -54,6 +54,10 @@ class PlantEnv(gymnasium.Env[Array, Array]):
         noise = self._noise * self.np_random.standard_normal(len(clean), np.float32)
         seen: Array = np.clip(clean + noise, *self._range)
         return seen
+
+
+def _ends(signals: Sequence[Signal]) -> tuple[Array, Array]:
+    return np.array([s.low for s in signals], np.float32), np.array([s.high for s in signals], np.float32)
 
 
 def make_env(plant: Plant, task: str | None = None, *, variant: str | None = None) -> PlantEnv:

@@ -16,16 +16,17 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import casadi
-import jinja2
 import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.instructions import Argument, Block, block_of
 from tinyctl.sims.plant import SX, Array, Plant, Task
+from tinyctl.templates import template
 from tinyctl.toolchains import cache_folder, host_cc, run, version
 
 LANES = 32  # a block's arrays stay in the first-level cache; four AVX2 vectors
@@ -122,7 +123,7 @@ def compile_plant(plant: Plant, task: Task, extra: Sequence[Any] = ()) -> Kernel
     h, g = Argument("h", 1), Argument("g", x.rows)
     step = Block("step", (x, u, p, d, h), (Argument("next", x.rows),), None)
     step_vjp = Block("step_vjp", (x, u, p, d, h, g), (Argument("g_x", x.rows), Argument("g_u", u.rows)), None)
-    source = _templates().get_template("plant.c.j2").render(
+    source = template("plant.c.j2").render(
         plant=plant.name, lanes=LANES, nx=x.rows, nu=u.rows, blocks=blocks, exports=[*blocks, step, step_vjp]
     )
     library = _library(source, plant.name)
@@ -137,7 +138,7 @@ def vjp(f: Any, wrt: Sequence[int]) -> Any:
     at = casadi.vertcat(*(inputs[i] for i in wrt))
     gradient = casadi.densify(casadi.jtimes(y, at, g, True))
     ends = np.cumsum([0, *(f.numel_in(i) for i in wrt)])
-    outputs = [gradient[int(a) : int(b)] for a, b in zip(ends, ends[1:], strict=False)]
+    outputs = [gradient[int(a) : int(b)] for a, b in pairwise(ends)]
     names = [f.name_in(i) for i in range(f.n_in())]
     return casadi.Function(f"{f.name()}_vjp", [*inputs, g], outputs, [*names, "g"], [f"g_{names[i]}" for i in wrt])
 
@@ -169,9 +170,10 @@ def _functions(plant: Plant, task: Task) -> list[Any]:
     observe = function("observe", {"x": x}, lambda: task.observe(x), task.contract.n_obs)
     cost = function("cost", {"x": x, "u": u, "u_last": u_last}, lambda: task.cost(x, u, u_last), 1)
     margin = function("margin", {"x": x}, lambda: task.margin(x), 1)
-    score = function("score", {"x": x}, lambda: casadi.vertcat(*(s.expression(x) for s in task.scores)), len(task.scores))
+    scores = len(task.scores)
+    score = function("score", {"x": x}, lambda: casadi.vertcat(*(s.expression(x) for s in task.scores)), scores)
     return [derivative, vjp(derivative, (0, 1)), project, vjp(project, (0,)), observe, vjp(observe, (0,)), cost,
-            vjp(cost, (0, 1, 2)), margin, *([score] if task.scores else [])]  # fmt: skip
+            vjp(cost, (0, 1, 2)), margin, *([score] if scores else [])]  # fmt: skip
 
 
 def _view(array: Array, argument: Argument, n: int, name: str) -> _View:
@@ -182,13 +184,6 @@ def _view(array: Array, argument: Argument, n: int, name: str) -> _View:
                            where=f"kernel function {name}")  # fmt: skip
     lane = array.strides[0] // 4 if array.shape[0] == n and array.ndim == 2 else 0
     return _View(array.ctypes.data, lane, array.strides[-1] // 4)
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    folder = Path(__file__).parent.parent / "codegen"
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)  # fmt: skip
 
 
 def _library(source: str, name: str) -> ctypes.CDLL:
@@ -214,4 +209,5 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}))
+    kept = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
+    return "\n".join(sorted(kept))

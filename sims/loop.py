@@ -33,7 +33,8 @@ class Controller(Protocol):
 
 @dataclass(frozen=True)
 class Draws:
-    """All that is random in `n` episodes: start `x` (n, nx), `d` (n, nd), `p` (n, np) or (np,), `noise` (steps, n, n_obs)."""
+    """All that is random in `n` episodes: start `x` (n, nx), `d` (n, nd), `p` (n, np) or (np,), and
+    `noise` (steps, n, n_obs)."""
 
     x: Array
     d: Array
@@ -52,10 +53,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Flights:
-    """What happened. `survived` (n,) bool, `lost_s` (n,) the time of the loss (NaN: none), `cost` (n,) the mean training
-    cost of a control period until the loss, `scores` name -> (n,), each of which means something only where the episode
-    survived; `times` (steps + 1,) s, `states` (steps + 1, kept, nx)
-    and `actions` (steps, kept, nu), as computed, of the first episodes. A lost episode stays at its last state inside.
+    """What happened.
+
+    `survived` (n,) bool; `lost_s` (n,) the time of the loss (NaN: none); `cost` (n,) the mean training cost of a
+    control period until the loss; `scores` name -> (n,), each of which means something only where the episode survived.
+    `times` (steps + 1,) s, `states` (steps + 1, kept, nx) and `actions` (steps, kept, nu), as computed, are those of
+    the first episodes. A lost episode stays at its last state inside.
     """
 
     survived: Array

@@ -36,7 +36,8 @@ def _reference(plant: Plant) -> casadi.Function:
     k4 = plant.derivative(x + h * k3, u, named, d)
     end = plant.project(x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), named)
     g = casadi.SX.sym("g", len(plant.states))
-    return casadi.Function("reference", [x, u, p, d, h, g], [end, casadi.jtimes(end, x, g, True), casadi.jtimes(end, u, g, True)])
+    gradients = [casadi.jtimes(end, at, g, True) for at in (x, u)]
+    return casadi.Function("reference", [x, u, p, d, h, g], [end, *gradients])
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -63,7 +64,8 @@ def test_cost_and_observation_gradients_equal_casadi(compiled: Kernel) -> None:
     sx, su, sl = casadi.SX.sym("x", x.shape[1]), casadi.SX.sym("u", u.shape[1]), casadi.SX.sym("l", u.shape[1])
     cost, seen = task.cost(sx, su, sl), task.observe(sx)
     f = casadi.Function("f", [sx, su, sl], [cost, casadi.gradient(cost, sx), casadi.gradient(cost, su),
-                                             casadi.gradient(cost, sl), seen, casadi.gradient(casadi.sum1(seen), sx)])  # fmt: skip
+                                            casadi.gradient(cost, sl), seen,
+                                            casadi.gradient(casadi.sum1(seen), sx)])  # fmt: skip
     want = [np.array(m).T for m in f(x.T, u.T, u_last.T)]
     got = (compiled.cost(x, u, u_last)[:, None], *compiled.cost_vjp(x, u, u_last, np.ones((7, 1), np.float32)),
            compiled.observe(x), compiled.observe_vjp(x, np.ones((7, task.contract.n_obs), np.float32)))  # fmt: skip
@@ -135,7 +137,7 @@ def test_every_compiler_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_wrong_arrays_are_refused(compiled: Kernel) -> None:
-    x, u, p, d = _batch(compiled.plant, 3)
+    x, _, p, d = _batch(compiled.plant, 3)
     with pytest.raises(TinyctlError, match=r"u is float32\(3, 9\)"):
         compiled.step(x, np.zeros((3, 9), np.float32), p, d, 0.01)
     with pytest.raises(TinyctlError, match="x is float64"):

@@ -7,6 +7,7 @@ come from torch, whose allocations are aligned: the bits of a matrix product may
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import casadi
@@ -123,7 +124,7 @@ def initial_weights(task: Task, n_in: int, hidden: tuple[int, ...], generator: A
     """Weights and biases in turn, (rows, columns) and (rows, 1). The first policy nearly holds the initial action."""
     sizes = [n_in, *hidden, task.contract.n_act]
     weights = []
-    for i, (columns, rows) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (columns, rows) in enumerate(pairwise(sizes)):
         last = i == len(hidden)
         reach = math.sqrt(3 / columns) * (0.1 if last else 1.0)  # variance 1 / columns
         weight = (2 * torch.rand(rows, columns, generator=generator) - 1) * reach
@@ -158,8 +159,8 @@ class Pass:
     """One control step of the policy on `n` lanes: its buffers, forwards and backwards.
 
     `last` (n_act, n) and `memory` (rows, n) are the buffers it reads the state from, `obs` (n_obs, n) is to be filled;
-    `action` and `next_memory` are its results. With `gradients`, `backward` reads `g_action` and `g_next_memory` and fills
-    `g_obs`, `g_last` and `g_memory`.
+    `action` and `next_memory` are its results. With `gradients`, `backward` reads `g_action` and `g_next_memory` and
+    fills `g_obs`, `g_last` and `g_memory`.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, last: Array, memory: Array,
@@ -179,7 +180,8 @@ class Pass:
         self.action: Array = self._values[-1].numpy()
         if gradients:
             g_prepared = columns(n_z + n_memory, n)
-            self.g_obs, self.g_last, self.g_memory = columns(contract.n_obs, n), columns(len(last), n), columns(n_memory, n)
+            self.g_obs, self.g_last = columns(contract.n_obs, n), columns(contract.n_act, n)
+            self.g_memory = columns(n_memory, n)
             self.g_next_memory = g_prepared[n_z:]
             self.g_action = columns(contract.n_act, n)
             self._g_values = [torch.from_numpy(g_prepared[:n_z]), *(torch.zeros_like(s) for s in self._sums[:-1])]
