@@ -13,7 +13,8 @@ from tinyctl.errors import TinyctlError
 _FORMS = {
     "OP_ASSIGN": "{0}", "OP_ADD": "{0} + {1}", "OP_SUB": "{0} - {1}", "OP_MUL": "{0} * {1}", "OP_DIV": "{0} / {1}",
     "OP_NEG": "-{0}", "OP_INV": "1.0f / {0}", "OP_SQ": "{0} * {0}", "OP_TWICE": "{0} + {0}",
-    "OP_SQRT": "__builtin_sqrtf({0})", "OP_FABS": "__builtin_fabsf({0})", "OP_COPYSIGN": "__builtin_copysignf({0}, {1})",
+    "OP_SQRT": "__builtin_sqrtf({0})", "OP_FABS": "__builtin_fabsf({0})",
+    "OP_COPYSIGN": "__builtin_copysignf({0}, {1})",
     "OP_FMIN": "{0} < {1} ? {0} : {1}", "OP_FMAX": "{0} > {1} ? {0} : {1}", "OP_SIGN": "(float)(({0} > 0) - ({0} < 0))",
     "OP_LT": "{0} < {1}", "OP_LE": "{0} <= {1}", "OP_EQ": "{0} == {1}", "OP_NE": "{0} != {1}", "OP_NOT": "!{0}",
     "OP_AND": "{0} && {1}", "OP_OR": "{0} || {1}", "OP_IF_ELSE_ZERO": "{0} != 0 ? {1} : 0.0f",
@@ -48,7 +49,8 @@ def block_of(f: Any) -> Block:
     """The block of a casadi.Function of dense SX columns. Every intermediate value gets a name of its own."""
     inputs = tuple(Argument(f.name_in(i), f.numel_in(i)) for i in range(f.n_in()))
     outputs = tuple(Argument(f.name_out(i), f.numel_out(i)) for i in range(f.n_out()))
-    lines, slot = [], {}
+    lines: list[str] = []
+    slot: dict[int, str] = {}
     for n in range(f.n_instructions()):
         op, reads, writes = f.instruction_id(n), f.instruction_input(n), f.instruction_output(n)
         if op == casadi.OP_OUTPUT:

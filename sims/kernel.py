@@ -11,25 +11,28 @@ import ctypes
 import hashlib
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import casadi
-import jinja2
 import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.instructions import Argument, Block, block_of
 from tinyctl.sims.plant import SX, Array, Plant, Task
+from tinyctl.templates import template
 from tinyctl.toolchains import cache_folder, host_cc, run, version
 
 LANES = 32  # a block's arrays stay in the first-level cache; four AVX2 vectors
+# The libraries a kernel needs (libm, at most) are loaded already; zig would first build its own libc, for 6 s.
 FLAGS = ("-std=gnu99", "-O3", "-fopenmp-simd", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC",
-         "-shared")  # fmt: skip
+         "-shared", "-nostdlib", *(("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()))  # fmt: skip
 
 
 class _View(ctypes.Structure):
@@ -53,6 +56,8 @@ class Kernel:
     def bind(self, name: str, n: int, inputs: Sequence[Array], outputs: Sequence[Array]) -> Callable[[], None]:
         """A call of function `name` on `n` lanes of these very buffers, which are read and written at each call."""
         block = self.blocks[name]
+        if any(len(a) != n for a in outputs):
+            raise TinyctlError(f"an output does not have {n} rows", where=f"kernel function {name}")
         views = (_View * (len(inputs) + len(outputs)))(
             *(_view(a, q, n, name) for q, a in zip(block.inputs + block.outputs, (*inputs, *outputs), strict=True))
         )
@@ -118,7 +123,7 @@ def compile_plant(plant: Plant, task: Task, extra: Sequence[Any] = ()) -> Kernel
     h, g = Argument("h", 1), Argument("g", x.rows)
     step = Block("step", (x, u, p, d, h), (Argument("next", x.rows),), None)
     step_vjp = Block("step_vjp", (x, u, p, d, h, g), (Argument("g_x", x.rows), Argument("g_u", u.rows)), None)
-    source = _templates().get_template("plant.c.j2").render(
+    source = template("plant.c.j2").render(
         plant=plant.name, lanes=LANES, nx=x.rows, nu=u.rows, blocks=blocks, exports=[*blocks, step, step_vjp]
     )
     library = _library(source, plant.name)
@@ -133,7 +138,7 @@ def vjp(f: Any, wrt: Sequence[int]) -> Any:
     at = casadi.vertcat(*(inputs[i] for i in wrt))
     gradient = casadi.densify(casadi.jtimes(y, at, g, True))
     ends = np.cumsum([0, *(f.numel_in(i) for i in wrt)])
-    outputs = [gradient[int(a) : int(b)] for a, b in zip(ends, ends[1:], strict=False)]
+    outputs = [gradient[int(a) : int(b)] for a, b in pairwise(ends)]
     names = [f.name_in(i) for i in range(f.n_in())]
     return casadi.Function(f"{f.name()}_vjp", [*inputs, g], outputs, [*names, "g"], [f"g_{names[i]}" for i in wrt])
 
@@ -165,9 +170,10 @@ def _functions(plant: Plant, task: Task) -> list[Any]:
     observe = function("observe", {"x": x}, lambda: task.observe(x), task.contract.n_obs)
     cost = function("cost", {"x": x, "u": u, "u_last": u_last}, lambda: task.cost(x, u, u_last), 1)
     margin = function("margin", {"x": x}, lambda: task.margin(x), 1)
-    score = function("score", {"x": x}, lambda: casadi.vertcat(*(s.expression(x) for s in task.scores)), len(task.scores))
+    scores = len(task.scores)
+    score = function("score", {"x": x}, lambda: casadi.vertcat(*(s.expression(x) for s in task.scores)), scores)
     return [derivative, vjp(derivative, (0, 1)), project, vjp(project, (0,)), observe, vjp(observe, (0,)), cost,
-            vjp(cost, (0, 1, 2)), margin, *([score] if task.scores else [])]  # fmt: skip
+            vjp(cost, (0, 1, 2)), margin, *([score] if scores else [])]  # fmt: skip
 
 
 def _view(array: Array, argument: Argument, n: int, name: str) -> _View:
@@ -180,17 +186,10 @@ def _view(array: Array, argument: Argument, n: int, name: str) -> _View:
     return _View(array.ctypes.data, lane, array.strides[-1] // 4)
 
 
-@cache
-def _templates() -> jinja2.Environment:
-    folder = Path(__file__).parent.parent / "codegen"
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)  # fmt: skip
-
-
 def _library(source: str, name: str) -> ctypes.CDLL:
     """The shared library of a C source, from the cache or freshly compiled into it."""
     compiler = host_cc()
-    command = (*compiler, *FLAGS, "-mcpu=native" if compiler[-1:] == ("cc",) and len(compiler) > 1 else "-march=native")
+    command = (*compiler, *FLAGS, "-mcpu=native" if len(compiler) > 1 else "-march=native")  # zig cc has its own name
     key = "\0".join((source, *command, version(compiler), _cpu()))
     folder = cache_folder() / "kernels"
     path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
@@ -198,7 +197,7 @@ def _library(source: str, name: str) -> ctypes.CDLL:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
             (Path(work) / "kernel.c").write_text(source)
-            run([*command, "-o", "kernel.so", "kernel.c", "-lm"], what=f"kernel of {name}", cwd=Path(work))
+            run([*command, "-o", "kernel.so", "kernel.c"], what=f"kernel of {name}", cwd=Path(work))
             os.replace(Path(work) / "kernel.so", path)
     return ctypes.CDLL(str(path))
 
@@ -210,4 +209,5 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}))
+    kept = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
+    return "\n".join(sorted(kept))

@@ -7,7 +7,7 @@ the episode's number: it depends neither on the controller nor on how many episo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,7 +33,8 @@ class Controller(Protocol):
 
 @dataclass(frozen=True)
 class Draws:
-    """All that is random in `n` episodes: start `x` (n, nx), `d` (n, nd), `p` (n, np) or (np,), `noise` (steps, n, n_obs)."""
+    """All that is random in `n` episodes: start `x` (n, nx), `d` (n, nd), `p` (n, np) or (np,), and
+    `noise` (steps, n, n_obs)."""
 
     x: Array
     d: Array
@@ -52,10 +53,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Flights:
-    """What happened. `survived` (n,) bool, `lost_s` (n,) the time of the loss (NaN: none), `cost` (n,) the mean training
-    cost of a control period until the loss, `scores` name -> (n,), each of which means something only where the episode
-    survived; `times` (steps + 1,) s, `states` (steps + 1, kept, nx)
-    and `actions` (steps, kept, nu), as computed, of the first episodes. A lost episode stays at its last state inside.
+    """What happened.
+
+    `survived` (n,) bool; `lost_s` (n,) the time of the loss (NaN: none); `cost` (n,) the mean training cost of a
+    control period until the loss; `scores` name -> (n,), each of which means something only where the episode survived.
+    `times` (steps + 1,) s, `states` (steps + 1, kept, nx) and `actions` (steps, kept, nu), as computed, are those of
+    the first episodes. A lost episode stays at its last state inside.
     """
 
     survived: Array
@@ -108,16 +111,20 @@ def draw(plant: Plant, task: Task, episodes: Sequence[int], seed: int, *, varian
     """What the episodes of these numbers draw under `seed`."""
     p = plant.nominal(variant)
     x = np.empty((len(episodes), len(plant.states)), np.float32)
-    d = np.zeros((len(episodes), max(len(plant.disturbances), 1)), np.float32)
+    d = np.empty((len(episodes), max(len(plant.disturbances), 1)), np.float32)
     noise = np.empty((task.episode_steps, len(episodes), task.contract.n_obs), np.float32)
     for row, number in enumerate(episodes):
         rng = np.random.default_rng([seed, number])
-        x[row] = task.initial(rng, 1, p)[0]
-        if plant.disturbances:
-            d[row] = task.disturb(rng, 1, p)[0]
+        x[row], d[row] = (drawn[0] for drawn in draw_start(plant, task, rng, p))
         noise[:, row] = rng.standard_normal(noise[:, row].shape, np.float32)
     noise *= np.array(task.noise, np.float32)
     return Draws(x, d, np.array([*p.values()] or [0.0], np.float32), noise)
+
+
+def draw_start(plant: Plant, task: Task, rng: np.random.Generator, p: Mapping[str, float]) -> tuple[Array, Array]:
+    """Start (1, nx) and disturbance (1, nd) of one episode; one zero stands for no disturbance at all."""
+    x = task.initial(rng, 1, p)
+    return x, task.disturb(rng, 1, p) if plant.disturbances else np.zeros((1, 1), np.float32)
 
 
 def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s: float = 0.0, keep: int = 8) -> Flights:

@@ -63,7 +63,7 @@ class Task:
 
     Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
-    do; `integral_limits` names observation columns whose integral it keeps, with the limit in the column's unit times s.
+    do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
     """
 
     contract: Contract

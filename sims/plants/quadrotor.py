@@ -134,9 +134,9 @@ def disturb(rng: np.random.Generator, n: int, p: Mapping[str, float]) -> Array:
 
 
 def cost(x: SX, u: SX, u_last: SX) -> SX:
-    """Distance, softly bounded below; a wall before the box; damping; smooth commands."""
+    """Distance, softened at zero; a wall that rises long before the box does; damping; smooth commands."""
     p, q, v, w = x[0:3], x[3:7], x[7:10], x[10:13]
-    over = casadi.fmax(casadi.fabs(p) - 0.5, 0)
+    over = casadi.fmax(casadi.fabs(p) - BOX_M / 2, 0)
     return (
         4 * casadi.sqrt(casadi.sumsqr(p) + 0.0025)
         + 100 * casadi.sumsqr(over)

@@ -7,6 +7,7 @@ come from torch, whose allocations are aligned: the bits of a matrix product may
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import casadi
@@ -53,7 +54,7 @@ def front_layers(task: Task) -> Front:
 def policy_functions(task: Task, front: Front) -> list[Any]:
     """The casadi.Functions that `Pass` needs beside the plant's: an argument of `compile_plant`."""
     prepare = prepare_function(task, front)
-    return [prepare, vjp(prepare, (0, 1, 2)), *tanh_functions()]
+    return [prepare, vjp(prepare, (0, 1, 2)), clip_back_function(task), *tanh_functions()]
 
 
 def policy_of(task: Task, front: Front, weights: list[Tensor]) -> Policy:
@@ -90,6 +91,18 @@ def prepare_function(task: Task, front: Front) -> Any:
     return casadi.Function("prepare", [obs, last, memory], [y], ["obs", "last", "memory"], ["y"])
 
 
+def clip_back_function(task: Task) -> Any:
+    """`clip_back(raw, g)`: the gradient before the clip to the outputs' ranges, from that after it.
+
+    A command beyond its limit keeps the part of its gradient that leads back inside; without it a saturated motor would
+    never learn.
+    """
+    raw, g = casadi.SX.sym("raw", task.contract.n_act), casadi.SX.sym("g", task.contract.n_act)
+    low, high = (casadi.DM([getattr(s, side) for s in task.contract.outputs]) for side in ("low", "high"))
+    kept = casadi.if_else(raw > high, casadi.fmax(g, 0), casadi.if_else(raw < low, casadi.fmin(g, 0), g))
+    return casadi.Function("clip_back", [raw, g], [kept], ["raw", "g"], ["g_raw"])
+
+
 def tanh_functions() -> list[Any]:
     """The layer's rational, and the product of a gradient with its slope, 1 - y^2, elementwise."""
     x, y, g = (casadi.SX.sym(name) for name in ("x", "y", "g"))
@@ -111,7 +124,7 @@ def initial_weights(task: Task, n_in: int, hidden: tuple[int, ...], generator: A
     """Weights and biases in turn, (rows, columns) and (rows, 1). The first policy nearly holds the initial action."""
     sizes = [n_in, *hidden, task.contract.n_act]
     weights = []
-    for i, (columns, rows) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (columns, rows) in enumerate(pairwise(sizes)):
         last = i == len(hidden)
         reach = math.sqrt(3 / columns) * (0.1 if last else 1.0)  # variance 1 / columns
         weight = (2 * torch.rand(rows, columns, generator=generator) - 1) * reach
@@ -146,7 +159,8 @@ class Pass:
     """One control step of the policy on `n` lanes: its buffers, forwards and backwards.
 
     `last` (n_act, n) and `memory` (rows, n) are the buffers it reads the state from, `obs` (n_obs, n) is to be filled;
-    `action` and `next_memory` are its results. With `gradients`, `backward` fills `g_obs`, `g_last` and `g_memory`.
+    `action` and `next_memory` are its results. With `gradients`, `backward` reads `g_action` and `g_next_memory` and
+    fills `g_obs`, `g_last` and `g_memory`.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, last: Array, memory: Array,
@@ -166,14 +180,18 @@ class Pass:
         self.action: Array = self._values[-1].numpy()
         if gradients:
             g_prepared = columns(n_z + n_memory, n)
-            self.g_obs, self.g_last, self.g_memory = columns(contract.n_obs, n), columns(len(last), n), columns(n_memory, n)
+            self.g_obs, self.g_last = columns(contract.n_obs, n), columns(contract.n_act, n)
+            self.g_memory = columns(n_memory, n)
             self.g_next_memory = g_prepared[n_z:]
-            self._g_values = [torch.from_numpy(g_prepared[:n_z]), *(torch.zeros_like(s) for s in self._sums)]
-            self._g_sums = [*(torch.zeros_like(s) for s in self._sums[:-1]), self._g_values[-1]]
+            self.g_action = columns(contract.n_act, n)
+            self._g_values = [torch.from_numpy(g_prepared[:n_z]), *(torch.zeros_like(s) for s in self._sums[:-1])]
+            self._g_sums = [torch.zeros_like(s) for s in self._sums]
             self._tanh_back = [
                 kernel.bind("tanh_back", y.numel(), [_flat(y), _flat(g)], [_flat(s)])
-                for y, g, s in zip(self._values[1:-1], self._g_values[1:-1], self._g_sums[:-1], strict=True)
+                for y, g, s in zip(self._values[1:-1], self._g_values[1:], self._g_sums[:-1], strict=True)
             ]
+            self._clip_back = kernel.bind("clip_back", n, [self._sums[-1].numpy().T, self.g_action.T],
+                                          [self._g_sums[-1].numpy().T])  # fmt: skip
             self._prepare_back = kernel.bind("prepare_vjp", n, [self.obs.T, last.T, memory.T, g_prepared.T],
                                              [self.g_obs.T, self.g_last.T, self.g_memory.T])  # fmt: skip
 
@@ -186,15 +204,9 @@ class Pass:
                 self._tanh[i]()
         torch.clamp(self._sums[-1], self.low, self.high, out=self._values[-1])
 
-    def backward(self, g_action: Array) -> None:
-        """Add the weights' gradients to their `.grad`, given that of the action, (n_act, n), and `g_next_memory`.
-
-        A command beyond its limit keeps the part of its gradient that leads back inside; without it a saturated
-        motor would never learn.
-        """
-        g, raw = torch.from_numpy(g_action), self._sums[-1]
-        lost = ((raw > self.high) & (g < 0)) | ((raw < self.low) & (g > 0))
-        torch.mul(g, ~lost, out=self._g_sums[-1])
+    def backward(self) -> None:
+        """Add the weights' gradients to their `.grad`, given `g_action` and `g_next_memory`."""
+        self._clip_back()
         for i in reversed(range(len(self._sums))):
             weight, bias = self.weights[2 * i], self.weights[2 * i + 1]
             weight.grad.addmm_(self._g_sums[i], self._values[i].t())
