@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Shared by all tests: tools that may be missing, and the smallest networks that have every kind of layer."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Callable
 import pytest
 
 
-@pytest.fixture
-def require_tool() -> Callable[[str], str]:
-    """A function that returns the path of a program; where it is missing the test is skipped, on CI it fails."""
+def require_tool(name: str) -> str:
+    """The path of a program. Where it is missing the test is skipped, but fails when CI=true."""
+    found = shutil.which(name)
+    if found is None:
+        message = f"{name} is not installed"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+    assert found is not None
+    return found
 
-    def require(name: str) -> str:
-        path = shutil.which(name)
-        if path is None and os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not installed")
-        if path is None:
-            pytest.skip(f"{name} is not installed")
-        return path
 
-    return require
+@pytest.fixture(name="require_tool")
+def require_tool_fixture() -> Callable[[str], str]:
+    """`require_tool`, for tests in folders that have a conftest of their own."""
+    return require_tool

@@ -1,1 +1,11 @@
-"""Tiny learned controllers, from a laptop to a microcontroller."""
+"""Tiny learned controllers, from a laptop to a microcontroller: see `tinyctl.api` for the verbs."""
+
+from tinyctl.api import build, check, emit, fly, load, plant, quantize, save, train
+from tinyctl.contract import Contract, Input, Output
+from tinyctl.errors import TinyctlError
+from tinyctl.graph import Graph
+from tinyctl.policy import Policy
+from tinyctl.version import VERSION as __version__
+
+__all__ = ["Contract", "Graph", "Input", "Output", "Policy", "TinyctlError", "__version__", "build", "check", "emit", "fly",
+           "load", "plant", "quantize", "save", "train"]

@@ -10,10 +10,10 @@ import numpy as np
 
 from tinyctl.layers.base import F32, Array
 from tinyctl.templates import template
-from tinyctl.toolchains import host_cc, run
+from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.unit import Unit, load_unit
 
-FLAGS = ("-std=c99", "-O3", "-shared", "-fPIC")
+FLAGS = ("-std=c99", "-O3")
 
 
 class HostController:
@@ -27,13 +27,13 @@ class HostController:
         self._states = np.zeros((0, self._struct_bytes // 4), np.uint32)
         self.status = np.zeros(0, np.uint32)
 
-    def init(self, n: int) -> None:
+    def reset(self, n: int) -> None:
         """Start with `n` fresh copies."""
         self._states = np.zeros((n, self._struct_bytes // 4), np.uint32)
         self.status = np.zeros(n, np.uint32)
         self._library.batch_init(_pointer(self._states), n)
 
-    def reset(self, rows: Array) -> None:
+    def restart(self, rows: Array) -> None:
         """Put the chosen copies (n,) bool back to the start."""
         chosen = np.ascontiguousarray(rows, np.uint8)
         self._library.batch_reset(_pointer(self._states), _pointer(chosen), len(chosen))
@@ -65,7 +65,7 @@ def _compile(folder: Path, unit: Unit, compiler: tuple[str, ...], flags: tuple[s
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         source, library = Path(scratch, "batch.c"), Path(scratch, "batch.so")
         source.write_text(template("batch.c.j2").render(unit=unit.name, n_obs=unit.n_obs, n_act=unit.n_act))
-        run([*compiler, *flags, f"-I{folder.resolve()}", source, "-o", library], what="compiling for the host")
+        run([*compiler, *flags, *SHARED, f"-I{folder.resolve()}", source, "-o", library], what="compiling for the host")
         return ctypes.CDLL(str(library))  # stays loaded after the file is gone
 
 

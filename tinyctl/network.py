@@ -111,15 +111,15 @@ class Network:
         This is the definition of the arithmetic; the emitted C returns the same bits. Raises `TinyctlError` when a
         shape does not fit.
         """
-        values, memory = self.trace(obs, state)
-        action = values[self.nodes[-1].name]
-        status = np.where(self._rejected(obs, state), np.uint32(REJECTED), np.uint32(0))
-        return action, State(action, memory, status)
+        values, following = self.trace(obs, state)
+        return following.applied, following
 
-    def trace(self, obs: Array, state: State) -> tuple[dict[str, Array], dict[str, tuple[Array, ...]]]:
-        """Like `run`, but the value of every node, and the next memory: what calibration looks at."""
+    def trace(self, obs: Array, state: State) -> tuple[dict[str, Array], State]:
+        """Like `run`, but with the value of every node by name: what calibration looks at."""
         x = self._columns(obs, state)
-        rejected = self._rejected(obs, state)
+        screen = self.nodes[0].layer
+        assert isinstance(screen, Screen)
+        rejected = screen.rejected(x)
         values: dict[str, Array] = {}
         memory: dict[str, tuple[Array, ...]] = {}
         for node in self.nodes:
@@ -130,7 +130,8 @@ class Network:
                 )
             else:
                 values[node.name] = node.layer.run(source)
-        return values, memory
+        status = np.where(rejected, np.uint32(REJECTED), np.uint32(0))
+        return values, State(values[self.nodes[-1].name], memory, status)
 
     def bounds(self) -> dict[str, tuple[Array, Array]]:
         """Interval bounds of every node's value for any observation at all, float64."""
@@ -145,11 +146,6 @@ class Network:
         if obs.shape != (len(state.applied), self.contract.n_obs):
             raise TinyctlError(f"observations have shape {obs.shape}, not {(len(state.applied), self.contract.n_obs)}")
         return np.concatenate([obs, state.applied[:, list(self.contract.applied_outputs)]], axis=1)
-
-    def _rejected(self, obs: Array, state: State) -> Array:
-        screen = self.nodes[0].layer
-        assert isinstance(screen, Screen)
-        return screen.rejected(self._columns(obs, state))
 
 
 def chain(layers: Iterable[tuple[str, Layer]], formats: Sequence[str] | None = None) -> tuple[Node, ...]:

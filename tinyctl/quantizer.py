@@ -103,10 +103,9 @@ def _ranges(policy: Policy, calibration: Array) -> dict[str, Array]:
     seen = {node.name: np.zeros(node.layer.n_out) for node in policy.nodes}
     state = policy.init(calibration.shape[1])
     for obs in calibration:
-        values, _ = policy.trace(obs, state)
+        values, state = policy.trace(obs, state)
         for name, value in values.items():
             np.maximum(seen[name], np.abs(value).max(axis=0), out=seen[name])
-        _, state = policy.run(obs, state)
     proven = {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
     return {name: np.minimum(HEADROOM * seen[name], proven[name]) for name in seen}
 

@@ -21,3 +21,8 @@ def _environment() -> jinja2.Environment:
 def template(path: str) -> jinja2.Template:
     """A template by its path below `codegen/`."""
     return _environment().get_template(path)
+
+
+def page(path: str) -> jinja2.Template:
+    """An HTML template: like `template`, but everything it is given is escaped."""
+    return _environment().overlay(autoescape=True).get_template(path)

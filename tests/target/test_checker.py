@@ -106,14 +106,14 @@ def test_two_paths_are_told_with_the_place(unit: Path, image: Path, board: Board
     assert report.cycles_spread >= 35  # the shorter path pays for a taken branch
     assert all(re.fullmatch(r"sample_step\+0x\w+", place) for place in report.parting)
     assert report.parting
-    assert report.cycles_worst > check(image, board).cycles_worst + 40
+    assert report.cycles_worst > check(image, board).cycles_worst + 30
 
 
 def test_table_in_flash_is_not_constant_time(unit: Path, board: Board, tmp_path: Path) -> None:
     """One path, but which flash line a table gives depends on the observation."""
     path = altered(
         unit, board, tmp_path / "unit",
-        "for (i = 0; i < 3; i++) { union { float f; uint32_t u; } w; w.f = obs[i]; sink = table[(w.u >> 20) & 255u]; }",
+        "for (i = 0; i < 3; i++) { union { float f; uint32_t u; } w; w.f = obs[i]; sink = table[w.u >> 20 & 255u]; }",
         "static const uint32_t table[256] = {1u, 2u, 3u};\n#define sink (*(volatile uint32_t *)&s->work0)")
     report = check(path, board)
     assert report.single_path

@@ -45,8 +45,7 @@ def encode(y: Array, dtype: np.dtype[Any]) -> Array:
 
 def decode(q: Array, scale: np.float32) -> Array:
     """integer -> float32: exact conversion, then one rounded product."""
-    result: Array = q.astype(F32) * scale
-    return result
+    return q.astype(F32) * scale
 
 
 def requantize(sums: Array, multiplier: Array, dtype: np.dtype[Any]) -> Array:

@@ -95,8 +95,7 @@ class IntegerDense(Layer):
     def accumulator_bound(self) -> Array:
         """(n_out,) int64: the largest magnitude any partial sum of a row can reach, for any int16 input."""
         magnitudes = np.abs(self.weight.astype(np.int64)).sum(axis=1) * 2**15
-        bound: Array = magnitudes + np.abs(self.bias.astype(np.int64))
-        return bound
+        return magnitudes + np.abs(self.bias.astype(np.int64))
 
     def run(self, x: Array) -> Array:
         # float64 holds every partial sum exactly (they stay below 2^31), and its product is the fast one.

@@ -40,8 +40,7 @@ class Screen(Layer):
 
     def rejected(self, x: Array) -> Array:
         """(batch,) bool: rows with a value that is not finite."""
-        rows: Array = ~np.isfinite(x).all(axis=1)
-        return rows
+        return np.logical_not(np.isfinite(x).all(axis=1))
 
     def run(self, x: Array) -> Array:
         with np.errstate(invalid="ignore"):  # a signalling NaN in a comparison

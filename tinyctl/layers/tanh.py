@@ -32,8 +32,7 @@ def tanh_f32(x: Array) -> Array:
     q = np.full_like(z, DENOMINATOR[0])
     for c in DENOMINATOR[1:]:
         q = q * z2 + c
-    result: Array = np.where(small, t, (z * p) / q)
-    return result
+    return np.where(small, t, (z * p) / q)
 
 
 @dataclass(frozen=True, eq=False)

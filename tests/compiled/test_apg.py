@@ -1,0 +1,118 @@
+"""The trainer: its gradient against differences, its policy against the layers' own arithmetic, and that it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tinyctl.archive import members
+from tinyctl.errors import TinyctlError
+from tinyctl.layers.tanh import tanh_f32
+from tinyctl.sims.kernel import Kernel, compile_plant
+from tinyctl.sims.loop import close_loop, draw
+from tinyctl.sims.plant import Array, Plant
+from tinyctl.sims.plants import load_plant, plant_names
+from tinyctl.trainers.apg import ApgConfig, Window, train
+from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions, policy_of
+
+SMALL = ApgConfig(plants=40, window=12, hidden=(16, 8))
+
+
+def _made(plant: Plant, config: ApgConfig) -> tuple[Kernel, Window, list[Tensor]]:
+    task = plant.task()
+    front = front_layers(task)
+    kernel = compile_plant(plant, task, policy_functions(task, front))
+    weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(0))
+    return kernel, Window(kernel, front, weights, config, np.random.default_rng(0)), weights
+
+
+@pytest.mark.parametrize("name", plant_names())
+def test_the_gradient_is_that_of_the_cost(name: str) -> None:
+    _, window, weights = _made(load_plant(name), SMALL)
+    for _ in range(3):  # into the flight, so that lag, integral and last action are not at their start
+        window.restart()
+        window.forward()
+    window.backward()
+    rng = np.random.default_rng(1)
+    for w in weights:
+        direction = torch.from_numpy(rng.normal(size=tuple(w.shape)).astype(np.float32))
+        direction += 10 * w.grad / w.grad.norm()  # not orthogonal to the gradient by accident
+        direction /= direction.norm()
+        costs, before, step = [], w.clone(), 3e-3
+        for side in (step, -step):
+            w.copy_(before + side * direction)
+            window.forward()
+            costs.append(window.cost.mean(dtype=np.float64))
+        w.copy_(before)
+        slope = (costs[0] - costs[1]) / (2 * step)
+        assert slope == pytest.approx(float((w.grad * direction).sum()), rel=0.03, abs=1e-4)
+
+
+def test_a_saturated_command_keeps_the_gradient_that_leads_back() -> None:
+    kernel, _, _ = _made(load_plant("pendulum"), SMALL)
+    raw = np.array([[-2], [-2], [0], [0], [2], [2]], np.float32)
+    g = np.array([[1], [-1], [1], [-1], [1], [-1]], np.float32)
+    # Descent moves against g: beyond the upper limit a positive g leads back, beyond the lower a negative one.
+    assert kernel.call("clip_back", raw, g)[0][:, 0].tolist() == [0, -1, 1, -1, 1, 0]
+
+
+def test_training_uses_the_tanh_of_the_layers() -> None:
+    kernel, _, _ = _made(load_plant("pendulum"), SMALL)
+    x = np.concatenate([np.linspace(-12, 12, 4001), [0.0, 1e-5, 3.9e-4, 1e-30]]).astype(np.float32)[:, None]
+    np.testing.assert_allclose(kernel.call("tanh", x)[0], tanh_f32(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", plant_names())
+def test_the_policy_is_what_was_trained(name: str) -> None:
+    plant = load_plant(name)
+    kernel, _, weights = _made(plant, SMALL)
+    front = front_layers(plant.task())
+    for w in weights:
+        w += 0.1 * torch.randn(w.shape, generator=torch.Generator().manual_seed(1))
+    policy = policy_of(plant.task(), front, weights)
+
+    class Layers:
+        def reset(self, n: int) -> None:
+            self.state = policy.init(n)
+
+        def step(self, observations: Array) -> Array:
+            action, self.state = policy.run(observations, self.state)
+            return action
+
+    drawn = draw(plant, plant.task(), range(4), 0)
+    flown = [close_loop(kernel, drawn, controller) for controller in (Layers(), Pilot(kernel, front, weights))]
+    np.testing.assert_allclose(flown[0].actions[:25], flown[1].actions[:25], atol=2e-4)
+    np.testing.assert_allclose(flown[0].states[:25], flown[1].states[:25], rtol=1e-4, atol=1e-3)
+
+
+def test_it_learns_and_the_same_seed_gives_the_same_weights() -> None:
+    plant, calls = load_plant("quadrotor"), []
+    config = ApgConfig(iterations=60, plants=48, hidden=(24,), validate_every=20, validation_episodes=100)
+    first = train(plant, config=config, seed=3, progress=lambda *call: calls.append(call))
+    second = train(plant, config=config, seed=3)
+    assert list(members(first.policy)) == list(members(second.policy))
+    assert list(members(first.policy)) != list(members(train(plant, config=config, seed=4).policy))
+    assert [p.iteration for p in first.curve] == [20, 40, 60]
+    assert first.curve[-1].cost < 0.5 * first.curve[0].cost
+    assert first.survived.value == max(p.survived for p in first.curve) > 0.2
+    assert len(calls) == 60
+    assert first.env_steps == 60 * 48 * 64
+
+
+def test_training_ends_early_on_its_target_or_budget() -> None:
+    plant = load_plant("pendulum")
+    config = ApgConfig(iterations=40, plants=8, window=8, hidden=(4,), validate_every=10, validation_episodes=5,
+                       stop_survived=0.0, stop_score=4.0)  # fmt: skip
+    assert len(train(plant, config=config).curve) == 1
+    with pytest.raises(TinyctlError, match="before its first validation"):
+        train(plant, config=ApgConfig(cpu_seconds=0.0))
+
+
+def test_randomised_plants_and_variants_train() -> None:
+    config = ApgConfig(iterations=3, plants=8, window=8, hidden=(4,), validation_episodes=5, randomise=True)
+    result = train(load_plant("quadrotor"), config=config)
+    other = train(load_plant("quadrotor"), config=replace(config, randomise=False, variant="gym_pybullet_drones"))
+    assert list(members(result.policy)) != list(members(other.policy))

@@ -1,0 +1,239 @@
+"""The verbs: each a function from one record to the next. `tinyctl.train(...)`, `tinyctl.emit(...)` and so on.
+
+    plant ──train──▶ Policy ──quantize──▶ Graph ──emit──▶ Unit ──build──▶ Image ──check──▶ TimingReport
+                        └────────────── fly: graph, C or emulated image ─────┴──────▶ FlightReport
+
+Packages that a verb needs beyond the core are imported when it is called.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinyctl import archive, builder, emitter, quantizer
+from tinyctl.boards import Board, load_board
+from tinyctl.builder import Image
+from tinyctl.contract import Contract
+from tinyctl.errors import TinyctlError, ToolMissing
+from tinyctl.flight import EmulatedController, FlightReport, GraphController, check_contract, fly_controller
+from tinyctl.graph import Graph
+from tinyctl.hostlib import HostController
+from tinyctl.layers.base import Array
+from tinyctl.policy import Policy
+from tinyctl.quantizer import QuantizeReport
+from tinyctl.unit import Unit, load_unit
+
+if TYPE_CHECKING:
+    from tinyctl.checker import TimingReport
+    from tinyctl.sims.plant import Plant
+    from tinyctl.trainers.apg import ApgConfig, TrainResult
+
+load = archive.load
+save = archive.save
+emit = emitter.emit
+FORMS = ("graph", "c", "emulator")
+DEFAULT_BOARD = "crazyflie21"
+COST_EPISODES = 200  # flown for the closed-loop cost ratio of `quantize`
+
+
+def plant(name_or_path: str | Path) -> Plant:
+    """A plant by name or by the path of a Python file."""
+    try:
+        from tinyctl.sims.plants import load_plant
+
+        return load_plant(name_or_path)
+    except ImportError as error:
+        raise _missing(error, "sim") from None
+
+
+def train(
+    plant_name: str | Path | Plant, task: str | None = None, *, seed: int = 0, config: ApgConfig | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> TrainResult:
+    """Train a policy for a plant's task by analytic policy gradient."""
+    require_train()
+    from tinyctl.trainers import apg
+
+    which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
+    return apg.train(which, task, config=config or apg.ApgConfig(), seed=seed, progress=progress)
+
+
+def require_train() -> None:
+    """Raise `ToolMissing`, which says how to get it, when training cannot be imported."""
+    try:
+        import tinyctl.trainers.apg  # noqa: F401
+    except ImportError as error:
+        raise _missing(error, "train") from None
+
+
+def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None, *, seed: int = 1) -> Array:
+    """(steps, episodes, n_obs): what the policy observes in closed loop, lost episodes included up to their loss."""
+    from tinyctl.sims.loop import BATCH, fly
+
+    name = task or next(iter(which.tasks))
+    check_contract(policy.contract, which.task(name), f"plant {which.name}")
+    recorder = _Recorder(Graph(policy.contract, policy.nodes))
+    fly(which, which.task(name), recorder, episodes=min(64, BATCH), seed=seed, keep=0)
+    return np.stack(recorder.seen)
+
+
+def quantize(
+    policy: Policy, format_name: str, *, calibration: Array | None = None, plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+) -> tuple[Graph, QuantizeReport]:
+    """A policy in a number format, and what that costs.
+
+    Calibrates on `calibration` (steps, sequences, n_obs), else in closed loop with a plant, else on standard-normal
+    observations. With a plant the report holds the closed-loop cost over the float policy's.
+    """
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    if calibration is None:
+        calibration = (
+            calibration_from_plant(policy, which, task) if which is not None
+            else quantizer.random_sequences(policy.contract, None, None)
+        )
+    graph = quantizer.quantize(policy, format_name, calibration)
+    rms, largest = quantizer.measure(policy, graph, calibration)
+    ratio = None
+    if which is not None:
+        reference = Graph(policy.contract, policy.nodes)
+        ratio = _closed_loop_cost(graph, which, task) / _closed_loop_cost(reference, which, task)
+    return graph, QuantizeReport(
+        format_name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash
+    )
+
+
+def build(
+    source: Graph | Path, board: str | Path | Board = DEFAULT_BOARD, *, toolchain: builder.Toolchain | None = None,
+    out: Path, name: str = "policy",
+) -> Image:
+    """A firmware image from a graph or from an emitted folder."""
+    target = board if isinstance(board, Board) else load_board(board)
+    if isinstance(source, Path):
+        return builder.build(source, target, toolchain, out=out)
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        emit(source, Path(scratch), name)
+        return builder.build(Path(scratch), target, toolchain, out=out)
+
+
+def check(
+    image: Path, board: str | Path | Board = DEFAULT_BOARD, *, deadline_us: float | None = None, seed: int = 0
+) -> TimingReport:
+    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline."""
+    from tinyctl.checker import check as predict
+
+    return predict(image, board if isinstance(board, Board) else load_board(board), deadline_us=deadline_us, seed=seed)
+
+
+def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Path:
+    """The image that `source` is (`.elf`), or one built from it (a `.tctl` file, an emitted folder) into `scratch`."""
+    what = flyable(source).source
+    if isinstance(what, Path) and not what.is_dir():
+        return what
+    return build(what, board, toolchain=toolchain, out=scratch / "image.elf").path
+
+
+@dataclass(frozen=True)
+class Flyable:
+    """One of the four things that fly, with the contract it was made for where the file tells it."""
+
+    source: Graph | Path
+    contract: Contract | None
+    contract_hash: str
+    graph_hash: str
+
+
+def flyable(source: Policy | Graph | Unit | Path) -> Flyable:
+    """A policy, a graph, or the path of a `.tctl` file, an emitted folder or an image."""
+    if isinstance(source, Path):
+        if source.is_dir():
+            unit = load_unit(source)
+            return Flyable(source, None, unit.contract_hash, unit.graph_hash)
+        if source.suffix == ".elf":
+            from tinyctl.image import read_image
+
+            said = read_image(source).descriptor
+            return Flyable(source, None, said.contract_hash, said.graph_hash)
+        source = load(source)
+    if isinstance(source, Unit):
+        raise TinyctlError("a unit's record alone does not fly", fix="give its folder")
+    graph = source if isinstance(source, Graph) else Graph(source.contract, source.nodes)
+    return Flyable(graph, graph.contract, graph.contract.hash, graph.hash)
+
+
+def fly(
+    source: Policy | Graph | Path, plant_name: str | Path | Plant = "quadrotor", task: str | None = None, *,
+    on: str = "graph", board: str | Path | Board = DEFAULT_BOARD, toolchain: builder.Toolchain | None = None,
+    episodes: int = 1000, seed: int = 0, delay_s: float = 0.0,
+) -> FlightReport:
+    """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, or the emulated image.
+
+    The action takes effect `delay_s` after the observation: give the predicted worst inference time.
+    """
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    name = task or next(iter(which.tasks))
+    what = flyable(source)
+    if what.contract is not None:
+        check_contract(what.contract, which.task(name), f"plant {which.name}")
+    elif what.contract_hash != which.task(name).contract.hash:
+        raise TinyctlError("its contract is not that of the task", where=source if isinstance(source, Path) else None,
+                           fix="fly it in the task it was made for")
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        controller = _controller(what.source, on, board, toolchain, Path(scratch))
+        return fly_controller(which, name, controller, on=on, episodes=episodes, seed=seed, delay_s=delay_s,
+                              contract_hash=what.contract_hash, graph_hash=what.graph_hash)
+
+
+def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Any:
+    if on not in FORMS:
+        raise TinyctlError(f"cannot fly on {on!r:.40}", fix=f"choose one of {', '.join(FORMS)}")
+    if on == "graph":
+        if isinstance(source, Path):
+            raise TinyctlError("only a .tctl file flies on the graph", where=source, fix="use --on c or --on emulator")
+        return GraphController(source)
+    folder = source
+    if isinstance(source, Graph):
+        emit(source, scratch / "c")
+        folder = scratch / "c"
+    assert isinstance(folder, Path)
+    if on == "c":
+        if not folder.is_dir():
+            raise TinyctlError("an image does not run on the host", where=folder, fix="use --on emulator")
+        return HostController(folder)
+    if folder.is_dir():
+        folder = build(folder, board, toolchain=toolchain, out=scratch / "image.elf").path
+    return EmulatedController(folder)
+
+
+class _Recorder(GraphController):
+    """Flies a graph and keeps what it saw."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.seen: list[Array] = []
+
+    def step(self, observations: Array) -> Array:
+        self.seen.append(observations.copy())
+        return super().step(observations)
+
+
+def _closed_loop_cost(graph: Graph, which: Plant, task: str | None) -> float:
+    """The mean training cost a control period over episodes, each up to its loss."""
+    from tinyctl.sims.loop import fly
+
+    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1, keep=1)
+    return float(flights.cost.mean())
+
+
+def _missing(error: ImportError, extra: str) -> TinyctlError:
+    if error.name and error.name.startswith("tinyctl"):
+        raise error
+    return ToolMissing(f"the Python package {error.name} is not installed", fix=f"pip install 'tinyctl[{extra}]'")
+
+

@@ -1,0 +1,71 @@
+"""What the commands share: their options, and output for people or for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tinyctl import api
+from tinyctl.errors import TinyctlError
+from tinyctl.files import write_atomically
+from tinyctl.graph import Graph
+from tinyctl.policy import Policy
+
+people = Console(stderr=True)  # progress and logs; standard output belongs to results
+results = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+BoardName = Annotated[str, typer.Option("--board", help="Name of a board, or path of a TOML file.")]
+ToolchainName = Annotated[Literal["gcc", "zig"] | None, typer.Option("--toolchain", help="gcc or zig; gcc where it is installed.")]
+Task = Annotated[str | None, typer.Option(help="Task of the plant; its first by default.")]
+
+
+def as_json(record: Any) -> str:
+    """A record as one line of JSON; a NaN in it would be a defect of ours and raises."""
+    return json.dumps(record, allow_nan=False)
+
+
+def write_json(path: Path, record: Any) -> None:
+    write_atomically(path, as_json(record) + "\n")
+
+
+def table(title: str, rows: list[tuple[str, str]]) -> Table:
+    """A two-column table of facts."""
+    made = Table(title=title, title_justify="left", show_header=False)
+    made.add_column(style="bold")
+    made.add_column(overflow="fold")
+    for row in rows:
+        made.add_row(*(escape(text) for text in row))
+    return made
+
+
+@contextmanager
+def progress(title: str, quiet: bool = False) -> Iterator[Any]:
+    """A bar on standard error: yields `update(done, total, note)`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    with Progress(*columns, console=people, disable=quiet, transient=True) as bar:
+        task = bar.add_task(title, total=None, note="")
+        yield lambda done, total, note="": bar.update(task, completed=done, total=total, note=note)
+
+
+def load_policy(path: Path) -> Policy:
+    network = api.load(path)
+    if not isinstance(network, Policy):
+        raise TinyctlError("is a graph, not a policy", where=path, fix="its formats are already chosen")
+    return network
+
+
+def load_graph(path: Path) -> Graph:
+    """A graph, or a policy as the float32 graph that it is."""
+    network = api.load(path)
+    return network if isinstance(network, Graph) else Graph(network.contract, network.nodes)

@@ -1,0 +1,29 @@
+"""`tinyctl build`: a firmware image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinyctl import api
+from tinyctl.cli.base import BoardName, Json, ToolchainName, as_json, load_graph, results, table
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A graph (.tctl) or an emitted folder.")],
+    board: BoardName = api.DEFAULT_BOARD,
+    toolchain: ToolchainName = None,
+    name: Annotated[str, typer.Option(help="Prefix of symbols, for a graph.")] = "policy",
+    out: Annotated[Path, typer.Option(help="The ELF file; its record goes beside it as .json.")] = Path("image.elf"),
+    as_object: Json = False,
+) -> None:
+    """Build a firmware image for a board."""
+    image = api.build(source if source.is_dir() else load_graph(source), board, toolchain=toolchain, out=out, name=name)
+    if as_object:
+        print(as_json(image.to_json()))
+    else:
+        results.print(table(f"Built {image.name} for {image.board}", [
+            ("image", str(out)), ("toolchain", image.toolchain), ("graph", image.graph_hash), ("SHA-256", image.sha256),
+        ]))

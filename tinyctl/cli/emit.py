@@ -1,0 +1,28 @@
+"""`tinyctl emit`: C from a graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinyctl import api
+from tinyctl.cli.base import Json, as_json, load_graph, results, table
+
+
+def command(
+    graph: Path,
+    out: Annotated[Path, typer.Option(help="Folder for the C files.")],
+    name: Annotated[str, typer.Option(help="Prefix of files and symbols.")] = "policy",
+    as_object: Json = False,
+) -> None:
+    """Write the C of a graph."""
+    unit = api.emit(load_graph(graph), out, name)
+    if as_object:
+        print(as_json(unit.to_json()))
+        return
+    results.print(table(f"Emitted {name}", [
+        ("files", ", ".join(unit.files)), ("folder", str(out)), ("constants", f"{unit.const_bytes:,} bytes"),
+        ("struct", f"{unit.struct_bytes:,} bytes of RAM, {unit.state_bytes} of them state"), ("graph", unit.graph_hash),
+    ]))

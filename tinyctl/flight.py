@@ -1,0 +1,155 @@
+"""Closed loop of a plant and a controller in any of its forms, and what it shows: the flight report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinyctl.contract import Contract
+from tinyctl.errors import TinyctlError
+from tinyctl.graph import Graph
+from tinyctl.layers.base import Array
+
+if TYPE_CHECKING:  # these need the `sim` extra
+    from tinyctl.sims.loop import Controller, Estimate, Flights
+    from tinyctl.sims.plant import Plant, Task
+
+SCHEMA = 1
+KEPT = 8  # episodes whose trajectories are kept
+STRIDE_S = 0.05  # of the trajectories in the report
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean over the surviving episodes with its 95 % confidence interval; None where no episode survived."""
+
+    value: float | None
+    unit: str
+    ci95: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds."""
+
+    states: list[list[float]]
+    actions: list[list[float]]
+
+
+@dataclass(frozen=True)
+class FlightReport:
+    """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs."""
+
+    on: str
+    plant: str
+    task: str
+    episodes: int
+    seed: int
+    delay_s: float
+    survived: float
+    survived_ci95: tuple[float, float]
+    scores: dict[str, Score]
+    failures: tuple[tuple[int, float], ...]
+    state_names: tuple[str, ...]
+    times_s: tuple[float, ...]
+    trajectories: tuple[Trajectory, ...]
+    contract_hash: str
+    graph_hash: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+class GraphController:
+    """`Graph.run`, one row an episode."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.state = graph.init(0)
+
+    def reset(self, n: int) -> None:
+        self.state = self.graph.init(n)
+
+    def step(self, observations: Array) -> Array:
+        action, self.state = self.graph.run(observations, self.state)
+        return action
+
+
+class EmulatedController:
+    """The code of an ARM image in the emulator, one struct an episode."""
+
+    def __init__(self, image: Path) -> None:
+        from tinyctl.sims.mcu.emulator import Emulator
+
+        self.emulator = Emulator(image)
+        self.structs = self.emulator.initial(0)
+
+    def reset(self, n: int) -> None:
+        self.structs = self.emulator.initial(n)
+
+    def step(self, observations: Array) -> Array:
+        action, _ = self.emulator.step_batch(self.structs, observations)
+        return action
+
+
+def check_contract(contract: Contract, task: Task, where: str) -> None:
+    """Refuse to fly a controller in a task whose signals mean something else."""
+    if contract.hash == task.contract.hash:
+        return
+    ours, theirs = contract.to_json(), task.contract.to_json()
+    part = next(key for key in ours if ours[key] != theirs[key])
+    detail = ""
+    if isinstance(ours[part], list):
+        pairs = zip(ours[part], theirs[part], strict=False)
+        first = next((a["name"] for a, b in pairs if a != b), None)
+        detail = f" (first at {first})" if first else f" ({len(ours[part])} against {len(theirs[part])})"
+    raise TinyctlError(f"the controller's {part} are not those of the task{detail}", where=where,
+                       fix="fly it in the task it was made for")
+
+
+def report(
+    plant: Plant, task_name: str, flights: Flights, *, on: str, seed: int, delay_s: float, contract_hash: str,
+    graph_hash: str,
+) -> FlightReport:
+    """The record of what happened in the flights."""
+    task = plant.task(task_name)
+    survival = flights.survival()
+    scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
+    lost = np.flatnonzero(~flights.survived)
+    stride = max(1, round(STRIDE_S * task.contract.rate_hz))
+    trajectories = tuple(
+        Trajectory(_rounded(flights.states[::stride, k]), _rounded(flights.actions[::stride, k]))
+        for k in range(min(KEPT, flights.states.shape[1]))
+    )
+    return FlightReport(
+        on, plant.name, task_name, len(flights.survived), seed, delay_s, survival.value, (survival.low, survival.high),
+        scores, tuple((int(k), round(float(flights.lost_s[k]), 6)) for k in lost),
+        tuple(v.name for v in plant.states), tuple(round(float(t), 6) for t in flights.times[::stride]), trajectories,
+        contract_hash, graph_hash,
+    )
+
+
+def fly_controller(
+    plant: Plant, task_name: str, controller: Controller, *, on: str, episodes: int, seed: int, delay_s: float,
+    contract_hash: str, graph_hash: str,
+) -> FlightReport:
+    """Fly a controller and report."""
+    from tinyctl.sims.loop import fly
+
+    flights = fly(plant, plant.task(task_name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
+    return report(plant, task_name, flights, on=on, seed=seed, delay_s=delay_s, contract_hash=contract_hash,
+                  graph_hash=graph_hash)
+
+
+def _score(estimate: Estimate | None, unit: str) -> Score:
+    if estimate is None:
+        return Score(None, unit, None)
+    finite = np.isfinite([estimate.low, estimate.high]).all()
+    return Score(estimate.value, unit, (estimate.low, estimate.high) if finite else None)
+
+
+def _rounded(rows: Array) -> list[list[float]]:
+    return [[float(f"{v:.6g}") for v in row] for row in rows]

@@ -1,0 +1,1 @@
+"""Training algorithms, one self-contained file each."""
