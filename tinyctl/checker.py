@@ -212,12 +212,14 @@ def _time(trial: _Trial, board: Board) -> _Timing:
     totals = [cycles.total for cycles in times]
     walk = _walk(trial, commonest)
     memories = Memories(board)
-    time_walk(walk, trial.program, memories)
+    cold = time_walk(walk, trial.program, memories)
     typical = time_walk(walk, trial.program, memories)
-    zero_wait = time_walk(walk, trial.program, None)
     moved = frozenset(int(i) for i in np.flatnonzero(trial.seen[longest].moved))
-    cold = time_walk(walk if longest == commonest else _walk(trial, longest), trial.program, Memories(board, moved))
-    return _Timing(typical, zero_wait, cold.total, parts.total() - totals[longest], max(totals) - min(totals))
+    if longest != commonest or moved:
+        walk = walk if longest == commonest else _walk(trial, longest)
+        cold = time_walk(walk, trial.program, Memories(board, moved))
+    slack = parts.total() - totals[longest]
+    return _Timing(typical, times[commonest], cold.total, slack, max(totals) - min(totals))
 
 
 def _walk(trial: _Trial, index: int) -> Any:
