@@ -185,7 +185,9 @@ def fly(
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 
-def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Any:
+def _controller(
+    source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path
+) -> Any:
     if on not in FORMS:
         raise TinyctlError(f"cannot fly on {on!r:.40}", fix=f"choose one of {', '.join(FORMS)}")
     if on == "graph":
