@@ -54,7 +54,8 @@ class TimingReport:
     read whose address depends on data a miss. `cycles_worst`: that with `margin` on top, and what the slowest of each
     node on any path adds. `layers` follow the order of execution and end with the step function itself.
     `stack_bytes` holds the painted stack and one exception frame; `flash_bytes` and `ram_bytes` are the controller's
-    alone, `image_flash_bytes` the whole image; the budgets are what the board's firmware leaves. `parting` names where paths part, when there is more than one.
+    alone, `image_flash_bytes` the whole image; the budgets are what the board's firmware leaves. `parting` names where
+    paths part, when there is more than one.
     """
 
     contract_hash: str
@@ -262,7 +263,6 @@ def _report(image: ImageFile, board: Board, trial: _Trial, timing: _Timing, dead
     layers.append(LayerCycles(f"{descriptor.name}_step", "step", "", timing.typical.parts[STEP],
                               timing.zero_wait.parts[STEP]))
     single = len(trial.seen) == 1
-    code = board.code
     return TimingReport(
         contract_hash=descriptor.contract_hash, graph_hash=descriptor.graph_hash, board=board.name,
         toolchain=descriptor.toolchain, cycles_typical=timing.typical.total, cycles_zero_wait=timing.zero_wait.total,
@@ -272,7 +272,7 @@ def _report(image: ImageFile, board: Board, trial: _Trial, timing: _Timing, dead
         constant_time=single and not any(seen.moved.any() for seen in trial.seen), paths=len(trial.seen),
         cycles_spread=timing.spread, parting=_parting(trial), samples=trial.samples, margin=MARGIN,
         flash_bytes=image.section_bytes(".unit"), flash_budget_bytes=board.firmware.flash_bytes,
-        image_flash_bytes=sum(s.size for s in image.sections if s.loaded and (code.contains(s.address) or s.size)),
+        image_flash_bytes=sum(s.size for s in image.sections if s.loaded),
         ram_bytes=descriptor.struct_bytes, ram_budget_bytes=board.firmware.ram_bytes,
         stack_budget_bytes=board.firmware.stack_bytes, stack_bytes=trial.stack_bytes + EXCEPTION_FRAME_BYTES,
         stack_painted_bytes=trial.stack_bytes, layers=tuple(layers), evidence=EVIDENCE, verdict="pass", reasons=())
