@@ -17,7 +17,6 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 
 MAX_ELF_BYTES = 64 << 20
@@ -191,8 +190,7 @@ def _descriptor(image: ImageFile, address: int) -> Descriptor:
     rows = [struct.unpack("<4I", image.read(nodes + 16 * i, 16)) for i in range(n_nodes)]
     hashes = [_text(image, pointer, r"[0-9a-f]{64}", where) for pointer in (contract_hash, graph_hash)]
     return Descriptor(
-        check_identifier(_text(image, name, r"\w+", where), "controller"),
-        check_identifier(_text(image, board, r"\w+", where), "board"),
+        _text(image, name, r"[A-Za-z][A-Za-z0-9_]*", where), _text(image, board, r"[A-Za-z][A-Za-z0-9_]*", where),
         _text(image, toolchain, r"[A-Za-z0-9 .,()+-]*", where), hashes[0], hashes[1], rate_hz, n_obs, n_act,
         struct_bytes, state_bytes,
         tuple(ImageNode(*(_text(image, pointer, r"[A-Za-z0-9_ .+-]+", where) for pointer in row)) for row in rows),
