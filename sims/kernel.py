@@ -11,7 +11,6 @@ import ctypes
 import hashlib
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,10 @@ from tinyctl.errors import TinyctlError
 from tinyctl.sims.instructions import Argument, Block, block_of
 from tinyctl.sims.plant import SX, Array, Plant, Task
 from tinyctl.templates import template
-from tinyctl.toolchains import cache_folder, host_cc, run, version
+from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
 LANES = 32  # a block's arrays stay in the first-level cache; four AVX2 vectors
-# The libraries a kernel needs (libm, at most) are loaded already; zig would first build its own libc, for 6 s.
-FLAGS = ("-std=gnu99", "-O3", "-fopenmp-simd", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC",
-         "-shared", "-nostdlib", *(("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()))  # fmt: skip
+FLAGS = ("-std=gnu99", "-O3", "-fopenmp-simd", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", *SHARED)
 
 
 class _View(ctypes.Structure):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 
@@ -16,3 +17,9 @@ def require_tool(name: str) -> str:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
     assert found is not None
     return found
+
+
+@pytest.fixture(name="require_tool")
+def require_tool_fixture() -> Callable[[str], str]:
+    """`require_tool`, for tests in folders that have a conftest of their own."""
+    return require_tool

@@ -10,10 +10,10 @@ import numpy as np
 
 from tinyctl.layers.base import F32, Array
 from tinyctl.templates import template
-from tinyctl.toolchains import host_cc, run
+from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.unit import Unit, load_unit
 
-FLAGS = ("-std=c99", "-O3", "-shared", "-fPIC")
+FLAGS = ("-std=c99", "-O3")
 
 
 class HostController:
@@ -65,7 +65,7 @@ def _compile(folder: Path, unit: Unit, compiler: tuple[str, ...], flags: tuple[s
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         source, library = Path(scratch, "batch.c"), Path(scratch, "batch.so")
         source.write_text(template("batch.c.j2").render(unit=unit.name, n_obs=unit.n_obs, n_act=unit.n_act))
-        run([*compiler, *flags, f"-I{folder.resolve()}", source, "-o", library], what="compiling for the host")
+        run([*compiler, *flags, *SHARED, f"-I{folder.resolve()}", source, "-o", library], what="compiling for the host")
         return ctypes.CDLL(str(library))  # stays loaded after the file is gone
 
 

@@ -6,11 +6,16 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from tinyctl.errors import TinyctlError, ToolMissing
+
+# Shared libraries for this process. What they need (libm, at most) is loaded already; zig would first build its own
+# libc, for 6 s.
+SHARED = ("-fPIC", "-shared", "-nostdlib", *(("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()))
 
 
 @cache
