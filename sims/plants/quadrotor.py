@@ -141,7 +141,7 @@ def cost(x: SX, u: SX, u_last: SX) -> SX:
     wall = casadi.sum1(casadi.sqrt(over**2 + 0.01) - 0.1)  # linear soon: what is far out must not drown the rest
     return (
         4 * casadi.sqrt(casadi.sumsqr(p) + 0.0025)
-        + 60 * wall
+        + 120 * wall
         + 0.05 * casadi.sumsqr(v)
         + 0.002 * casadi.sumsqr(w)
         + casadi.sumsqr(q[1:4])

@@ -41,7 +41,7 @@ Progress = Callable[[int, int, float], None]  # iteration, of how many, last val
 class ApgConfig:
     """How long and how finely to train. The defaults train the quadrotor's hover in a few seconds."""
 
-    iterations: int = 300
+    iterations: int = 200
     """Gradient steps. The learning rate falls linearly to zero over them."""
     plants: int = 128
     """Plants that fly side by side; their mean cost is one sample of the objective."""
@@ -49,9 +49,9 @@ class ApgConfig:
     """Control periods through which a gradient reaches back."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the tanh layers."""
-    learning_rate: float = 6e-3
+    learning_rate: float = 2e-2
     """Adam's first step size."""
-    gradient_norm: float = 1.0
+    gradient_norm: float = 0.5
     """A longer gradient is shortened to this Euclidean norm."""
     lifetime: tuple[int, int] = (100, 500)
     """Control periods, drawn uniformly, after which a plant starts afresh although it was not lost."""
