@@ -57,7 +57,7 @@ class ApgConfig:
     """Control periods, drawn uniformly, after which a plant starts afresh although it was not lost."""
     validate_every: int = 50
     """Iterations from one validation to the next; the best validated weights are kept."""
-    validation_episodes: int = 500
+    validation_episodes: int = 250
     """Episodes of a validation, drawn once from a seed of their own."""
     stop_survived: float = 1.0
     """Training ends early when a validation survives at least this fraction, and ..."""
