@@ -19,7 +19,7 @@ def require_tool(name: str) -> str:
     return found
 
 
-@pytest.fixture(name="require_tool")
+@pytest.fixture(name="require_tool", scope="session")
 def require_tool_fixture() -> Callable[[str], str]:
     """`require_tool`, for tests in folders that have a conftest of their own."""
     return require_tool

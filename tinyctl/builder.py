@@ -125,6 +125,9 @@ class _Compiler:
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
             return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none")
+        if board.fpu == "none":
+            raise TinyctlError("soft float comes from gcc's library; zig's is not linked", where=f"board {board.name}",
+                               fix="install arm-none-eabi-gcc")
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
         return _Compiler("zig", f"zig {number}", board.toolchain("zig"), board.fpu != "none")
 

@@ -42,7 +42,7 @@ class LayerCycles:
     name: str
     kind: str
     format: str
-    cycles: int
+    cycles_typical: int
     cycles_zero_wait: int
 
 
@@ -54,7 +54,8 @@ class TimingReport:
     read whose address depends on data a miss. `cycles_worst`: that with `margin` on top, and what the slowest of each
     node on any path adds. `layers` follow the order of execution and end with the step function itself.
     `stack_bytes` holds the painted stack and one exception frame; `flash_bytes` and `ram_bytes` are the controller's
-    alone, `image_flash_bytes` the whole image; the budgets are what the board's firmware leaves. `parting` names where paths part, when there is more than one.
+    alone, `image_flash_bytes` the whole image; the budgets are what the board's firmware leaves. `parting` names where
+    paths part, when there is more than one.
     """
 
     contract_hash: str
@@ -215,12 +216,14 @@ def _time(trial: _Trial, board: Board) -> _Timing:
     totals = [cycles.total for cycles in times]
     walk = _walk(trial, commonest)
     memories = Memories(board)
-    time_walk(walk, trial.program, memories)
+    cold = time_walk(walk, trial.program, memories)
     typical = time_walk(walk, trial.program, memories)
-    zero_wait = time_walk(walk, trial.program, None)
     moved = frozenset(int(i) for i in np.flatnonzero(trial.seen[longest].moved))
-    cold = time_walk(walk if longest == commonest else _walk(trial, longest), trial.program, Memories(board, moved))
-    return _Timing(typical, zero_wait, cold.total, parts.total() - totals[longest], max(totals) - min(totals))
+    if longest != commonest or moved:
+        walk = walk if longest == commonest else _walk(trial, longest)
+        cold = time_walk(walk, trial.program, Memories(board, moved))
+    slack = parts.total() - totals[longest]
+    return _Timing(typical, times[commonest], cold.total, slack, max(totals) - min(totals))
 
 
 def _walk(trial: _Trial, index: int) -> Any:
@@ -260,7 +263,6 @@ def _report(image: ImageFile, board: Board, trial: _Trial, timing: _Timing, dead
     layers.append(LayerCycles(f"{descriptor.name}_step", "step", "", timing.typical.parts[STEP],
                               timing.zero_wait.parts[STEP]))
     single = len(trial.seen) == 1
-    code = board.code
     return TimingReport(
         contract_hash=descriptor.contract_hash, graph_hash=descriptor.graph_hash, board=board.name,
         toolchain=descriptor.toolchain, cycles_typical=timing.typical.total, cycles_zero_wait=timing.zero_wait.total,
@@ -270,7 +272,7 @@ def _report(image: ImageFile, board: Board, trial: _Trial, timing: _Timing, dead
         constant_time=single and not any(seen.moved.any() for seen in trial.seen), paths=len(trial.seen),
         cycles_spread=timing.spread, parting=_parting(trial), samples=trial.samples, margin=MARGIN,
         flash_bytes=image.section_bytes(".unit"), flash_budget_bytes=board.firmware.flash_bytes,
-        image_flash_bytes=sum(s.size for s in image.sections if s.loaded and (code.contains(s.address) or s.size)),
+        image_flash_bytes=sum(s.size for s in image.sections if s.loaded),
         ram_bytes=descriptor.struct_bytes, ram_budget_bytes=board.firmware.ram_bytes,
         stack_budget_bytes=board.firmware.stack_bytes, stack_bytes=trial.stack_bytes + EXCEPTION_FRAME_BYTES,
         stack_painted_bytes=trial.stack_bytes, layers=tuple(layers), evidence=EVIDENCE, verdict="pass", reasons=())
