@@ -129,7 +129,7 @@ class _Compiler:
             raise TinyctlError("soft float comes from gcc's library; zig's is not linked", where=f"board {board.name}",
                                fix="install arm-none-eabi-gcc")
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), board.fpu != "none")
+        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), fpu=True)
 
     @property
     def _command(self) -> list[str]:

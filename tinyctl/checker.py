@@ -42,7 +42,7 @@ class LayerCycles:
     name: str
     kind: str
     format: str
-    cycles_typical: int
+    cycles: int
     cycles_zero_wait: int
 
 
