@@ -88,77 +88,77 @@ static inline float tiny_tanh(float x)
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const float tiny_node_screen_limits[9] TINY_CONSTANTS = {
+static const float tiny_screen_node_limits[9] TINY_CONSTANTS = {
     -3.5f, 3.5f, 0.0f, -8.0f, 8.0f, 0.5f, -1.0f, 1.0f, 0.25f,
 };
-static const uint16_t tiny_node_screen_applied[1] TINY_CONSTANTS = {
+static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
     0,
 };
-static inline float tiny_node_screen_value(float v, const float *limits, uint32_t *status)
+static inline float tiny_screen_node_value(float v, const float *limits, uint32_t *status)
 {
     const uint32_t bad = 0u - (uint32_t)((tiny_bits(v) & 0x7f800000u) == 0x7f800000u);
     *status |= bad & TINY_REJECTED;
     return tiny_select(bad, limits[2], tiny_clamp(v, limits[0], limits[1]));
 }
 
-static TINY_NOINLINE uint32_t tiny_node_screen(const float *obs, const float *applied, float *y)
+static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
 {
-    const float *limits = tiny_node_screen_limits; /* low, high, on_nan */
+    const float *limits = tiny_screen_node_limits; /* low, high, on_nan */
     uint32_t status = 0;
     int32_t i;
 
     for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_node_screen_value(obs[i], limits, &status);
+        y[i] = tiny_screen_node_value(obs[i], limits, &status);
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_node_screen_value(applied[tiny_node_screen_applied[i]], limits, &status);
+        y[2 + i] = tiny_screen_node_value(applied[tiny_screen_node_applied[i]], limits, &status);
     }
     return status;
 }
 
 /* lag: lag, 3 -> 4, f32 */
-static const uint16_t tiny_node_lag_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_lag_node_column[1] TINY_CONSTANTS = {
     2,
 };
-static TINY_NOINLINE void tiny_node_lag(float *state, uint32_t status, const float *x, float *y)
+static TINY_NOINLINE void tiny_lag_node(float *state, uint32_t status, const float *x, float *y)
 {
     const uint32_t keep = 0u - (status & TINY_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float moved = state[i] + 0.18126924f * (x[tiny_node_lag_column[i]] - state[i]);
+        const float moved = state[i] + 0.18126924f * (x[tiny_lag_node_column[i]] - state[i]);
         state[i] = tiny_select(keep, state[i], moved);
         y[3 + i] = state[i];
     }
 }
 
 /* integral: integral, 4 -> 5, f32 */
-static const uint16_t tiny_node_integral_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_integral_node_column[1] TINY_CONSTANTS = {
     0,
 };
-static const float tiny_node_integral_limit[1] TINY_CONSTANTS = {
+static const float tiny_integral_node_limit[1] TINY_CONSTANTS = {
     0.5f,
 };
-static TINY_NOINLINE void tiny_node_integral(float *state, uint32_t status, const float *x, float *y)
+static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, const float *x, float *y)
 {
     const uint32_t keep = 0u - (status & TINY_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float limit = tiny_node_integral_limit[i];
-        const float moved = state[i] + 0.02f * x[tiny_node_integral_column[i]];
+        const float limit = tiny_integral_node_limit[i];
+        const float moved = state[i] + 0.02f * x[tiny_integral_node_column[i]];
         state[i] = tiny_select(keep, state[i], tiny_clamp(moved, -limit, limit));
         y[4 + i] = state[i];
     }
 }
 
 /* scale: scale, 5 -> 5, f32 */
-static const float tiny_node_scale_affine[10] TINY_CONSTANTS = {
+static const float tiny_scale_node_affine[10] TINY_CONSTANTS = {
     0.5f, 0.0f, 0.25f, 0.1f, 1.0f, 0.0f, 1.0f, 0.0f, 2.0f, 0.0f,
 };
-static TINY_NOINLINE void tiny_node_scale(const float *x, float *y)
+static TINY_NOINLINE void tiny_scale_node(const float *x, float *y)
 {
-    const float *affine = tiny_node_scale_affine; /* gain, offset */
+    const float *affine = tiny_scale_node_affine; /* gain, offset */
     int32_t i;
 
     for (i = 0; i < 5; i++, affine += 2) {
@@ -167,18 +167,18 @@ static TINY_NOINLINE void tiny_node_scale(const float *x, float *y)
 }
 
 /* hidden: dense, 5 -> 4, f32 */
-static const float tiny_node_hidden_weight[20] TINY_CONSTANTS = {
+static const float tiny_hidden_node_weight[20] TINY_CONSTANTS = {
     0.056228265f, 0.16171022f, -0.2787368f, -0.32747993f, -0.059079092f, 0.58316654f, 0.01848154f, -0.24340002f,
     0.2864057f, 0.42354748f, -1.0397854f, -0.14145373f, 0.04691276f, -0.31471997f, -0.097846605f, 0.18408677f,
     -0.23955862f, -0.5659137f, -0.55718833f, 0.46622616f,
 };
-static const float tiny_node_hidden_bias[4] TINY_CONSTANTS = {
+static const float tiny_hidden_node_bias[4] TINY_CONSTANTS = {
     -0.025706932f, 0.2732927f, -0.13303894f, 0.07030202f,
 };
-static TINY_NOINLINE void tiny_node_hidden(const float *x, float *y)
+static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
 {
-    const float *w = tiny_node_hidden_weight; /* by blocks of rows, then columns, then the rows of a block */
-    const float *b = tiny_node_hidden_bias;
+    const float *w = tiny_hidden_node_weight; /* by blocks of rows, then columns, then the rows of a block */
+    const float *b = tiny_hidden_node_bias;
     int32_t i, j;
 
     for (i = 0; i < 4; i += 4) {
@@ -201,7 +201,7 @@ static TINY_NOINLINE void tiny_node_hidden(const float *x, float *y)
 }
 
 /* tanh: tanh, 4 -> 4, f32 */
-static TINY_NOINLINE void tiny_node_tanh(const float *x, float *y)
+static TINY_NOINLINE void tiny_tanh_node(const float *x, float *y)
 {
     int32_t i;
 
@@ -211,16 +211,16 @@ static TINY_NOINLINE void tiny_node_tanh(const float *x, float *y)
 }
 
 /* out: dense, 4 -> 1, f32 */
-static const float tiny_node_out_weight[4] TINY_CONSTANTS = {
+static const float tiny_out_node_weight[4] TINY_CONSTANTS = {
     0.45173508f, 0.04700615f, -0.37174964f, -0.4608627f,
 };
-static const float tiny_node_out_bias[1] TINY_CONSTANTS = {
+static const float tiny_out_node_bias[1] TINY_CONSTANTS = {
     -0.091545165f,
 };
-static TINY_NOINLINE void tiny_node_out(const float *x, float *y)
+static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
 {
-    const float *w = tiny_node_out_weight; /* by blocks of rows, then columns, then the rows of a block */
-    const float *b = tiny_node_out_bias;
+    const float *w = tiny_out_node_weight; /* by blocks of rows, then columns, then the rows of a block */
+    const float *b = tiny_out_node_bias;
     int32_t i, j;
 
     for (i = 0; i < 1; i += 1) {
@@ -234,12 +234,12 @@ static TINY_NOINLINE void tiny_node_out(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float tiny_node_clip_limits[2] TINY_CONSTANTS = {
+static const float tiny_clip_node_limits[2] TINY_CONSTANTS = {
     -1.0f, 1.0f,
 };
-static TINY_NOINLINE void tiny_node_clip(const float *x, float *y)
+static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
 {
-    const float *limits = tiny_node_clip_limits; /* low, high */
+    const float *limits = tiny_clip_node_limits; /* low, high */
     int32_t i;
 
     for (i = 0; i < 1; i++, limits += 2) {
@@ -271,14 +271,14 @@ uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1])
 {
     uint32_t status, i;
 
-    status = tiny_node_screen(obs, s->applied, s->work0.f32);
-    tiny_node_lag(s->lag_y, status, s->work0.f32, s->work0.f32);
-    tiny_node_integral(s->integral_s, status, s->work0.f32, s->work0.f32);
-    tiny_node_scale(s->work0.f32, s->work0.f32);
-    tiny_node_hidden(s->work0.f32, s->work1.f32);
-    tiny_node_tanh(s->work1.f32, s->work1.f32);
-    tiny_node_out(s->work1.f32, s->work0.f32);
-    tiny_node_clip(s->work0.f32, s->work0.f32);
+    status = tiny_screen_node(obs, s->applied, s->work0.f32);
+    tiny_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    tiny_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    tiny_scale_node(s->work0.f32, s->work0.f32);
+    tiny_hidden_node(s->work0.f32, s->work1.f32);
+    tiny_tanh_node(s->work1.f32, s->work1.f32);
+    tiny_out_node(s->work1.f32, s->work0.f32);
+    tiny_clip_node(s->work0.f32, s->work0.f32);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }

@@ -199,77 +199,77 @@ static const uint32_t tiny_tanh_segment[1024] TINY_CONSTANTS = {
     32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u,
 };
 /* screen: screen, 3 -> 3, f32 */
-static const float tiny_node_screen_limits[9] TINY_CONSTANTS = {
+static const float tiny_screen_node_limits[9] TINY_CONSTANTS = {
     -3.5f, 3.5f, 0.0f, -8.0f, 8.0f, 0.5f, -1.0f, 1.0f, 0.25f,
 };
-static const uint16_t tiny_node_screen_applied[1] TINY_CONSTANTS = {
+static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
     0,
 };
-static inline float tiny_node_screen_value(float v, const float *limits, uint32_t *status)
+static inline float tiny_screen_node_value(float v, const float *limits, uint32_t *status)
 {
     const uint32_t bad = 0u - (uint32_t)((tiny_bits(v) & 0x7f800000u) == 0x7f800000u);
     *status |= bad & TINY_REJECTED;
     return tiny_select(bad, limits[2], tiny_clamp(v, limits[0], limits[1]));
 }
 
-static TINY_NOINLINE uint32_t tiny_node_screen(const float *obs, const float *applied, float *y)
+static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
 {
-    const float *limits = tiny_node_screen_limits; /* low, high, on_nan */
+    const float *limits = tiny_screen_node_limits; /* low, high, on_nan */
     uint32_t status = 0;
     int32_t i;
 
     for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_node_screen_value(obs[i], limits, &status);
+        y[i] = tiny_screen_node_value(obs[i], limits, &status);
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_node_screen_value(applied[tiny_node_screen_applied[i]], limits, &status);
+        y[2 + i] = tiny_screen_node_value(applied[tiny_screen_node_applied[i]], limits, &status);
     }
     return status;
 }
 
 /* lag: lag, 3 -> 4, f32 */
-static const uint16_t tiny_node_lag_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_lag_node_column[1] TINY_CONSTANTS = {
     2,
 };
-static TINY_NOINLINE void tiny_node_lag(float *state, uint32_t status, const float *x, float *y)
+static TINY_NOINLINE void tiny_lag_node(float *state, uint32_t status, const float *x, float *y)
 {
     const uint32_t keep = 0u - (status & TINY_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float moved = state[i] + 0.18126924f * (x[tiny_node_lag_column[i]] - state[i]);
+        const float moved = state[i] + 0.18126924f * (x[tiny_lag_node_column[i]] - state[i]);
         state[i] = tiny_select(keep, state[i], moved);
         y[3 + i] = state[i];
     }
 }
 
 /* integral: integral, 4 -> 5, f32 */
-static const uint16_t tiny_node_integral_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_integral_node_column[1] TINY_CONSTANTS = {
     0,
 };
-static const float tiny_node_integral_limit[1] TINY_CONSTANTS = {
+static const float tiny_integral_node_limit[1] TINY_CONSTANTS = {
     0.5f,
 };
-static TINY_NOINLINE void tiny_node_integral(float *state, uint32_t status, const float *x, float *y)
+static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, const float *x, float *y)
 {
     const uint32_t keep = 0u - (status & TINY_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float limit = tiny_node_integral_limit[i];
-        const float moved = state[i] + 0.02f * x[tiny_node_integral_column[i]];
+        const float limit = tiny_integral_node_limit[i];
+        const float moved = state[i] + 0.02f * x[tiny_integral_node_column[i]];
         state[i] = tiny_select(keep, state[i], tiny_clamp(moved, -limit, limit));
         y[4 + i] = state[i];
     }
 }
 
 /* scale_encode: encode, 5 -> 5, w16a16 */
-static const float tiny_node_scale_encode_affine[10] TINY_CONSTANTS = {
-    9361.998f, 0.0f, 3900.8325f, 1560.333f, 32766.992f, 0.0f, 32766.96f, 0.0f, 65533.984f, 0.0f,
+static const float tiny_scale_encode_node_affine[10] TINY_CONSTANTS = {
+    9361.998f, 0.0f, 3900.8325f, 1560.333f, 32766.992f, 0.0f, 32766.898f, 0.0f, 65533.984f, 0.0f,
 };
-static TINY_NOINLINE void tiny_node_scale_encode(const float *x, int16_t *y)
+static TINY_NOINLINE void tiny_scale_encode_node(const float *x, int16_t *y)
 {
-    const float *affine = tiny_node_scale_encode_affine; /* gain, offset */
+    const float *affine = tiny_scale_encode_node_affine; /* gain, offset */
     int32_t i;
 
     for (i = 0; i < 5; i++, affine += 2) {
@@ -278,21 +278,21 @@ static TINY_NOINLINE void tiny_node_scale_encode(const float *x, int16_t *y)
 }
 
 /* hidden: integer_dense, 5 -> 4, w16a16 */
-static const int16_t tiny_node_hidden_weight[24] TINY_ALIGNED TINY_CONSTANTS = {
+static const int16_t tiny_hidden_node_weight[24] TINY_ALIGNED TINY_CONSTANTS = {
     7854, -9903, 6011, 26014, -13577, 1080, -19296, -17211, 22860, 3744, 8997, -6685, -28941, -2723, -4763, 6198,
     -19121, 0, -12021, 0, -15509, 0, 15698, 0,
 };
-static const int32_t tiny_node_hidden_bias[4] TINY_CONSTANTS = {
-    -67232800, 190220596, -121335574, 77563732,
+static const int32_t tiny_hidden_node_bias[4] TINY_CONSTANTS = {
+    -67232793, 190220559, -121335565, 77563718,
 };
-static const int32_t tiny_node_hidden_multiplier[4] TINY_CONSTANTS = {
+static const int32_t tiny_hidden_node_multiplier[4] TINY_CONSTANTS = {
     6726, 25275, 19289, 15945,
 };
-static TINY_NOINLINE void tiny_node_hidden(const int16_t *x, int16_t *y)
+static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = tiny_node_hidden_weight; /* by blocks of rows, then pairs of columns, then the rows of a block */
-    const int32_t *b = tiny_node_hidden_bias;
-    const int32_t *m = tiny_node_hidden_multiplier;
+    const int16_t *w = tiny_hidden_node_weight; /* by blocks of rows, then pairs of columns, then the rows of a block */
+    const int32_t *b = tiny_hidden_node_bias;
+    const int32_t *m = tiny_hidden_node_multiplier;
     int32_t i, j;
 
     for (i = 0; i < 4; i += 4) {
@@ -314,7 +314,7 @@ static TINY_NOINLINE void tiny_node_hidden(const int16_t *x, int16_t *y)
 }
 
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
-static TINY_NOINLINE void tiny_node_tanh(const int16_t *x, int16_t *y)
+static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
 {
     int32_t i;
 
@@ -328,20 +328,20 @@ static TINY_NOINLINE void tiny_node_tanh(const int16_t *x, int16_t *y)
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */
-static const int16_t tiny_node_out_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
+static const int16_t tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
     20805, 2165, -17122, -21226,
 };
-static const int32_t tiny_node_out_bias[1] TINY_CONSTANTS = {
+static const int32_t tiny_out_node_bias[1] TINY_CONSTANTS = {
     -138158634,
 };
-static const int32_t tiny_node_out_multiplier[1] TINY_CONSTANTS = {
+static const int32_t tiny_out_node_multiplier[1] TINY_CONSTANTS = {
     74952,
 };
-static TINY_NOINLINE void tiny_node_out(const int16_t *x, int16_t *y)
+static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = tiny_node_out_weight; /* by blocks of rows, then pairs of columns, then the rows of a block */
-    const int32_t *b = tiny_node_out_bias;
-    const int32_t *m = tiny_node_out_multiplier;
+    const int16_t *w = tiny_out_node_weight; /* by blocks of rows, then pairs of columns, then the rows of a block */
+    const int32_t *b = tiny_out_node_bias;
+    const int32_t *m = tiny_out_node_multiplier;
     int32_t i, j;
 
     for (i = 0; i < 1; i += 1) {
@@ -354,7 +354,7 @@ static TINY_NOINLINE void tiny_node_out(const int16_t *x, int16_t *y)
 }
 
 /* out_decode: decode, 1 -> 1, w16a16 */
-static TINY_NOINLINE void tiny_node_out_decode(const int16_t *x, float *y)
+static TINY_NOINLINE void tiny_out_decode_node(const int16_t *x, float *y)
 {
     int32_t i;
 
@@ -364,12 +364,12 @@ static TINY_NOINLINE void tiny_node_out_decode(const int16_t *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float tiny_node_clip_limits[2] TINY_CONSTANTS = {
+static const float tiny_clip_node_limits[2] TINY_CONSTANTS = {
     -1.0f, 1.0f,
 };
-static TINY_NOINLINE void tiny_node_clip(const float *x, float *y)
+static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
 {
-    const float *limits = tiny_node_clip_limits; /* low, high */
+    const float *limits = tiny_clip_node_limits; /* low, high */
     int32_t i;
 
     for (i = 0; i < 1; i++, limits += 2) {
@@ -401,15 +401,15 @@ uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1])
 {
     uint32_t status, i;
 
-    status = tiny_node_screen(obs, s->applied, s->work0.f32);
-    tiny_node_lag(s->lag_y, status, s->work0.f32, s->work0.f32);
-    tiny_node_integral(s->integral_s, status, s->work0.f32, s->work0.f32);
-    tiny_node_scale_encode(s->work0.f32, s->work1.i16);
-    tiny_node_hidden(s->work1.i16, s->work0.i16);
-    tiny_node_tanh(s->work0.i16, s->work0.i16);
-    tiny_node_out(s->work0.i16, s->work1.i16);
-    tiny_node_out_decode(s->work1.i16, s->work0.f32);
-    tiny_node_clip(s->work0.f32, s->work0.f32);
+    status = tiny_screen_node(obs, s->applied, s->work0.f32);
+    tiny_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    tiny_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    tiny_scale_encode_node(s->work0.f32, s->work1.i16);
+    tiny_hidden_node(s->work1.i16, s->work0.i16);
+    tiny_tanh_node(s->work0.i16, s->work0.i16);
+    tiny_out_node(s->work0.i16, s->work1.i16);
+    tiny_out_decode_node(s->work1.i16, s->work0.f32);
+    tiny_clip_node(s->work0.f32, s->work0.f32);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }

@@ -26,7 +26,7 @@ extern "C" {
 #define TINY_STATE_BYTES 12 /* the leading bytes of the struct */
 #define TINY_REJECTED 1u /* status bit: an observation was not finite */
 #define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
-#define TINY_GRAPH_HASH "632a22a50395f0258e22be1ea2abeb7d3e1e991fc59ec81162cd7417f7aad2c4"
+#define TINY_GRAPH_HASH "99c7694caf9a17f2fd89134c4053600b086f06f6b6d7543f4ea436441bebc646"
 
 struct tiny {
     float applied[1]; /* the action last applied */
