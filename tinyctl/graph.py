@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import FLT_MAX
 from tinyctl.network import Network
-
-FLT_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)

@@ -136,9 +136,10 @@ class Network:
     def bounds(self) -> dict[str, tuple[Array, Array]]:
         """Interval bounds of every node's value for any observation at all, float64."""
         found: dict[str, tuple[Array, Array]] = {}
-        for node in self.nodes:
-            whole = np.full(node.layer.n_in, np.inf)
-            found[node.name] = node.layer.bound(*(found[node.inputs[0]] if node.inputs else (-whole, whole)))
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are answers here: no bound
+            for node in self.nodes:
+                whole = np.full(node.layer.n_in, np.inf)
+                found[node.name] = node.layer.bound(*(found[node.inputs[0]] if node.inputs else (-whole, whole)))
         return found
 
     def _columns(self, obs: Array, state: State) -> Array:
@@ -166,6 +167,8 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
         check_identifier(node.name, "node")
         if node.name in earlier:
             raise TinyctlError("the name is taken", where=where)
+        if not node.layer.fits(find_format(node.format).activation):
+            raise TinyctlError(f"a {node.layer.kind} does not compute in {node.format}", where=where)
         if len(node.inputs) != (1 if earlier else 0):
             raise TinyctlError(f"reads {len(node.inputs)} values instead of {1 if earlier else 0}", where=where)
         for name in node.inputs:
