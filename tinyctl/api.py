@@ -19,15 +19,15 @@ import numpy as np
 from tinyctl import archive, builder, emitter, quantizer
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
-from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError, ToolMissing
-from tinyctl.flight import EmulatedController, FlightReport, GraphController, check_contract, fly_controller
-from tinyctl.graph import Graph
+from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphController, Identity, check_contract, report
+from tinyctl.graph import Graph, formats_of
 from tinyctl.hostlib import HostController
+from tinyctl.image import read_image
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 from tinyctl.quantizer import QuantizeReport
-from tinyctl.unit import Unit, load_unit
+from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
@@ -141,30 +141,23 @@ def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolcha
 
 @dataclass(frozen=True)
 class Flyable:
-    """One of the four things that fly, with the contract it was made for where the file tells it."""
+    """One of the four things that fly: a graph, or the path of an emitted folder or an image; and which it is."""
 
     source: Graph | Path
-    contract: Contract | None
-    contract_hash: str
-    graph_hash: str
+    identity: Identity
 
 
-def flyable(source: Policy | Graph | Unit | Path) -> Flyable:
+def flyable(source: Policy | Graph | Path) -> Flyable:
     """A policy, a graph, or the path of a `.tctl` file, an emitted folder or an image."""
-    if isinstance(source, Path):
-        if source.is_dir():
-            unit = load_unit(source)
-            return Flyable(source, None, unit.contract_hash, unit.graph_hash)
-        if source.suffix == ".elf":
-            from tinyctl.image import read_image
-
-            said = read_image(source).descriptor
-            return Flyable(source, None, said.contract_hash, said.graph_hash)
-        source = load(source)
-    if isinstance(source, Unit):
-        raise TinyctlError("a unit's record alone does not fly", fix="give its folder")
-    graph = source if isinstance(source, Graph) else Graph(source.contract, source.nodes)
-    return Flyable(graph, graph.contract, graph.contract.hash, graph.hash)
+    if isinstance(source, Path) and source.is_dir():
+        unit = load_unit(source)
+        return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
+    if isinstance(source, Path) and source.suffix == ".elf":
+        said = read_image(source).descriptor
+        return Flyable(source, Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes)))
+    network = load(source) if isinstance(source, Path) else source
+    graph = network if isinstance(network, Graph) else Graph(network.contract, network.nodes)
+    return Flyable(graph, Identity(graph.contract.hash, graph.hash, graph.formats))
 
 
 def fly(
@@ -177,17 +170,19 @@ def fly(
     The action takes effect `delay_s` after the observation: give the predicted worst inference time.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.sims.loop import fly as loop
+
     name = task or next(iter(which.tasks))
     what = flyable(source)
-    if what.contract is not None:
-        check_contract(what.contract, which.task(name), f"plant {which.name}")
-    elif what.contract_hash != which.task(name).contract.hash:
+    if isinstance(what.source, Graph):
+        check_contract(what.source.contract, which.task(name), f"plant {which.name}")
+    elif what.identity.contract_hash != which.task(name).contract.hash:
         raise TinyctlError("its contract is not that of the task", where=source if isinstance(source, Path) else None,
                            fix="fly it in the task it was made for")
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         controller = _controller(what.source, on, board, toolchain, Path(scratch))
-        return fly_controller(which, name, controller, on=on, episodes=episodes, seed=seed, delay_s=delay_s,
-                              contract_hash=what.contract_hash, graph_hash=what.graph_hash)
+        flights = loop(which, which.task(name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 
 def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -169,9 +170,7 @@ def _board(record: dict[str, Any], where: str) -> Board:
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
         if names:
             raise TinyctlError(f"{word} key {', '.join(map(repr, sorted(names)))}", where=where)
-    board = record_from_json(Board, {**row, **{key: () for key in ("regions", "toolchains")},
-                                     "link": parts["link"], "firmware": parts["firmware"]}, where=where)
-    board = Board(**{**{f.name: getattr(board, f.name) for f in fields(Board)}, **parts})
+    board = replace(record_from_json(Board, {**row, **parts, "regions": (), "toolchains": ()}, where=where), **parts)
     _check(board, where)
     return board
 
@@ -187,7 +186,7 @@ def _region(value: Any, where: str) -> Region:
     if not isinstance(value, dict):
         raise TinyctlError("not a table", where=where)
     region = record_from_json(Region, value, where=where)
-    if not (0 <= region.origin and 4096 <= region.length and region.end <= HIGHEST_ADDRESS):
+    if not (region.origin >= 0 and region.length >= 4096 and region.end <= HIGHEST_ADDRESS):
         raise TinyctlError(f"origin and length leave 0..{HIGHEST_ADDRESS:#x}, or length is below 4096", where=where)
     if region.origin % 4096 or region.length % 4096:
         raise TinyctlError("origin or length is no multiple of 4096", where=where)
@@ -228,7 +227,7 @@ def _check(board: Board, where: str) -> None:
     if board.link.code == board.link.data:
         raise TinyctlError("link.code and link.data are the same region", where=where)
     ordered = sorted(board.regions, key=lambda item: item[1].origin)
-    for (name, region), (other, following) in zip(ordered, ordered[1:], strict=False):
+    for (name, region), (other, following) in pairwise(ordered):
         if region.end > following.origin:
             raise TinyctlError(f"memory regions {name} and {other} overlap", where=where)
     budget = board.firmware

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from elftools.elf.elffile import ELFFile
-
 from tinyctl import toolchains
+from tinyctl.audit import audit_object
 from tinyctl.boards import Board, Flags
 from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
@@ -28,19 +27,6 @@ HERE = Path(__file__).parent
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 BARE = ("boot.c", "main.c", "tinyctl_image.h")
 SYSTICK_MAX = 1 << 24  # ARM DDI 0403, B3.3.5: the reload value has 24 bits
-
-# What an object for a core without FPU may leave to the compiler's own library.
-ARITHMETIC_HELPER = re.compile(
-    r"__aeabi_(f|i2f|ui2f|l2f|ul2f|cf|lmul|idiv|uidiv|llsl|llsr|lasr|mem)\w*|__\w*sf\w*|mem(cpy|set|move)")
-REASONS = (
-    (re.compile(r"__aeabi_(d|\w*2d)\w*|__\w*df\w*"), "arithmetic in double"),
-    (re.compile(r"__aeabi_(f|\w*2f|f2|cf)\w*|__\w*sf\w*"), "soft float on a core with an FPU"),
-    (re.compile(r"_?(malloc|calloc|realloc|free|sbrk)(_r)?"), "the heap"),
-    (re.compile(r"mem(cpy|set|move|cmp)|__aeabi_mem\w*"), "a memory routine the compiler put in for a loop or a copy"),
-    (re.compile(r"(a?(sin|cos|tan)h?|atan2|exp[2m1]*|log(10|2|1p)?|pow|sqrt|fmin|fmax|fabs|floor|ceil|fmod|hypot)f?"),
-     "the mathematical library"),
-)
-
 
 @dataclass(frozen=True)
 class Image:
@@ -117,26 +103,6 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
     return record
 
 
-def audit_object(path: Path, board: Board, unit: str) -> None:
-    """Refuse an object of a unit that needs a symbol from outside, or keeps data of its own in RAM.
-
-    With an FPU nothing may be missing; without one the compiler's float and integer helpers may.
-    """
-    with path.open("rb") as file:
-        elf = ELFFile(file)
-        symbols = [s for s in elf.get_section_by_name(".symtab").iter_symbols() if s.name]
-        undefined = sorted(str(s.name) for s in symbols if s["st_shndx"] == "SHN_UNDEF")
-        writable = sum(int(s["sh_size"]) for s in elf.iter_sections() if s["sh_flags"] & 0x3 == 0x3)  # WRITE | ALLOC
-    for symbol in undefined:
-        if board.fpu == "none" and ARITHMETIC_HELPER.fullmatch(symbol):
-            continue
-        reason = next((text for pattern, text in REASONS if pattern.fullmatch(symbol)), "a symbol from outside")
-        raise TinyctlError(f"the object needs {symbol}: {reason}", where=f"unit {unit} on {board.name}")
-    if writable:
-        raise TinyctlError(f"the object has {writable} bytes of writable data outside the caller's struct",
-                           where=f"unit {unit}")
-
-
 @dataclass(frozen=True)
 class _Compiler:
     """One toolchain set up for one board. Everything runs inside the work folder with relative names: no path of
@@ -170,8 +136,8 @@ class _Compiler:
 
     def compile(self, work: Path, source: str, target: str) -> None:
         define = ["-DTINYCTL_FPU"] if self.fpu else []
-        toolchains.run([*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware",
-                        "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
+        words = [*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware"]
+        toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
@@ -197,7 +163,7 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
     cycles = board.reset_clock_hz / unit.rate_hz
     ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
     (firmware / "image.c").write_text(template("image.c.j2").render(
-        name=unit.name, n_obs=unit.n_obs, n_act=unit.n_act, nodes=unit.nodes, board=board.name,
+        name=unit.name, nodes=unit.nodes, board=board.name,
         toolchain=compiler.label, tick_reload=max(1, round(cycles / ticks_per_step) - 1),
         ticks_per_step=ticks_per_step))
     regions = {key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}",

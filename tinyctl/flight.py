@@ -14,12 +14,21 @@ from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 
 if TYPE_CHECKING:  # these need the `sim` extra
-    from tinyctl.sims.loop import Controller, Estimate, Flights
+    from tinyctl.sims.loop import Estimate, Flights
     from tinyctl.sims.plant import Plant, Task
 
 SCHEMA = 1
 KEPT = 8  # episodes whose trajectories are kept
 STRIDE_S = 0.05  # of the trajectories in the report
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which controller it was, whatever its form: both hashes, and the number formats in use."""
+
+    contract_hash: str
+    graph_hash: str
+    formats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class FlightReport:
     """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs."""
 
     on: str
+    formats: tuple[str, ...]
     plant: str
     task: str
     episodes: int
@@ -111,10 +121,9 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
 
 
 def report(
-    plant: Plant, task_name: str, flights: Flights, *, on: str, seed: int, delay_s: float, contract_hash: str,
-    graph_hash: str,
+    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float
 ) -> FlightReport:
-    """The record of what happened in the flights."""
+    """The record of what happened in the flights of the controller `who`."""
     task = plant.task(task_name)
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
@@ -125,23 +134,11 @@ def report(
         for k in range(min(KEPT, flights.states.shape[1]))
     )
     return FlightReport(
-        on, plant.name, task_name, len(flights.survived), seed, delay_s, survival.value, (survival.low, survival.high),
+        on, who.formats, plant.name, task_name, len(flights.survived), seed, delay_s, survival.value, (survival.low, survival.high),
         scores, tuple((int(k), round(float(flights.lost_s[k]), 6)) for k in lost),
         tuple(v.name for v in plant.states), tuple(round(float(t), 6) for t in flights.times[::stride]), trajectories,
-        contract_hash, graph_hash,
+        who.contract_hash, who.graph_hash,
     )
-
-
-def fly_controller(
-    plant: Plant, task_name: str, controller: Controller, *, on: str, episodes: int, seed: int, delay_s: float,
-    contract_hash: str, graph_hash: str,
-) -> FlightReport:
-    """Fly a controller and report."""
-    from tinyctl.sims.loop import fly
-
-    flights = fly(plant, plant.task(task_name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
-    return report(plant, task_name, flights, on=on, seed=seed, delay_s=delay_s, contract_hash=contract_hash,
-                  graph_hash=graph_hash)
 
 
 def _score(estimate: Estimate | None, unit: str) -> Score:

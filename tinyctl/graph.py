@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import FLT_MAX
 from tinyctl.network import Network
+
+
+class HasFormat(Protocol):
+    """A node of a graph, of an emitted unit or of an image."""
+
+    @property
+    def format(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,10 @@ class Graph(Network):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The formats in use beside f32, or f32 alone."""
-        used = {n.format for n in self.nodes} - {"f32"}
-        return tuple(sorted(used)) or ("f32",)
+        """The number formats in use."""
+        return formats_of(self.nodes)
+
+
+def formats_of(nodes: Iterable[HasFormat]) -> tuple[str, ...]:
+    """The formats of nodes beside f32, or f32 alone."""
+    return tuple(sorted({n.format for n in nodes} - {"f32"})) or ("f32",)

@@ -119,7 +119,7 @@ class ImageFile:
         """`count` bytes of the segments at `address`; raises `FileError` outside of them."""
         for segment in self.segments:
             offset = address - segment.address
-            if 0 <= offset and offset + count <= segment.size:
+            if offset >= 0 and offset + count <= segment.size:
                 return segment.data[offset:offset + count].ljust(count, b"\0")
         raise FileError(f"{count} bytes at {address:#x} are outside the image's segments", where=self.path)
 

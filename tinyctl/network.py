@@ -53,7 +53,10 @@ class State:
 
     def with_applied(self, action: Array) -> State:
         """The state after something else than the returned action was applied (batch, n_act)."""
-        return replace(self, applied=np.array(action, F32).reshape(self.applied.shape))
+        applied = np.array(action, F32)
+        if applied.shape != self.applied.shape:
+            raise TinyctlError(f"the applied action has shape {applied.shape}, not {self.applied.shape}")
+        return replace(self, applied=applied)
 
     def words(self) -> Array:
         """(batch, state words) uint32: the bits of the state in the order of the emitted struct."""
@@ -112,7 +115,7 @@ class Network:
         shape does not fit.
         """
         values, following = self.trace(obs, state)
-        return following.applied, following
+        return following.applied.copy(), following  # a caller may change its action without changing the state
 
     def trace(self, obs: Array, state: State) -> tuple[dict[str, Array], State]:
         """Like `run`, but with the value of every node by name: what calibration looks at."""

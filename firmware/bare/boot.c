@@ -7,11 +7,12 @@
 #define N_SYSTEM_VECTORS 16
 #define N_INTERRUPTS 82 /* STM32F405: RM0090, table 61 */
 
-/* Set by the linker script. */
-extern uint32_t tinyctl_stack_top;
-extern uint32_t tinyctl_data_begin, tinyctl_data_end;
-extern const uint32_t tinyctl_data_source;
-extern uint32_t tinyctl_bss_begin, tinyctl_bss_end;
+/* Set by the linker script. Arrays, because a compiler may take two objects to have different addresses, and the
+ * sections between these can be empty. */
+extern uint32_t tinyctl_stack_top[];
+extern uint32_t tinyctl_data_begin[], tinyctl_data_end[];
+extern const uint32_t tinyctl_data_source[];
+extern uint32_t tinyctl_bss_begin[], tinyctl_bss_end[];
 
 void tinyctl_reset(void);
 void tinyctl_fault(void);
@@ -28,7 +29,7 @@ extern const struct vector_table tinyctl_vectors;
 
 /* Every exception without an entry of its own is a fault: nothing but SysTick is enabled. */
 __attribute__((section(".vectors"), used)) const struct vector_table tinyctl_vectors = {
-    .stack_top = &tinyctl_stack_top,
+    .stack_top = tinyctl_stack_top,
     .handlers = {tinyctl_reset, tinyctl_fault, tinyctl_fault, tinyctl_fault, tinyctl_fault, tinyctl_fault,
                  0, 0, 0, 0, tinyctl_fault, tinyctl_fault, 0, tinyctl_fault, tinyctl_tick}};
 
@@ -38,11 +39,11 @@ void tinyctl_reset(void)
     CPACR |= CPACR_FPU_FULL_ACCESS;
     __asm volatile("dsb\n\tisb" ::: "memory");
 #endif
-    const volatile uint32_t *from = &tinyctl_data_source;
-    for (volatile uint32_t *to = &tinyctl_data_begin; to != &tinyctl_data_end; to++) {
+    const volatile uint32_t *from = tinyctl_data_source;
+    for (volatile uint32_t *to = tinyctl_data_begin; to < tinyctl_data_end; to++) {
         *to = *from++;
     }
-    for (volatile uint32_t *to = &tinyctl_bss_begin; to != &tinyctl_bss_end; to++) {
+    for (volatile uint32_t *to = tinyctl_bss_begin; to < tinyctl_bss_end; to++) {
         *to = 0u;
     }
     (void)main();

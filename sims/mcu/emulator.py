@@ -60,6 +60,7 @@ class Emulator:
         self._machine.host[: len(DRIVER)] = np.frombuffer(DRIVER, np.uint8)
         self._parameters = self._machine.view(PARAMETERS, 16).view(np.uint32)
         self._capacity = 0
+        self._arena: Bytes = np.zeros(0, np.uint8)
         self._stride = -(-descriptor.struct_bytes // 16) * 16
         self._reserve(1)
         self._own = self.initial(1)
@@ -92,7 +93,7 @@ class Emulator:
 
     def snapshot(self) -> Bytes:
         """A copy of the struct (struct_bytes,), for `restore`."""
-        return self._own[0].copy()
+        return np.array(self._own[0])
 
     def restore(self, snapshot: Bytes) -> None:
         self._own[0] = snapshot

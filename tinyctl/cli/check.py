@@ -42,11 +42,12 @@ def layers(report: TimingReport) -> Table:
     made = Table(title="Cycles", title_justify="left")
     for heading in ("layer", "kind", "format"):
         made.add_column(heading)
-    for heading in ("cycles", "share"):
+    for heading in ("cycles", "without wait states", "share"):
         made.add_column(heading, justify="right")
     for layer in report.layers:
-        share = layer.cycles_typical / max(report.cycles_typical, 1)
-        made.add_row(layer.name, layer.kind, layer.format, f"{layer.cycles_typical:,}", f"{share:.1%}")
+        share = layer.cycles / max(report.cycles_typical, 1)
+        made.add_row(layer.name, layer.kind, layer.format, f"{layer.cycles:,}", f"{layer.cycles_zero_wait:,}",
+                     f"{share:.1%}")
     return made
 
 
@@ -56,7 +57,8 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         ("time", f"{report.time_us_worst:.1f} us worst of {report.deadline_us:g} us ({report.toolchain})"),
         ("path", f"{'single' if report.single_path else 'depends on data'}; "
                  f"{'constant time' if report.constant_time else 'time depends on which flash lines are read'}"),
-        ("flash", f"{report.flash_bytes:,} bytes"), ("RAM", f"{report.ram_bytes:,} bytes"),
-        ("stack", f"{report.stack_bytes:,} bytes"),
+        ("flash", f"{report.flash_bytes:,} of {report.flash_budget_bytes:,} bytes"),
+        ("RAM", f"{report.ram_bytes:,} of {report.ram_budget_bytes:,} bytes"),
+        ("stack", f"{report.stack_bytes:,} of {report.stack_budget_bytes:,} bytes, one exception frame included"),
     ]
     return rows + [("because", reason) for reason in report.reasons]

@@ -4,7 +4,7 @@ from tinyctl.contract import Contract
 from tinyctl.kernels.base import Kernel, Table, pack_rows, row_groups
 from tinyctl.layers.dense import IntegerDense
 
-ROWS = 4
+ROWS, UNROLL = 4, 4  # measured: other blocks gain under 3 % and cost flash
 
 
 def kernel(layer: IntegerDense, contract: Contract) -> Kernel:
@@ -13,5 +13,5 @@ def kernel(layer: IntegerDense, contract: Contract) -> Kernel:
         Table("int32_t", "bias", layer.bias),
         Table("int32_t", "multiplier", layer.multiplier),
     )
-    values = {"groups": row_groups(layer.n_out, ROWS), "n_pairs": (layer.n_in + 1) // 2}
+    values = {"groups": row_groups(layer.n_out, ROWS), "n_pairs": (layer.n_in + 1) // 2, "unroll": UNROLL}
     return Kernel(tables, values, helpers=("saturate_a16", "dual_mac", "requantize_a16"))

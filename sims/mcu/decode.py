@@ -1,0 +1,192 @@
+"""What the cycle model must know of an instruction, found once per instruction by the Capstone disassembler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import capstone
+from capstone import arm
+
+from tinyctl.errors import TinyctlError
+
+NONE: frozenset[str] = frozenset()
+FP_MAC = ("vmla", "vmls", "vnmla", "vnmls", "vfma", "vfms", "vfnma", "vfnms")
+BRANCHES = ("b", "bl", "cbz", "cbnz")
+MULTIPLE_LOADS = ("ldm", "ldmdb", "pop", "ldrd", "ldmia", "ldmea", "ldmfd")
+NO_RESULT = ("nop", "dsb", "dmb", "isb", "wfi", "wfe", "sev", "yield", "bkpt", "svc", "cpsid", "cpsie")
+MULTIPLE_STORES = ("stm", "stmdb", "push", "strd", "stmia", "stmea", "stmfd")
+
+
+class Kind(Enum):
+    """Classes of instructions that are timed alike."""
+
+    ALU = auto()
+    DIVIDE = auto()
+    LOAD = auto()
+    STORE = auto()
+    LOAD_MULTIPLE = auto()
+    STORE_MULTIPLE = auto()
+    BRANCH = auto()
+    BRANCH_REGISTER = auto()
+    TABLE_BRANCH = auto()
+    FP = auto()
+    FP_MAC = auto()
+    FP_DIVIDE = auto()
+    FP_MOVE_PAIR = auto()
+    FP_LOAD = auto()
+    FP_STORE = auto()
+    FP_LOAD_MULTIPLE = auto()
+    FP_STORE_MULTIPLE = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, eq=False)
+class Instruction:
+    """One instruction at `address`, `size` bytes long.
+
+    `address_registers` form a memory address; `result` are core registers an ALU operation writes; `loaded` those a
+    single load writes; `words` counts the words moved; FP registers are named singly ("s0".."s31"), and `fp_addend`
+    is the accumulator of a multiply-accumulate.
+    """
+
+    address: int
+    size: int
+    text: str
+    kind: Kind
+    words: int = 0
+    literal: bool = False
+    register_offset: bool = False
+    writes_pc: bool = False
+    address_registers: frozenset[str] = NONE
+    result: frozenset[str] = NONE
+    loaded: frozenset[str] = NONE
+    fp_reads: frozenset[str] = NONE
+    fp_writes: frozenset[str] = NONE
+    fp_addend: frozenset[str] = NONE
+
+    @property
+    def end(self) -> int:
+        return self.address + self.size
+
+    @property
+    def branches(self) -> bool:
+        """It can go on elsewhere than at `end`."""
+        return self.writes_pc or self.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER, Kind.TABLE_BRANCH)
+
+
+def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:
+    """The Thumb instructions in `code` at `address`; raises `TinyctlError` where there is none."""
+    decoded = tuple(_instruction(item) for item in _DISASSEMBLER.disasm(code, address))
+    end = decoded[-1].end if decoded else address
+    if end != address + len(code):
+        raise TinyctlError(f"no instruction known to the disassembler at {end:#010x}", where="cycle model")
+    return decoded
+
+
+_DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
+_DISASSEMBLER.detail = True
+
+
+def _instruction(item: Any) -> Instruction:
+    name = _base_name(item)
+    reads, writes = ({item.reg_name(r) for r in registers} for registers in item.regs_access())
+    operands = [(o.type, item.reg_name(o.reg) if o.type == arm.ARM_OP_REG else None) for o in item.operands]
+    registers = [register for _, register in operands if register]
+    memory = next((o.mem for o in item.operands if o.type == arm.ARM_OP_MEM), None)
+    fields: dict[str, Any] = {"writes_pc": "pc" in writes}
+    if memory is not None:
+        base, index = (item.reg_name(r) if r else None for r in (memory.base, memory.index))
+        fields["literal"] = base == "pc"
+        fields["register_offset"] = bool(index)
+        fields["address_registers"] = frozenset({base, index} - {None, "pc"})
+    kind = _kind(name, registers, item)
+    if kind in (Kind.LOAD, Kind.STORE):
+        fields["words"] = 1
+        fields["loaded"] = frozenset(registers[:1]) - {"pc"} if kind is Kind.LOAD else NONE
+    elif kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE):
+        if name in ("push", "pop"):
+            fields["words"], fields["address_registers"] = len(registers), frozenset({"sp"})
+        elif name in ("ldrd", "strd"):
+            fields["words"] = 2
+        else:
+            fields["words"], fields["address_registers"] = len(registers) - 1, frozenset(registers[:1])
+    elif kind in (Kind.FP_LOAD, Kind.FP_STORE, Kind.FP_LOAD_MULTIPLE, Kind.FP_STORE_MULTIPLE):
+        moved = _singles(registers)
+        fields["words"] = len(moved)
+        if memory is None:
+            core = [r for r in registers if not _singles([r])]
+            fields["address_registers"] = frozenset(core[:1] or ["sp"])  # VPUSH and VPOP name no base
+        fields["fp_reads" if kind in (Kind.FP_STORE, Kind.FP_STORE_MULTIPLE) else "fp_writes"] = moved
+    elif name.startswith("v"):
+        fields["fp_writes"] = _singles(writes)
+        fields["fp_reads"] = _singles(reads)
+        if kind is Kind.FP_MAC:
+            fields["fp_addend"] = _singles(registers[:1])
+            fields["fp_reads"] = _singles(registers[1:])
+    elif kind in (Kind.ALU, Kind.DIVIDE):
+        fields["result"] = frozenset(writes - {"cpsr", "itstate", "pc"})
+    return Instruction(item.address, item.size, f"{item.mnemonic} {item.op_str}".strip(), kind, **fields)
+
+
+def _base_name(item: Any) -> str:
+    """The mnemonic without width, type and condition."""
+    name = str(item.mnemonic).split(".")[0]
+    if item.cc not in (arm.ARM_CC_INVALID, arm.ARM_CC_AL) and len(name) > 2 and not name.startswith("it"):
+        name = name[:-2]
+    return name
+
+
+def _kind(name: str, registers: list[str], item: Any) -> Kind:
+    if name.startswith("v"):
+        return _fp_kind(name, registers)
+    if name in MULTIPLE_LOADS:
+        single = name == "pop" and item.size == 4 and len(registers) == 1  # encoded as LDR with post-increment
+        return Kind.LOAD if single else Kind.LOAD_MULTIPLE
+    if name in MULTIPLE_STORES:
+        single = name == "push" and item.size == 4 and len(registers) == 1
+        return Kind.STORE if single else Kind.STORE_MULTIPLE
+    if name.startswith("ldr"):
+        return Kind.LOAD
+    if name.startswith("str"):
+        return Kind.STORE
+    if name in BRANCHES:
+        return Kind.BRANCH
+    if name in ("tbb", "tbh"):
+        return Kind.TABLE_BRANCH
+    if name in ("bx", "blx"):
+        return Kind.BRANCH_REGISTER
+    if name in ("udiv", "sdiv"):
+        return Kind.DIVIDE
+    return Kind.OTHER if name.startswith("it") or name in NO_RESULT else Kind.ALU
+
+
+def _fp_kind(name: str, registers: list[str]) -> Kind:
+    if name == "vldr":
+        return Kind.FP_LOAD
+    if name == "vstr":
+        return Kind.FP_STORE
+    if name.startswith(("vldm", "vpop")):
+        return Kind.FP_LOAD_MULTIPLE
+    if name.startswith(("vstm", "vpush")):
+        return Kind.FP_STORE_MULTIPLE
+    if name in FP_MAC:
+        return Kind.FP_MAC
+    if name in ("vdiv", "vsqrt"):
+        return Kind.FP_DIVIDE
+    if name == "vmov" and sum(not _singles([r]) for r in registers) == 2:
+        return Kind.FP_MOVE_PAIR
+    return Kind.FP
+
+
+def _singles(registers: Any) -> frozenset[str]:
+    """FP registers as single-precision halves: d1 is s2 and s3."""
+    found: set[str] = set()
+    for register in registers:
+        if register[0] == "s" and register[1:].isdigit():
+            found.add(register)
+        elif register[0] == "d" and register[1:].isdigit():
+            number = 2 * int(register[1:])
+            found |= {f"s{number}", f"s{number + 1}"}
+    return frozenset(found)

@@ -1,0 +1,51 @@
+"""An image's code as decoded instructions and blocks, and the parts of it that cycles are attributed to."""
+
+from __future__ import annotations
+
+from tinyctl.image import ImageFile
+from tinyctl.sims.mcu.decode import Instruction, decode_block
+
+STEP = -1  # the step function itself, and what runs before the first node
+INHERIT = -2  # any other function: it works for whoever called it
+WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
+
+
+class Program:
+    """Decodes on demand and keeps what it decoded: equal addresses give the same `Instruction` object."""
+
+    def __init__(self, image: ImageFile) -> None:
+        self.image = image
+        self._instructions: dict[int, Instruction] = {}
+        self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
+        self._parts: dict[int, int] = {}
+        self._nodes = {node.symbol: index for index, node in enumerate(image.descriptor.nodes)}
+
+    def instruction(self, address: int) -> Instruction:
+        found = self._instructions.get(address)
+        if found is None:
+            first = int.from_bytes(self.image.read(address, 2), "little")
+            size = 4 if first >> 11 >= WIDE else 2
+            found = self._instructions[address] = decode_block(self.image.read(address, size), address)[0]
+        return found
+
+    def block(self, address: int, size: int) -> tuple[Instruction, ...]:
+        """The instructions of the `size` bytes at `address`."""
+        found = self._blocks.get((address, size))
+        if found is None:
+            listed = []
+            at = address
+            while at < address + size:
+                listed.append(self.instruction(at))
+                at = listed[-1].end
+            found = self._blocks[address, size] = tuple(listed)
+        return found
+
+    def part(self, address: int) -> int:
+        """Which part of a step the code at `address` is: a node's index, `STEP` or `INHERIT`."""
+        found = self._parts.get(address)
+        if found is None:
+            function = self.image.function_at(address)
+            name = "" if function is None else function.name.split(".")[0]  # gcc: NAME.isra.0, NAME.constprop.0
+            step = f"{self.image.descriptor.name}_step"
+            found = self._parts[address] = self._nodes.get(name, STEP if name == step else INHERIT)
+        return found

@@ -1,0 +1,146 @@
+"""Images: built the same twice, complete, and refused when the unit needs what is not in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from tinyctl.boards import FOLDER, Board, load_board
+from tinyctl.builder import build
+from tinyctl.errors import FileError, TinyctlError
+from tinyctl.graph import Graph
+from tinyctl.image import read_image
+
+
+def test_descriptor(each_image: Path, graph: Graph) -> None:
+    said = read_image(each_image).descriptor
+    assert (said.name, said.board, said.n_obs, said.n_act, said.rate_hz) == ("sample", "crazyflie21", 3, 1, 100.0)
+    assert (said.contract_hash, said.graph_hash) == (graph.contract.hash, graph.hash)
+    assert [(n.name, n.kind) for n in said.nodes] == [(n.name, n.layer.kind) for n in graph.nodes]
+    record = json.loads(each_image.with_suffix(".json").read_text())
+    assert (record["sha256"], record["graph_hash"]) == (read_image(each_image).sha256, graph.hash)
+    assert record["toolchain"] == said.toolchain
+
+
+def test_same_bytes_from_another_folder(unit: Path, image: Path, board: Board, tmp_path: Path) -> None:
+    shutil.copytree(unit, tmp_path / "elsewhere")
+    again = build(tmp_path / "elsewhere", board, "zig", out=tmp_path / "deep" / "other.elf")
+    assert again.path.read_bytes() == image.read_bytes()
+    assert str(tmp_path).encode() not in again.path.read_bytes()
+
+
+def altered(unit: Path, folder: Path, old: str, new: str) -> Path:
+    shutil.copytree(unit, folder)
+    source = folder / "sample.c"
+    text = source.read_text()
+    assert old in text
+    source.write_text(text.replace(old, new, 1))
+    return folder
+
+
+STEP = "    uint32_t status, i;\n"
+
+
+@pytest.mark.parametrize(("head", "body", "complaint"), [
+    ("", "    double d = (double)obs[0]; act[0] = (float)(d * d + 1.0); return 0u;\n", "double"),
+    ("float tanhf(float);\n", "    act[0] = tanhf(obs[0]); return 0u;\n", "tanhf: the mathematical library"),
+    ("void *malloc(unsigned);\n", "    act[0] = *(float *)malloc(4u); return 0u;\n", "malloc: the heap"),
+    ("static volatile int kept;\n", "    kept++;\n", "writable data"),
+    ("", "    int unused;\n", "compiling sample.c"),
+])
+@pytest.mark.parametrize("toolchain", ["gcc", "zig"])
+def test_refused(unit: Path, board: Board, tmp_path: Path, head: str, body: str, complaint: str, toolchain: str,
+                 require_tool: Callable[[str], str]) -> None:
+    if toolchain == "gcc":
+        require_tool("arm-none-eabi-gcc")
+    folder = altered(unit, tmp_path / "unit", STEP, STEP + body)
+    source = folder / "sample.c"
+    source.write_text(source.read_text().replace('#include "sample.h"\n', f'#include "sample.h"\n{head}', 1))
+    with pytest.raises(TinyctlError, match=re.escape(complaint)):
+        build(folder, board, toolchain, out=tmp_path / "image.elf")  # type: ignore[arg-type]
+    assert not (tmp_path / "image.elf").exists()
+
+
+def test_silent_soft_float_is_refused(unit: Path, tmp_path: Path) -> None:
+    """zig takes the plain core name without a word and emits calls for every float operation."""
+    text = (FOLDER / "crazyflie21.toml").read_text()
+    path = tmp_path / "soft.toml"
+    path.write_text(text.replace("cortex_m4+vfp4d16sp", "cortex_m4-vfp4d16sp-fp64-vfp2sp"))
+    with pytest.raises(TinyctlError, match=r"__aeabi_f.*: soft float"):
+        build(unit, load_board(path), "zig", out=tmp_path / "image.elf")
+
+
+@pytest.mark.parametrize(("old", "new", "complaint"), [
+    ('"name": "sample"', '"name": "tinyctl"', "tinyctl"),
+    ('"name": "hidden"', '"name": "\\"}; evil"', "not of the form"),
+    ('"symbol": "sample_node_out"', '"symbol": "a b"', "not of the form"),
+    ('"n_obs": 3', '"n_obs": 4', "n_obs"),
+    ('"format": "f32"', '"format": "f32*/"', "not of the form"),
+])
+def test_hostile_facts(unit: Path, board: Board, tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    folder = tmp_path / "unit"
+    shutil.copytree(unit, folder)
+    facts = (folder / "unit.json").read_text()
+    assert old in facts
+    (folder / "unit.json").write_text(facts.replace(old, new, 1))
+    for ending in (".c", ".h", "_selftest.c"):
+        shutil.copy(folder / f"sample{ending}", folder / f"tinyctl{ending}")
+    with pytest.raises(TinyctlError, match=re.escape(complaint)):
+        build(folder, board, "zig", out=tmp_path / "image.elf")
+
+
+def test_damaged_images_are_refused(image: Path, tmp_path: Path) -> None:
+    """Cut or overwritten anywhere, an image is read or refused with a `FileError`: no other exception."""
+    good = image.read_bytes()
+    path = tmp_path / "bad.elf"
+    refused = 0
+    for position in range(0, len(good), 97):
+        for content in (good[:position], good[:position] + b"\xff\xff\xff\xff" + good[position + 4:]):
+            path.write_bytes(content)
+            try:
+                read_image(path)
+            except FileError:
+                refused += 1
+    assert refused > len(good) // 97  # every cut and some of the rest
+
+
+def test_boots_on_the_virtual_board(each_image: Path, require_tool: Callable[[str], str]) -> None:
+    """QEMU's STM32F405 board runs reset handler, self-test and loop: the phase word says so."""
+    qemu = require_tool("qemu-system-arm")
+    loop = symbol(each_image, "tinyctl_loop")
+    commands = f"xp /3wx {loop:#x}\n"
+    process = subprocess.Popen(
+        [qemu, "-M", "netduinoplus2", "-kernel", str(each_image), "-nographic", "-serial", "none", "-monitor", "stdio",
+         "-icount", "shift=0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    try:
+        phase = steps = 0
+        for _ in range(200):
+            process.stdin.write(commands)
+            process.stdin.flush()
+            while not (words := re.search(r": (0x\w+) (0x\w+) (0x\w+)", process.stdout.readline())):
+                pass
+            phase, steps = int(words[1], 16), int(words[2], 16)
+            if phase > 1 or steps > 3:
+                break
+    finally:
+        process.stdin.write("quit\n")
+        process.stdin.close()
+        process.wait(timeout=20)
+        process.stdout.close()
+    assert phase == 1
+    assert steps > 0
+
+
+def symbol(path: Path, name: str) -> int:
+    with path.open("rb") as file:
+        found = ELFFile(file).get_section_by_name(".symtab").get_symbol_by_name(name)
+        return int(found[0]["st_value"])
