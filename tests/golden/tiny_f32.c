@@ -186,13 +186,28 @@ static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
         float sum1 = b[i + 1];
         float sum2 = b[i + 2];
         float sum3 = b[i + 3];
-        for (j = 0; j < 5; j++, w += 4) {
-            const float v = x[j];
-            sum0 = sum0 + w[0] * v;
-            sum1 = sum1 + w[1] * v;
-            sum2 = sum2 + w[2] * v;
-            sum3 = sum3 + w[3] * v;
-        }
+        for (j = 0; j < 4; j += 2) {
+            const float x0 = x[j + 0];
+            const float x1 = x[j + 1];
+            sum0 = sum0 + w[0] * x0;
+            sum1 = sum1 + w[1] * x0;
+            sum2 = sum2 + w[2] * x0;
+            sum3 = sum3 + w[3] * x0;
+            sum0 = sum0 + w[4] * x1;
+            sum1 = sum1 + w[5] * x1;
+            sum2 = sum2 + w[6] * x1;
+            sum3 = sum3 + w[7] * x1;
+            w += 8;
+}
+        {
+            const float x0 = x[j + 0];
+            sum0 = sum0 + w[0] * x0;
+            sum1 = sum1 + w[1] * x0;
+            sum2 = sum2 + w[2] * x0;
+            sum3 = sum3 + w[3] * x0;
+            w += 4;
+}
+        j++;
         y[i + 0] = sum0;
         y[i + 1] = sum1;
         y[i + 2] = sum2;
@@ -225,10 +240,13 @@ static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
 
     for (i = 0; i < 1; i += 1) {
         float sum0 = b[i + 0];
-        for (j = 0; j < 4; j++, w += 1) {
-            const float v = x[j];
-            sum0 = sum0 + w[0] * v;
-        }
+        for (j = 0; j < 4; j += 2) {
+            const float x0 = x[j + 0];
+            const float x1 = x[j + 1];
+            sum0 = sum0 + w[0] * x0;
+            sum0 = sum0 + w[1] * x1;
+            w += 2;
+}
         y[i + 0] = sum0;
     }
 }

@@ -300,12 +300,49 @@ static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
         int32_t sum1 = b[i + 1];
         int32_t sum2 = b[i + 2];
         int32_t sum3 = b[i + 3];
-        for (j = 0; j < 3; j++, w += 8) {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j, sum0);
-            sum1 = tiny_dual_mac(w + 2, x + 2 * j, sum1);
-            sum2 = tiny_dual_mac(w + 4, x + 2 * j, sum2);
-            sum3 = tiny_dual_mac(w + 6, x + 2 * j, sum3);
-        }
+        for (j = 0; j < 0; j += 4) {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
+            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
+            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
+            sum0 = tiny_dual_mac(w + 8, x + 2 * j + 2, sum0);
+            sum1 = tiny_dual_mac(w + 10, x + 2 * j + 2, sum1);
+            sum2 = tiny_dual_mac(w + 12, x + 2 * j + 2, sum2);
+            sum3 = tiny_dual_mac(w + 14, x + 2 * j + 2, sum3);
+            sum0 = tiny_dual_mac(w + 16, x + 2 * j + 4, sum0);
+            sum1 = tiny_dual_mac(w + 18, x + 2 * j + 4, sum1);
+            sum2 = tiny_dual_mac(w + 20, x + 2 * j + 4, sum2);
+            sum3 = tiny_dual_mac(w + 22, x + 2 * j + 4, sum3);
+            sum0 = tiny_dual_mac(w + 24, x + 2 * j + 6, sum0);
+            sum1 = tiny_dual_mac(w + 26, x + 2 * j + 6, sum1);
+            sum2 = tiny_dual_mac(w + 28, x + 2 * j + 6, sum2);
+            sum3 = tiny_dual_mac(w + 30, x + 2 * j + 6, sum3);
+            w += 32;
+}
+        {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
+            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
+            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
+            w += 8;
+}
+        j++;
+        {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
+            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
+            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
+            w += 8;
+}
+        j++;
+        {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
+            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
+            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
+            w += 8;
+}
+        j++;
         y[i + 0] = tiny_requantize(sum0, m[i + 0]);
         y[i + 1] = tiny_requantize(sum1, m[i + 1]);
         y[i + 2] = tiny_requantize(sum2, m[i + 2]);
@@ -346,9 +383,23 @@ static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
 
     for (i = 0; i < 1; i += 1) {
         int32_t sum0 = b[i + 0];
-        for (j = 0; j < 2; j++, w += 2) {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j, sum0);
-        }
+        for (j = 0; j < 0; j += 4) {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            sum0 = tiny_dual_mac(w + 2, x + 2 * j + 2, sum0);
+            sum0 = tiny_dual_mac(w + 4, x + 2 * j + 4, sum0);
+            sum0 = tiny_dual_mac(w + 6, x + 2 * j + 6, sum0);
+            w += 8;
+}
+        {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            w += 2;
+}
+        j++;
+        {
+            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
+            w += 2;
+}
+        j++;
         y[i + 0] = tiny_requantize(sum0, m[i + 0]);
     }
 }
