@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import networks
+import numpy as np
 import pytest
 from replay import GraphCopies, HostCopies, play
 
@@ -16,6 +17,7 @@ from tinyctl.graph import Graph
 from tinyctl.hostlib import FLAGS, HostController
 
 STEPS, COPIES = 250, 12
+PRAGMA = '#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")\n'
 KINDS = "undefined,float-cast-overflow"
 SANITIZE = (f"-fsanitize={KINDS}", f"-fsanitize-trap={KINDS}")
 BUILDS = {
@@ -61,19 +63,30 @@ def test_without_its_pragma_the_c_would_differ(tmp_path: Path, fma_flags: tuple[
     emit(graph, tmp_path)
     for name in ("policy.c", "policy_selftest.c"):
         text = (tmp_path / name).read_text()
-        assert '#pragma GCC optimize("fp-contract=off")\n' in text
-        (tmp_path / name).write_text(text.replace('#pragma GCC optimize("fp-contract=off")\n', ""))
+        assert PRAGMA in text
+        (tmp_path / name).write_text(text.replace(PRAGMA, ""))
     controller = HostController(tmp_path, "gcc", fma_flags)
     expected = play(GraphCopies(graph), graph.contract, STEPS, COPIES, seed=3)
     assert play(HostCopies(controller), graph.contract, STEPS, COPIES, seed=3).differences(expected) > 0
     assert controller.selftest() & 4
 
 
+def test_gcc_does_not_fuse_while_vectorising(tmp_path: Path, fma_flags: tuple[str, ...]) -> None:
+    """gcc 12 turned the additions of biases of alternating sign into vfmaddsub, even under -ffp-contract=off."""
+    graph = networks.in_format(networks.tiny(), "f32")
+    hidden = next(n.layer for n in graph.nodes if n.name == "hidden")
+    assert list(np.sign(hidden.bias)) == [-1, 1, -1, 1]
+    emit(graph, tmp_path)
+    expected = play(GraphCopies(graph), graph.contract, STEPS, COPIES, seed=4)
+    controller = HostController(tmp_path, "gcc", (*fma_flags, "-ffp-contract=off"))
+    assert play(HostCopies(controller), graph.contract, STEPS, COPIES, seed=4).differences(expected) == 0
+
+
 def test_selftest_notices_contraction_by_the_compiler(tmp_path: Path, fma_flags: tuple[str, ...]) -> None:
     """Only the self-test is compiled with contraction: its canary alone must speak."""
     emit(networks.in_format(networks.tiny(), "w16a16"), tmp_path)
     path = tmp_path / "policy_selftest.c"
-    path.write_text(path.read_text().replace('#pragma GCC optimize("fp-contract=off")\n', ""))
+    path.write_text(path.read_text().replace(PRAGMA, ""))
     assert HostController(tmp_path, "gcc", fma_flags).selftest() == 4
 
 

@@ -13,9 +13,9 @@
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) /* the SLP vectoriser of gcc 12 makes vfmaddsub whatever fp-contract says */
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #endif
 #if defined(__clang__)
 #define TINY_NOINLINE __attribute__((noinline))
@@ -198,7 +198,7 @@ static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
             sum2 = sum2 + w[6] * x1;
             sum3 = sum3 + w[7] * x1;
             w += 8;
-}
+        }
         {
             const float x0 = x[j + 0];
             sum0 = sum0 + w[0] * x0;
@@ -206,7 +206,7 @@ static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
             sum2 = sum2 + w[2] * x0;
             sum3 = sum3 + w[3] * x0;
             w += 4;
-}
+        }
         j++;
         y[i + 0] = sum0;
         y[i + 1] = sum1;
@@ -246,7 +246,7 @@ static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
             sum0 = sum0 + w[0] * x0;
             sum0 = sum0 + w[1] * x1;
             w += 2;
-}
+        }
         y[i + 0] = sum0;
     }
 }

@@ -13,9 +13,9 @@
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) /* the SLP vectoriser of gcc 12 makes vfmaddsub whatever fp-contract says */
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #endif
 #if defined(__clang__)
 #define TINY_NOINLINE __attribute__((noinline))
@@ -318,14 +318,14 @@ static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
             sum2 = tiny_dual_mac(w + 28, x + 2 * j + 6, sum2);
             sum3 = tiny_dual_mac(w + 30, x + 2 * j + 6, sum3);
             w += 32;
-}
+        }
         {
             sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
             sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
             sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
             sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
             w += 8;
-}
+        }
         j++;
         {
             sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
@@ -333,7 +333,7 @@ static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
             sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
             sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
             w += 8;
-}
+        }
         j++;
         {
             sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
@@ -341,7 +341,7 @@ static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
             sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
             sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
             w += 8;
-}
+        }
         j++;
         y[i + 0] = tiny_requantize(sum0, m[i + 0]);
         y[i + 1] = tiny_requantize(sum1, m[i + 1]);
@@ -389,16 +389,16 @@ static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
             sum0 = tiny_dual_mac(w + 4, x + 2 * j + 4, sum0);
             sum0 = tiny_dual_mac(w + 6, x + 2 * j + 6, sum0);
             w += 8;
-}
+        }
         {
             sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
             w += 2;
-}
+        }
         j++;
         {
             sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
             w += 2;
-}
+        }
         j++;
         y[i + 0] = tiny_requantize(sum0, m[i + 0]);
     }
