@@ -1,25 +1,60 @@
-"""Shared by all tests: tools that may be missing, and the smallest networks that have every kind of layer."""
+"""Shared by all tests: tools that may be missing, emitted units, golden files."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
+import networks
 import pytest
 
+from tinyctl.emitter import emit
+from tinyctl.formats import FORMATS
+from tinyctl.graph import Graph
 
-def require_tool(name: str) -> str:
-    """The path of a program. Where it is missing the test is skipped, but fails when CI=true."""
-    found = shutil.which(name)
-    if found is None:
-        message = f"{name} is not installed"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
-    assert found is not None
-    return found
+GOLDEN = Path(__file__).parent / "golden"
+POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
+CASES = [(network, format_name) for network in POLICIES for format_name in FORMATS]
 
 
-@pytest.fixture(name="require_tool", scope="session")
-def require_tool_fixture() -> Callable[[str], str]:
-    """`require_tool`, for tests in folders that have a conftest of their own."""
-    return require_tool
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """`require_tool(name)`: the path of a program. Where it is missing the test is skipped, but fails when CI=true."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            message = f"{name} is not installed"
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+        assert found is not None
+        return found
+
+    return find
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden instead of comparing with it")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)`: the text is what `tests/golden/NAME` holds."""
+
+    def compare(name: str, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            (GOLDEN / name).write_text(text)
+        assert text == (GOLDEN / name).read_text(), f"{name} has changed: look, then run pytest --update-golden"
+
+    return compare
+
+
+@pytest.fixture(scope="session", params=CASES, ids="-".join)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
+    """Every network in every format, and the folder of its C, called `policy`."""
+    network, format_name = request.param
+    graph = networks.in_format(POLICIES[network](), format_name)
+    folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
+    emit(graph, folder)
+    return graph, folder

@@ -7,6 +7,7 @@ and whatever is wrong becomes one `FileError`.
 from __future__ import annotations
 
 import io
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from tinyctl.files import write_atomically
 from tinyctl.graph import Graph
 from tinyctl.jsons import canonical_json, parse_json, record_from_json
 from tinyctl.layers import LAYERS
-from tinyctl.layers.base import Layer
+from tinyctl.layers.base import MAX_WIDTH, Layer
 from tinyctl.network import MAX_NODES, Network, Node
 from tinyctl.policy import Policy
 
@@ -168,11 +169,11 @@ def _array(data: bytes, *, where: str) -> np.ndarray[Any, Any]:
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=1024)
     except Exception as error:  # NumPy parses the header with ast.literal_eval, which raises many kinds
         raise TinyctlError(f"not a .npy array ({error})", where=where) from None
-    count = 1
-    for extent in shape:
-        count *= extent
-    if fortran or dtype.name not in DTYPES or dtype.byteorder == ">" or min(shape, default=0) < 0:
+    if fortran or dtype.name not in DTYPES or dtype.byteorder == ">":
         raise TinyctlError(f"an array of {dtype} is not possible here", where=where)
+    if not 1 <= len(shape) <= 2 or not all(type(n) is int and 1 <= n <= MAX_WIDTH for n in shape):
+        raise TinyctlError("an array of this shape is not possible here", where=where)
+    count = math.prod(shape)
     if count * dtype.itemsize != len(data) - stream.tell():
         raise TinyctlError("the array's length does not fit its shape", where=where)
     return np.frombuffer(data, dtype, count, stream.tell()).reshape(shape).copy()

@@ -21,6 +21,7 @@ Source = Literal["observation", "applied_action"]
 
 UNBOUNDED = 1e6  # what a JSON null means for `low` and `high`: large, but finite
 MAX_SIGNALS = 4096
+MIN_RATE_HZ, MAX_RATE_HZ = 0.001, 1e6
 
 C_KEYWORDS = frozenset(
     """auto break case char const continue default do double else enum extern float for goto if inline int long register
@@ -30,6 +31,12 @@ C_KEYWORDS = frozenset(
     reinterpret_cast static_assert static_cast template this thread_local throw true try typeid typename using virtual
     wchar_t xor xor_eq main""".split()  # noqa: SIM905
 )
+
+
+def _float32(value: float) -> float:
+    """The nearest float32, infinite beyond its range."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def check_identifier(name: str, what: str) -> str:
@@ -57,15 +64,16 @@ class Signal:
             if not re.fullmatch(r"[A-Za-z0-9_/^.%() -]{0,32}", text):  # it will stand in a C comment
                 raise TinyctlError(f"{what} {text!r:.40} has characters other than letters, digits, blanks and _/^.%()-",
                                    where=f"signal {self.name}")
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise TinyctlError(f"range [{self.low}, {self.high}] is not finite and increasing",
-                               where=f"signal {self.name}")
         # The ranges are compared with float32 observations, on the host and on the board alike.
-        for side in ("low", "high"):
-            object.__setattr__(self, side, float(np.float32(getattr(self, side))))
+        low, high = _float32(self.low), _float32(self.high)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise TinyctlError(f"range [{self.low}, {self.high}] is not finite and increasing in float32",
+                               where=f"signal {self.name}")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
 
     def _check_inside(self, value: float, what: str) -> float:
-        value = float(np.float32(value))
+        value = _float32(value)
         if not self.low <= value <= self.high:
             raise TinyctlError(f"{what} {value} is outside [{self.low}, {self.high}]", where=f"signal {self.name}")
         return value
@@ -119,9 +127,10 @@ class Contract:
             if len(set(names)) != len(names):
                 twice = next(n for n in names if names.count(n) > 1)
                 raise TinyctlError(f"two {what} are called {twice!r}", where="contract")
-        if not (math.isfinite(self.rate_hz) and 0.001 <= self.rate_hz <= 1e6):
-            raise TinyctlError(f"rate_hz {self.rate_hz} is not between 0.001 and 1e6", where="contract")
-        if not (math.isfinite(self.latency_s) and 0 <= self.latency_s <= 10):
+        if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
+            raise TinyctlError(f"rate_hz {self.rate_hz} is not between {MIN_RATE_HZ} and {MAX_RATE_HZ:g}",
+                               where="contract")
+        if not 0 <= self.latency_s <= 10:
             raise TinyctlError(f"latency_s {self.latency_s} is not between 0 and 10", where="contract")
         sources = [s.source for s in self.inputs]
         if sources != sorted(sources, key=("observation", "applied_action").index):

@@ -56,7 +56,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     common = _common(graph, name, slots)
     nodes, facts = [], []
     for node in graph.nodes:
-        symbol = f"{name}_node_{node.name}"
+        symbol = f"{name}_{node.name}_node"  # tables are called SYMBOL_word: no other node's symbol can be the same
         reads, writes = places[node.inputs[0]] if node.inputs else None, places[node.name]
         values = {"symbol": symbol, "n_in": node.layer.n_in, "n_out": node.layer.n_out, "in_place": reads and
                   reads.slot == writes.slot, **{k: _literal(v) for k, v in parts[node.name].values.items()}}

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import FLT_MAX
 from tinyctl.network import Network
 
 
@@ -17,9 +18,6 @@ class HasFormat(Protocol):
 
     @property
     def format(self) -> str: ...
-
-
-FLT_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)

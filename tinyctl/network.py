@@ -53,7 +53,10 @@ class State:
 
     def with_applied(self, action: Array) -> State:
         """The state after something else than the returned action was applied (batch, n_act)."""
-        return replace(self, applied=np.array(action, F32).reshape(self.applied.shape))
+        applied = np.array(action, F32)
+        if applied.shape != self.applied.shape:
+            raise TinyctlError(f"the applied action has shape {applied.shape}, not {self.applied.shape}")
+        return replace(self, applied=applied)
 
     def words(self) -> Array:
         """(batch, state words) uint32: the bits of the state in the order of the emitted struct."""
@@ -112,7 +115,7 @@ class Network:
         shape does not fit.
         """
         _, following = self.trace(obs, state)
-        return following.applied, following
+        return following.applied.copy(), following  # a caller may change its action without changing the state
 
     def trace(self, obs: Array, state: State) -> tuple[dict[str, Array], State]:
         """Like `run`, but with the value of every node by name: what calibration looks at."""
@@ -136,9 +139,10 @@ class Network:
     def bounds(self) -> dict[str, tuple[Array, Array]]:
         """Interval bounds of every node's value for any observation at all, float64."""
         found: dict[str, tuple[Array, Array]] = {}
-        for node in self.nodes:
-            whole = np.full(node.layer.n_in, np.inf)
-            found[node.name] = node.layer.bound(*(found[node.inputs[0]] if node.inputs else (-whole, whole)))
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are answers here: no bound
+            for node in self.nodes:
+                whole = np.full(node.layer.n_in, np.inf)
+                found[node.name] = node.layer.bound(*(found[node.inputs[0]] if node.inputs else (-whole, whole)))
         return found
 
     def _columns(self, obs: Array, state: State) -> Array:
@@ -166,6 +170,8 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
         check_identifier(node.name, "node")
         if node.name in earlier:
             raise TinyctlError("the name is taken", where=where)
+        if not node.layer.fits(find_format(node.format).activation):
+            raise TinyctlError(f"a {node.layer.kind} does not compute in {node.format}", where=where)
         if len(node.inputs) != (1 if earlier else 0):
             raise TinyctlError(f"reads {len(node.inputs)} values instead of {1 if earlier else 0}", where=where)
         for name in node.inputs:

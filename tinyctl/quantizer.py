@@ -27,6 +27,7 @@ from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
 
 HEADROOM = 4.0  # how far beyond the calibrated range a 16-bit value may go before it saturates
+REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class QuantizeReport:
 def quantize(policy: Policy, format_name: str, calibration: Array) -> Graph:
     """The graph of a policy in one format. `calibration` is (steps, sequences, n_obs) float32: typical observations in
     the order in which they occur, so that the stateful layers see what they will see. Raises `TinyctlError`."""
-    chosen = find_format(format_name)
+    chosen, exact = find_format(format_name), Graph(policy.contract, policy.nodes)
     if not chosen.integer:
-        return Graph(policy.contract, policy.nodes)
+        return exact
     return Graph(policy.contract, _Rewriter(policy, chosen, _ranges(policy, calibration)).nodes())
 
 
@@ -92,14 +93,16 @@ def load_sequences(data: Array, contract: Contract, where: object) -> Array:
     if data.dtype.kind not in "fiu" or data.ndim not in (2, 3) or data.shape[-1] != contract.n_obs or not data.size:
         raise TinyctlError(f"holds {data.dtype} of shape {data.shape}, not (steps, {contract.n_obs}) or "
                            f"(steps, sequences, {contract.n_obs}) numbers", where=where)
-    if not np.isfinite(data).all():
-        raise TinyctlError("holds values that are not finite", where=where)
-    return data.reshape(len(data), -1, contract.n_obs).astype(F32)
+    with np.errstate(over="ignore"):
+        sequences = data.reshape(len(data), -1, contract.n_obs).astype(F32)
+    if not np.isfinite(sequences).all():
+        raise TinyctlError("holds values that are not finite in float32", where=where)
+    return sequences
 
 
 def _ranges(policy: Policy, calibration: Array) -> dict[str, Array]:
-    """The largest magnitude (columns,) each node's value reaches: what calibration saw times the headroom, but never
-    beyond what interval bounds prove."""
+    """The largest magnitude (columns,) to represent of each node's value: what calibration saw times the headroom, not
+    beyond what interval bounds prove, and not so little (a column that stayed at zero) that `REACH` would be passed."""
     seen = {node.name: np.zeros(node.layer.n_out) for node in policy.nodes}
     state = policy.init(calibration.shape[1])
     for obs in calibration:
@@ -107,7 +110,7 @@ def _ranges(policy: Policy, calibration: Array) -> dict[str, Array]:
         for name, value in values.items():
             np.maximum(seen[name], np.abs(value).max(axis=0), out=seen[name])
     proven = {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
-    return {name: np.minimum(HEADROOM * seen[name], proven[name]) for name in seen}
+    return {name: np.clip(HEADROOM * seen[name], proven[name] / REACH, proven[name]) for name in seen}
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ class _Rewriter:
         self.policy, self.format, self.ranges = policy, chosen, ranges
         self.made: list[Node] = []
         self.values: dict[str, _Value] = {}
+        self.encoded: dict[str, _Value] = {}
 
     def nodes(self) -> tuple[Node, ...]:
         rules: dict[type, Callable[[Node], _Value | None]] = {Dense: self._dense, Relu: self._relu, Tanh: self._tanh}
@@ -150,7 +154,7 @@ class _Rewriter:
         if len(scales) > 1:
             raise TinyctlError("columns of different scales cannot be decoded", where=f"node {name}")
         decode = Decode(len(value.scale), float(scales[0]))
-        self.values[name] = self._add(Node(self._free(f"{name}_decode"), decode, (value.name,), self.format.name))
+        self.values[name] = self._add(Node(self._free(name, "decode"), decode, (value.name,), self.format.name))
         return self.values[name]
 
     def _integer(self, name: str) -> _Value:
@@ -158,6 +162,8 @@ class _Rewriter:
         value = self.values[name]
         if value.scale is not None:
             return value
+        if name in self.encoded:
+            return self.encoded[name]
         limit = np.iinfo(self.format.activation).max
         scale = np.maximum(self.ranges[name], 1e-9) / limit
         gain, offset, source = 1 / scale, np.zeros(len(scale)), value.name
@@ -166,7 +172,8 @@ class _Rewriter:
             gain, offset = gain * producer.layer.gain, gain * producer.layer.offset
             source = producer.inputs[0]
         encode = Encode(self.format.activation, gain.astype(F32), offset.astype(F32))
-        return self._add(Node(self._free(f"{name}_encode"), encode, (source,), self.format.name), scale)
+        self.encoded[name] = self._add(Node(self._free(name, "encode"), encode, (source,), self.format.name), scale)
+        return self.encoded[name]
 
     def _dense(self, node: Node) -> _Value:
         assert isinstance(node.layer, Dense)
@@ -193,11 +200,11 @@ class _Rewriter:
         width = node.layer.n_in
         return self._add(Node(node.name, IntegerTanh(width), (source.name,), self.format.name), np.full(width, OUTPUT_SCALE))
 
-    def _free(self, name: str) -> str:
+    def _free(self, name: str, verb: str) -> str:
+        """A name for the node that encodes or decodes `name`; it stays a C identifier of legal length."""
         taken = {n.name for n in self.policy.nodes} | {n.name for n in self.made}
-        while name in taken:
-            name += "x"
-        return name
+        stem = f"{name[:40].rstrip('_')}_{verb}"
+        return next(n for n in (stem, *(f"{stem}{k}" for k in range(2, 600))) if n not in taken)
 
     def _without_unread(self) -> tuple[Node, ...]:
         """Drop the scales that were folded into an encode and that nothing else reads."""

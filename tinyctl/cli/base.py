@@ -41,7 +41,7 @@ def write_json(path: Path, record: Any) -> None:
 
 def table(title: str, rows: list[tuple[str, str]]) -> Table:
     """A two-column table of facts."""
-    made = Table(title=title, title_justify="left", show_header=False)
+    made = Table(title=escape(title), title_justify="left", show_header=False)
     made.add_column(style="bold")
     made.add_column(overflow="fold")
     for row in rows:

@@ -31,7 +31,7 @@ def command(
     """Fly a controller and score it."""
     delay_s = predicted_delay_s(source, board, toolchain) if delay_us is None else delay_us * 1e-6
     if not as_object:
-        people.print(f"flying {episodes} episodes on {on}, each action {delay_s * 1e6:.0f} us late")
+        people.print(f"flying {episodes} episodes on {on}, each action {delay_s * 1e6:.0f} us late", markup=False)
     report = api.fly(source, plant, task, on=on, board=board, toolchain=toolchain, episodes=episodes, seed=seed,
                      delay_s=delay_s)
     if out is not None:

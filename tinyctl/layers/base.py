@@ -15,6 +15,7 @@ from tinyctl.errors import TinyctlError
 
 Array = NDArray[Any]
 F32 = np.float32
+FLT_MAX = float(np.finfo(F32).max)
 MAX_WIDTH = 65_536  # columns a layer may read or return; far above any controller this project is for
 
 
@@ -36,6 +37,10 @@ class Layer:
 
     kind: ClassVar[str]
     in_place: ClassVar[bool] = False
+
+    def fits(self, activation: str) -> bool:
+        """Whether it computes in formats with this activation type."""
+        return activation == "float32"
 
     def reads(self, activation: str) -> str:
         """The NumPy type of the input in a node whose format has this activation type."""
@@ -98,6 +103,13 @@ def _check_array(value: Any, dtype: str, ndim: int, where: str) -> None:
     if not np.isfinite(value).all():
         raise TinyctlError("a value is not finite", where=where)
     value.flags.writeable = False
+
+
+def rounding(reach: Array, operations: int) -> Array:
+    """What `operations` float32 roundings can add to results that come from values up to `reach`: half a unit in the
+    last place each, and a subnormal's step; infinity where one of them could overflow, so that a graph refuses it."""
+    error = operations * (reach * 2.0**-23 + 2.0**-149)
+    return np.where(reach + error < FLT_MAX, error, np.inf)
 
 
 def check_columns(columns: tuple[int, ...], n_in: int, where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import F32, decode, encode
-from tinyctl.layers.base import Array, Layer, array_field
+from tinyctl.layers.base import Array, Layer, array_field, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +33,9 @@ class Encode(Layer):
         if self.activation not in ("int8", "int16"):
             raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="encode")
 
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
     def reads(self, activation: str) -> str:
         return "float32"
 
@@ -46,13 +48,15 @@ class Encode(Layer):
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         gain, offset = self.gain.astype(np.float64), self.offset.astype(np.float64)
-        ends = np.stack([low * gain + offset, high * gain + offset])
-        if not np.abs(ends).max() < 2.0**31 - 256:
+        ends = np.stack([low * gain, high * gain])
+        slack = rounding(np.abs(ends).max(axis=0) + np.abs(offset) + 1, 3)
+        least, most = ends.min(axis=0) + offset - slack, ends.max(axis=0) + offset + slack
+        if not max(-least.min(), most.max()) < 2.0**31:
             raise TinyctlError("values could leave 32 bits before they saturate", where="encode",
                                fix="calibrate over a wider range")
         limits = np.iinfo(self.activation)
-        floor, ceiling = np.floor(ends.min(axis=0)) - 1, np.ceil(ends.max(axis=0)) + 1
-        return np.clip(floor, limits.min, limits.max), np.clip(ceiling, limits.min, limits.max)
+        return (np.clip(np.floor(least + 0.5), limits.min, limits.max),
+                np.clip(np.floor(most + 0.5), limits.min, limits.max))
 
     def lipschitz(self) -> float:
         return float(np.abs(self.gain).max())
@@ -69,9 +73,12 @@ class Decode(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 1e-30 <= self.scale <= 1e30:
+            raise TinyctlError(f"scale {self.scale} is not between 1e-30 and 1e30", where="decode")
         object.__setattr__(self, "scale", float(F32(self.scale)))
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise TinyctlError(f"scale {self.scale} is not positive", where="decode")
+
+    def fits(self, activation: str) -> bool:
+        return activation != "float32"
 
     def returns(self, activation: str) -> str:
         return "float32"
@@ -84,7 +91,7 @@ class Decode(Layer):
         return decode(x, F32(self.scale))
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        slack = np.maximum(np.abs(low), np.abs(high)) * self.scale * 2.0**-23
+        slack = rounding(np.maximum(np.abs(low), np.abs(high)) * self.scale, 1)
         return low * self.scale - slack, high * self.scale + slack
 
     def lipschitz(self) -> float:

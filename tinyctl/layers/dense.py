@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS, requantize
-from tinyctl.layers.base import Array, Layer, array_field
+from tinyctl.layers.base import Array, Layer, array_field, rounding
 
 ACCUMULATOR_LIMIT = 2**31 - 1
 
@@ -48,10 +48,11 @@ class Dense(Layer):
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         weight, bias = self.weight.astype(np.float64), self.bias.astype(np.float64)
-        up, down = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-        # Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n roundings of relative size 2^-24.
-        slack = (np.abs(weight) @ np.maximum(np.abs(low), np.abs(high)) + np.abs(bias)) * (self.n_in + 2) * 2.0**-23
-        return up @ low + down @ high + bias - slack, up @ high + down @ low + bias + slack
+        reach = (np.abs(weight) * np.maximum(np.abs(low), np.abs(high))).sum(axis=1) + np.abs(bias)
+        # Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n roundings of products, n of sums.
+        slack = rounding(reach, self.n_in + 2)
+        least, most = _extremes(weight, low, high)
+        return least + bias - slack, most + bias + slack
 
     def lipschitz(self) -> float:
         return float(np.linalg.norm(self.weight.astype(np.float64), 2))
@@ -84,6 +85,9 @@ class IntegerDense(Layer):
         if (self.multiplier < 0).any():
             raise TinyctlError("a multiplier is negative", where="integer_dense")
 
+    def fits(self, activation: str) -> bool:
+        return activation == "int16"
+
     @property
     def n_in(self) -> int:
         return int(self.weight.shape[1])
@@ -103,13 +107,19 @@ class IntegerDense(Layer):
         return requantize(sums.astype(np.int64), self.multiplier, x.dtype)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        weight = self.weight.astype(np.float64)
-        up, down = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
+        least, most = _extremes(self.weight.astype(np.float64), low, high)
         factor = self.multiplier / 2.0**MULTIPLIER_BITS
-        ends = (up @ low + down @ high + self.bias) * factor - 1, (up @ high + down @ low + self.bias) * factor + 1
         limits = np.iinfo(np.int16)
-        return np.clip(ends[0], limits.min, limits.max), np.clip(ends[1], limits.min, limits.max)
+        return (np.clip((least + self.bias) * factor - 1, limits.min, limits.max),
+                np.clip((most + self.bias) * factor + 1, limits.min, limits.max))
 
     def lipschitz(self) -> float:
         scaled = self.weight * (self.multiplier[:, None] / 2.0**MULTIPLIER_BITS)
         return float(np.linalg.norm(scaled, 2))
+
+
+def _extremes(weight: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """The least and the greatest `weight @ x` for x within [low, high]. Not as matrix products, whose last bits would
+    depend on the machine, and with them the scales that a quantized network gets."""
+    up, down = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
+    return (up * low + down * high).sum(axis=1), (up * high + down * low).sum(axis=1)

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from tinyctl.contract import MIN_RATE_HZ
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, array_field, check_columns
+from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, array_field, check_columns, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,9 @@ class Integral(StatefulLayer):
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         limit = self.limit.astype(np.float64)
+        columns = list(self.columns)
+        step = np.maximum(np.abs(low[columns]), np.abs(high[columns])) / MIN_RATE_HZ
+        limit = np.where(np.isfinite(rounding(limit + step, 2)), limit, np.inf)  # before the clamp
         return np.concatenate([low, -limit]), np.concatenate([high, limit])
 
     def lipschitz(self) -> float:

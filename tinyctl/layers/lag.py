@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, array_field, check_columns
+from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, array_field, check_columns, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,8 @@ class Lag(StatefulLayer):
         check_columns(self.columns, self.width, "lag")
         if self.initial.shape != (len(self.columns),):
             raise TinyctlError(f"{len(self.initial)} initial values for {len(self.columns)} columns", where="lag")
-        if not (math.isfinite(self.tau_s) and self.tau_s > 0):
-            raise TinyctlError(f"time constant {self.tau_s} s is not positive", where="lag")
+        if not 1e-9 <= self.tau_s <= 1e9:
+            raise TinyctlError(f"time constant {self.tau_s} s is not between 1e-9 and 1e9", where="lag")
 
     @property
     def n_in(self) -> int:
@@ -54,11 +54,11 @@ class Lag(StatefulLayer):
         return np.concatenate([x, y], axis=1), (y,)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        # A convex mixture stays between its input's extremes and its start; one part in 2^20 covers the rounding.
+        # A convex mixture stays between its input's extremes and its start; a step's three roundings do not add up.
         start = self.initial.astype(np.float64)
         y_low = np.minimum(low[list(self.columns)], start)
         y_high = np.maximum(high[list(self.columns)], start)
-        slack = np.maximum(np.abs(y_low), np.abs(y_high)) * 2.0**-20
+        slack = rounding(np.maximum(np.abs(y_low), np.abs(y_high)) + (y_high - y_low), 8)
         return np.concatenate([low, y_low - slack]), np.concatenate([high, y_high + slack])
 
     def lipschitz(self) -> float:

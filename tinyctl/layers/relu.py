@@ -19,6 +19,9 @@ class Relu(Layer):
 
     width: int
 
+    def fits(self, activation: str) -> bool:
+        return True
+
     @property
     def n_in(self) -> int:
         return self.width

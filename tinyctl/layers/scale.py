@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import Array, Layer, array_field
+from tinyctl.layers.base import Array, Layer, array_field, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Scale(Layer):
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         gain, offset = self.gain.astype(np.float64), self.offset.astype(np.float64)
         ends = np.stack([low * gain, high * gain])
-        slack = (np.abs(ends).max(axis=0) + np.abs(offset)) * 2.0**-22
+        slack = rounding(np.abs(ends).max(axis=0) + np.abs(offset), 2)
         return ends.min(axis=0) + offset - slack, ends.max(axis=0) + offset + slack
 
     def lipschitz(self) -> float:

@@ -84,6 +84,9 @@ class IntegerTanh(Layer):
 
     width: int
 
+    def fits(self, activation: str) -> bool:
+        return activation == "int16"
+
     @property
     def n_in(self) -> int:
         return self.width

@@ -1,0 +1,132 @@
+"""The emitted C on this machine gives the bits of `Graph.run`, whatever compiler and flags its user has."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from replay import GraphCopies, HostCopies, play
+
+from tinyctl import toolchains
+from tinyctl.emitter import emit
+from tinyctl.graph import Graph
+from tinyctl.hostlib import FLAGS, HostController
+
+STEPS, COPIES = 250, 12
+PRAGMA = '#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")\n'
+KINDS = "undefined,float-cast-overflow"
+SANITIZE = (f"-fsanitize={KINDS}", f"-fsanitize-trap={KINDS}")
+BUILDS = {
+    "gcc": ("gcc", FLAGS),
+    "zig": ("zig", FLAGS),
+    # Pasted into somebody's project: no -std, no -ffp-contract, all the instructions of this machine.
+    "gcc-native": ("gcc", ("-O2", "-march=native")),
+    "gcc-O0": ("gcc", ("-O0",)),
+    "zig-native": ("zig", ("-O2", "-march=native")),
+    # Undefined behaviour ends the process: overflow, bad shifts, conversions out of range.
+    "zig-traps": ("zig", ("-O0", *SANITIZE)),
+}
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_bits_equal_the_graph(case: tuple[Graph, Path], build: str, require_tool: Callable[[str], str]) -> None:
+    graph, folder = case
+    compiler, flags = BUILDS[build]
+    if compiler != "zig":
+        require_tool(compiler)
+    controller = HostController(folder, compiler, flags)
+    expected = play(GraphCopies(graph), graph.contract, STEPS, COPIES, seed=3)
+    found = play(HostCopies(controller), graph.contract, STEPS, COPIES, seed=3)
+    assert found.differences(expected) == 0
+    assert controller.selftest() == 0
+    assert expected.status.any()
+    assert not expected.status.all()
+
+
+@pytest.fixture(scope="module")
+def fma_flags(require_tool: Callable[[str], str]) -> tuple[str, ...]:
+    """Flags with which this machine's gcc fuses multiply and add; skips the test where it has no such instruction."""
+    gcc = require_tool("gcc")
+    macros = toolchains.run([gcc, "-march=native", "-dM", "-E", "-x", "c", "/dev/null"], what="predefined macros")
+    if "__FMA__" not in macros and "__ARM_FEATURE_FMA" not in macros:
+        pytest.skip("this processor has no fused multiply-add")
+    return ("-O2", "-march=native")
+
+
+def test_without_its_pragma_the_c_would_differ(tmp_path: Path, fma_flags: tuple[str, ...]) -> None:
+    """The canary of `gcc-native`: that comparison can fail."""
+    graph = networks.in_format(networks.all_layers(), "f32")
+    emit(graph, tmp_path)
+    for name in ("policy.c", "policy_selftest.c"):
+        text = (tmp_path / name).read_text()
+        assert PRAGMA in text
+        (tmp_path / name).write_text(text.replace(PRAGMA, ""))
+    controller = HostController(tmp_path, "gcc", fma_flags)
+    expected = play(GraphCopies(graph), graph.contract, STEPS, COPIES, seed=3)
+    assert play(HostCopies(controller), graph.contract, STEPS, COPIES, seed=3).differences(expected) > 0
+    assert controller.selftest() & 4
+
+
+def test_gcc_does_not_fuse_while_vectorising(tmp_path: Path, fma_flags: tuple[str, ...]) -> None:
+    """gcc 12 turned the additions of biases of alternating sign into vfmaddsub, even under -ffp-contract=off."""
+    graph = networks.in_format(networks.tiny(), "f32")
+    hidden = next(n.layer for n in graph.nodes if n.name == "hidden")
+    assert list(np.sign(hidden.bias)) == [-1, 1, -1, 1]
+    emit(graph, tmp_path)
+    expected = play(GraphCopies(graph), graph.contract, STEPS, COPIES, seed=4)
+    controller = HostController(tmp_path, "gcc", (*fma_flags, "-ffp-contract=off"))
+    assert play(HostCopies(controller), graph.contract, STEPS, COPIES, seed=4).differences(expected) == 0
+
+
+def test_selftest_notices_contraction_by_the_compiler(tmp_path: Path, fma_flags: tuple[str, ...]) -> None:
+    """Only the self-test is compiled with contraction: its canary alone must speak."""
+    emit(networks.in_format(networks.tiny(), "w16a16"), tmp_path)
+    path = tmp_path / "policy_selftest.c"
+    path.write_text(path.read_text().replace(PRAGMA, ""))
+    assert HostController(tmp_path, "gcc", fma_flags).selftest() == 4
+
+
+def test_fast_math_is_refused(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+    gcc = require_tool("gcc")
+    emit(networks.in_format(networks.tiny(), "f32"), tmp_path)
+    with pytest.raises(toolchains.TinyctlError, match="compile without -ffast-math"):
+        toolchains.run([gcc, "-ffast-math", "-c", tmp_path / "policy.c", "-o", tmp_path / "x.o"], what="compiling")
+
+
+@pytest.mark.parametrize("format_name", ["f32", "w16a16"])
+@pytest.mark.parametrize("what", ["stored action", "stored status", "weight"])
+def test_selftest_notices_one_changed_word(tmp_path: Path, format_name: str, what: str) -> None:
+    emit(networks.in_format(networks.tiny(), format_name), tmp_path / "good")
+    shutil.copytree(tmp_path / "good", tmp_path / "bad")
+    name = "policy.c" if what == "weight" else "policy_selftest.c"
+    lines = (tmp_path / "bad" / name).read_text().splitlines()
+    change, expected = {"stored action": (_other_action, 1), "stored status": (_other_status, 2),
+                        "weight": (_other_weight, 1)}[what]
+    change(lines)
+    (tmp_path / "bad" / name).write_text("\n".join(lines) + "\n")
+    assert (tmp_path / "bad" / name).read_text() != (tmp_path / "good" / name).read_text()
+    assert HostController(tmp_path / "bad").selftest() == expected
+
+
+def _last_vector(lines: list[str]) -> int:
+    return max(i for i, line in enumerate(lines) if line.endswith("u },"))
+
+
+def _other_action(lines: list[str]) -> None:
+    i = _last_vector(lines)
+    lines[i] = lines[i].replace("{ 0x", "{ 0x1^0x", 1)
+
+
+def _other_status(lines: list[str]) -> None:
+    i = _last_vector(lines)
+    lines[i] = lines[i].replace("}, ", "}, 1u ^ ", 1)
+
+
+def _other_weight(lines: list[str]) -> None:
+    i = next(i for i, line in enumerate(lines) if "out" in line and "_weight" in line and line.endswith("{"))
+    first, rest = lines[i + 1].split(",", 1)
+    lines[i + 1] = f"    1 - ({first.strip()}),{rest}"

@@ -1,0 +1,160 @@
+"""Small networks that the tests share: `tiny` for reading, `all_layers` with everything, `demo_size` for the bench."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyctl.contract import Contract, Input, Output
+from tinyctl.graph import Graph
+from tinyctl.layers.base import F32, Array
+from tinyctl.layers.clip import Clip
+from tinyctl.layers.dense import Dense
+from tinyctl.layers.integral import Integral
+from tinyctl.layers.lag import Lag
+from tinyctl.layers.relu import Relu
+from tinyctl.layers.scale import Scale
+from tinyctl.layers.screen import Screen
+from tinyctl.layers.tanh import Tanh
+from tinyctl.network import Node, chain
+from tinyctl.policy import Policy
+from tinyctl.quantizer import quantize, random_sequences
+
+
+def dense(rng: np.random.Generator, n_in: int, n_out: int, gain: float = 1.0) -> Dense:
+    """Random weights of the size that keeps the spread of the values."""
+    weight = rng.standard_normal((n_out, n_in)) * gain / np.sqrt(n_in)
+    return Dense(weight.astype(F32), (0.2 * rng.standard_normal(n_out)).astype(F32))
+
+
+def floats(*values: float) -> Array:
+    return np.array(values, F32)
+
+
+def tiny_contract() -> Contract:
+    """Three inputs, one of them the applied action, and one output."""
+    return Contract(
+        inputs=(
+            Input("angle", "rad", "world", -3.5, 3.5),
+            Input("speed", "rad/s", "world", -8.0, 8.0, 0.5),
+            Input("torque", "N m", "", -1.0, 1.0, 0.25, "applied_action"),
+        ),
+        outputs=(Output("torque", "N m", "", -1.0, 1.0),),
+        rate_hz=50.0,
+    )
+
+
+def tiny(seed: int = 0) -> Policy:
+    """A 3-4-1 policy with memory: the lag of the torque and the integral of the angle are columns four and five."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    return Policy(contract, chain([
+        ("screen", Screen.of(contract)),
+        ("lag", Lag(3, (2,), 0.1, floats(0.25))),
+        ("integral", Integral(4, (0,), floats(0.5))),
+        ("scale", Scale(floats(0.5, 0.25, 1.0, 1.0, 2.0), floats(0.0, 0.1, 0.0, 0.0, 0.0))),
+        ("hidden", dense(rng, 5, 4)),
+        ("tanh", Tanh(4)),
+        ("out", dense(rng, 4, 1)),
+        ("clip", Clip.of(contract)),
+    ]))
+
+
+def all_layers_contract() -> Contract:
+    """Five observations with lopsided ranges, three outputs, the applied actions of two of them in another order."""
+    return Contract(
+        inputs=(
+            Input("a", "m", "world", -2.0, 3.0),
+            Input("b", "m/s", "body", -4.0, 1.5, -0.25),
+            Input("c", "1", "", 0.0, 1.0, 1.0),
+            Input("d", "rad", "body to world", -0.001, 0.001),
+            Input("e", "%", "", -100.0, 250.0, 3.0),
+            Input("w", "V", "", -1.0, 1.0, 0.5, "applied_action"),
+            Input("u", "V", "", -2.0, 2.0, -0.5, "applied_action"),
+        ),
+        outputs=(
+            Output("u", "V", "", -1.0, 2.0, 0.1),
+            Output("v", "N", "body", -0.3, 0.3, 0.2),
+            Output("w", "V", "", -1.0, 1.0, -0.1),
+        ),
+        rate_hz=333.0,
+        latency_s=0.001,
+    )
+
+
+def all_layers(seed: int = 1) -> Policy:
+    """Every float layer, some of them twice and in odd places, with odd widths."""
+    rng = np.random.default_rng(seed)
+    contract = all_layers_contract()
+    return Policy(contract, chain([
+        ("screen", Screen.of(contract)),
+        ("scale_in", Scale(floats(0.4, -0.5, 2.0, 900.0, 0.01, 1.0, 0.5), floats(-0.2, 0.1, -1.0, 0.0, -0.75, 0.0, 0))),
+        ("lag", Lag(7, (6, 5), 0.02, floats(-0.25, 0.5))),
+        ("integral", Integral(9, (3, 0), floats(0.2, 1.5))),
+        ("first", dense(rng, 11, 13)),
+        ("relu", Relu(13)),
+        ("second", dense(rng, 13, 7, gain=2.0)),
+        ("tanh", Tanh(7)),
+        ("third", dense(rng, 7, 5, gain=2.0)),
+        ("clip_middle", Clip(np.full(5, -0.9, F32), np.full(5, 1.1, F32))),
+        ("lag_middle", Lag(5, (4,), 0.5, floats(0.0))),
+        ("scale_middle", Scale(np.linspace(-1.5, 1.5, 6).astype(F32), np.full(6, 0.1, F32))),
+        ("tanh_float", Tanh(6)),
+        ("fourth", dense(rng, 6, 9)),
+        ("tanh_last", Tanh(9)),
+        ("fifth", dense(rng, 9, 3, gain=1.5)),
+        ("scale_out", Scale(floats(1.2, -0.3, 0.9), floats(0.2, 0.0, 0.05))),
+        ("clip", Clip.of(contract)),
+    ]))
+
+
+def demo_size(seed: int = 2) -> Policy:
+    """The shape of the demo's policy: 22 inputs of which 4 applied, lag, integral, 64-64 tanh, 4 outputs."""
+    rng = np.random.default_rng(seed)
+    motors = tuple(f"motor_{i}" for i in range(1, 5))
+    contract = Contract(
+        inputs=(
+            *(Input(f"x{i}", "1", "", -1.0 - i, 1.0 + i) for i in range(18)),
+            *(Input(m, "1", "", -1.0, 1.0, 0.3, "applied_action") for m in motors),
+        ),
+        outputs=tuple(Output(m, "1", "", -1.0, 1.0, -1.0) for m in motors),
+        rate_hz=100.0,
+    )
+    gain = np.array([1 / (1 + i) for i in range(18)] + 4 * [1.0] + 4 * [1.0] + 3 * [2.0], F32)
+    return Policy(contract, chain([
+        ("screen", Screen.of(contract)),
+        ("lag", Lag(22, (18, 19, 20, 21), 0.15, np.full(4, 0.3, F32))),
+        ("integral", Integral(26, (0, 1, 2), np.full(3, 0.5, F32))),
+        ("scale", Scale(gain, np.zeros(29, F32))),
+        ("hidden1", dense(rng, 29, 64)),
+        ("tanh1", Tanh(64)),
+        ("hidden2", dense(rng, 64, 64)),
+        ("tanh2", Tanh(64)),
+        ("out", dense(rng, 64, 4)),
+        ("clip", Clip.of(contract)),
+    ]))
+
+
+def in_format(policy: Policy, format_name: str) -> Graph:
+    """The graph of a policy, calibrated on standard-normal observations."""
+    return quantize(policy, format_name, random_sequences(policy.contract, None, None))
+
+
+def branching(seed: int = 3) -> Policy:
+    """Values that are read again after others were made, and values that nobody reads."""
+    rng = np.random.default_rng(seed)
+    contract = all_layers_contract()
+    layers = {
+        "screen": (Screen.of(contract), None),
+        "early": (dense(rng, 7, 6), "screen"),
+        "relu": (Relu(6), "early"),  # must not overwrite `early`
+        "unread": (dense(rng, 6, 9), "relu"),
+        "again": (dense(rng, 6, 5), "early"),
+        "tanh": (Tanh(5), "again"),
+        "lag": (Lag(5, (0,), 0.03, floats(0.1)), "again"),  # nor this one `again`
+        "unread_tanh": (Tanh(9), "unread"),
+        "late": (dense(rng, 6, 5), "lag"),
+        "also_unread": (dense(rng, 5, 4), "tanh"),
+        "out": (dense(rng, 5, 3), "late"),
+        "clip": (Clip.of(contract), "out"),
+    }
+    return Policy(contract, tuple(Node(n, layer, (reads,) if reads else ()) for n, (layer, reads) in layers.items()))
