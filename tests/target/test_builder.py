@@ -117,7 +117,7 @@ def test_core_without_fpu_needs_gcc(unit: Path, soft_board: Board, tmp_path: Pat
 @pytest.mark.parametrize(("old", "new", "complaint"), [
     ('"name": "sample"', '"name": "tinyctl"', "tinyctl"),
     ('"name": "hidden"', '"name": "\\"}; evil"', "not of the form"),
-    ('"symbol": "sample_node_out"', '"symbol": "a b"', "not of the form"),
+    ('"symbol": "sample_clip_node"', '"symbol": "a b"', "not of the form"),
     ('"n_obs": 3', '"n_obs": 4', "n_obs"),
     ('"format": "f32"', '"format": "f32*/"', "not of the form"),
 ])
