@@ -203,9 +203,10 @@ def _controller(
         if not folder.is_dir():
             raise TinyctlError("an image does not run on the host", where=folder, fix="use --on emulator")
         return HostController(folder)
+    target = board if isinstance(board, Board) else load_board(board)
     if folder.is_dir():
-        folder = build(folder, board, toolchain=toolchain, out=scratch / "image.elf").path
-    return EmulatedController(folder)
+        folder = build(folder, target, toolchain=toolchain, out=scratch / "image.elf").path
+    return EmulatedController(folder, target)
 
 
 class _Recorder(GraphController):

@@ -172,7 +172,7 @@ def _commands(flight: dict[str, Any]) -> str:
 def _layer_chart(check: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of the timing table, each with the width of its bar in percent of the largest."""
     layers = check["layers"]
-    most = max((layer["cycles_typical"] for layer in layers), default=1) or 1
+    most = max((layer["cycles"] for layer in layers), default=1) or 1
     total = check["cycles_typical"] or 1
-    return [{**layer, "bar": 100 * layer["cycles_typical"] / most, "share": 100 * layer["cycles_typical"] / total}
+    return [{**layer, "bar": 100 * layer["cycles"] / most, "share": 100 * layer["cycles"] / total}
             for layer in layers]

@@ -45,8 +45,8 @@ def layers(report: TimingReport) -> Table:
     for heading in ("cycles", "without wait states", "share"):
         made.add_column(heading, justify="right")
     for layer in report.layers:
-        share = layer.cycles_typical / max(report.cycles_typical, 1)
-        made.add_row(layer.name, layer.kind, layer.format, f"{layer.cycles_typical:,}", f"{layer.cycles_zero_wait:,}",
+        share = layer.cycles / max(report.cycles_typical, 1)
+        made.add_row(layer.name, layer.kind, layer.format, f"{layer.cycles:,}", f"{layer.cycles_zero_wait:,}",
                      f"{share:.1%}")
     return made
 
