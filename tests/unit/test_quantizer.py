@@ -273,8 +273,8 @@ def test_load_sequences(shape: tuple[int, ...], dtype: str) -> None:
 
 
 BAD = [np.ones((7, 4)), np.ones(5), np.ones((0, 5)), np.ones((2, 2, 2, 5)), np.array([["a"] * 5]),
-       np.ones((7, 5), bool), np.ones((7, 5), complex), np.array([[None] * 5]), np.full((7, 5), np.nan), np.full((7, 5), -np.inf),
-       np.full((7, 5), 1e300), np.array(3.0)]
+       np.ones((7, 5), bool), np.ones((7, 5), complex), np.array([[None] * 5]), np.full((7, 5), np.nan),
+       np.full((7, 5), -np.inf), np.full((7, 5), 1e300), np.array(3.0)]
 
 
 @pytest.mark.parametrize("data", BAD, ids=lambda data: f"{data.dtype}-{data.shape}")
