@@ -152,6 +152,8 @@ def _node(row: Any, contents: dict[str, bytes]) -> Node:
     for f in fields(kind):
         if "dtype" in f.metadata:
             member = f"{row['name']}/{f.name}.npy"
+            if f.name in values:
+                raise TinyctlError(f"the array {f.name!r} stands among the fields", where=where)
             if member not in contents:
                 raise TinyctlError(f"the array {member!r:.90} is missing", where=where)
             values[f.name] = _array(contents.pop(member), where=member)

@@ -63,7 +63,7 @@ def test_bad_inputs(changes: dict[str, Any], message: str) -> None:
 
 
 def test_bad_safe_value() -> None:
-    with pytest.raises(TinyctlError, match="safe value 2.0 is outside"):
+    with pytest.raises(TinyctlError, match=r"safe value 2\.0 is outside"):
         replace(TORQUE, safe=2.0)
 
 

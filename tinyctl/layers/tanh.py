@@ -59,14 +59,14 @@ class Tanh(Layer):
         return 1.0
 
 
-# The integer tanh: 512 straight segments over [-8, 8), one pair (start, rise) a segment, so that the board reads one word.
+# The integer tanh: 1024 straight segments over [-8, 8), one pair (start, rise) a segment, so that the board reads one word.
 INPUT_SCALE = 2.0**-12  # an int16 input spans [-8, 8)
 OUTPUT_SCALE = 2.0**-15
 SEGMENT_BITS = 6  # 2^6 input steps a segment
 
 
 def tanh_table() -> tuple[Array, Array]:
-    """Start and rise of the 512 segments, int16: the chord of tanh, moved up or down by half its largest error."""
+    """Start and rise of the 1024 segments, int16: the chord of tanh, moved up or down by half its largest error."""
     edges = np.arange(-(2**15), 2**15 + 1, 2**SEGMENT_BITS) * INPUT_SCALE
     values = np.tanh(edges)
     middle = np.tanh((edges[:-1] + edges[1:]) / 2) - (values[:-1] + values[1:]) / 2
