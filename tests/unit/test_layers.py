@@ -152,17 +152,17 @@ def test_integer_tanh_over_its_whole_range() -> None:
     q = np.arange(-(2**15), 2**15)
     found = IntegerTanh(1).run(q.astype(np.int16)[:, None])[:, 0].astype(np.int64)
     exact = np.tanh(q * 2.0**-12) * 2.0**15
-    assert np.abs(found - exact).max() < 1.6
+    assert np.abs(found - exact).max() < 2.6
     start, rise = tanh_table()
-    for k in (0, 1, 63, 64, 32767, 32768, 40000, 65535, 65472):
-        i, rest = divmod(k, 64)
-        assert found[k] == int(start[i]) + math.floor(int(rise[i]) * rest / 64 + 0.5)
+    for k in (0, 1, 127, 128, 32767, 32768, 40000, 65535, 65408):
+        i, rest = divmod(k, 128)
+        assert found[k] == int(start[i]) + math.floor(int(rise[i]) * rest / 128 + 0.5)
 
 
 def test_integer_tanh_table_does_not_hang_on_the_last_bit_of_a_library() -> None:
     """No entry is near a rounding tie, so any good tanh makes the same table on any machine."""
-    edges = np.tanh(np.arange(-(2**15), 2**15 + 1, 64) * 2.0**-12) * 2.0**15
-    middle = np.tanh((np.arange(1024) - 511.5) * 2.0**-6) * 2.0**15
+    edges = np.tanh(np.arange(-(2**15), 2**15 + 1, 128) * 2.0**-12) * 2.0**15
+    middle = np.tanh((np.arange(512) - 255.5) * 2.0**-5) * 2.0**15
     start = edges[:-1] + (middle - (edges[:-1] + edges[1:]) / 2) / 2
     for values in (start, np.diff(edges)):
         assert np.abs(values - np.floor(values) - 0.5).min() > 1e-6
