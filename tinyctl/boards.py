@@ -17,10 +17,10 @@ from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import record_from_json
 
-Core = Literal["cortex_m4"]
-Fpu = Literal["none", "single"]
+Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "hazard3", "rv32imc"]
+Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
-MemoryModel = Literal["zero_wait", "stm32f4_art"]
+MemoryModel = Literal["zero_wait", "first_load", "stm32f4_art", "stm32l4_art", "unknown"]
 
 FOLDER = Path(__file__).parent / "boards"
 SCHEMA = 1

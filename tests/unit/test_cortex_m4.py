@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tinyctl.errors import TinyctlError
-from tinyctl.sims.mcu.cortex_m4 import Access, Pipeline
+from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.decode import Kind, decode_block
+from tinyctl.sims.mcu.pipeline import Access, Pipeline
 
 BASE = 0x0800_0100
 
@@ -50,7 +51,7 @@ VMOV_CORE = "10ee100a"  # vmov r0, s0
 
 def cycles(*code: str, at: int = BASE, target: int | None = None) -> int:
     """The cycles of straight code entered by a branch, or left for `target` by its last instruction."""
-    pipeline = Pipeline()
+    pipeline = Pipeline(CORE)
     pipeline.call(at)
     begin = pipeline.time
     instructions = decode_block(bytes.fromhex("".join(code)), at)
@@ -199,7 +200,7 @@ def test_straight_aligned_code_streams() -> None:
 )
 def test_unaligned_accesses(address: int, size: int, extra: int) -> None:
     (load,) = decode_block(bytes.fromhex(LDR), BASE)
-    pipeline = Pipeline()
+    pipeline = Pipeline(CORE)
     pipeline.call(BASE)
     begin = pipeline.time
     pipeline.execute(load, load.end, [Access(address, size, False)])
@@ -212,12 +213,12 @@ def test_state_carries_over() -> None:
     instructions = decode_block(bytes.fromhex("".join(code)), BASE)
     whole = cycles(*code)
     for cut in range(1, len(instructions)):
-        first = Pipeline()
+        first = Pipeline(CORE)
         first.call(BASE)
         begin = first.time
         for instruction in instructions[:cut]:
             first.execute(instruction, instruction.end)
-        second = Pipeline()
+        second = Pipeline(CORE)
         second.restore(first.state())
         for instruction in instructions[cut:]:
             second.execute(instruction, instruction.end)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tinyctl.boards import load_board
-from tinyctl.sims.mcu.cortex_m4 import Access, Pipeline
+from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.decode import decode_block
 from tinyctl.sims.mcu.memories import DATA_LINES, INSTRUCTION_LINES, Art, Memories
+from tinyctl.sims.mcu.pipeline import Access, Pipeline
 
 BOARD = load_board("crazyflie21")
 FLASH = BOARD.code.origin
@@ -14,7 +15,7 @@ NOP_W = bytes.fromhex("aff30080")
 
 def straight(count: int, memories: Memories | None) -> int:
     """Cycles of `count` 32-bit instructions in a row, entered by a branch."""
-    pipeline = Pipeline(memories)
+    pipeline = Pipeline(CORE, memories)
     pipeline.call(FLASH)
     begin = pipeline.time
     for instruction in decode_block(NOP_W * count, FLASH):
@@ -68,9 +69,9 @@ def test_unknown_reads_miss_and_drive_out_a_line() -> None:
 
 def test_memories_by_region() -> None:
     memories = Memories(BOARD, unknown_reads=frozenset({1}))
-    assert memories.data(Access(BOARD.data.origin, 4, False), 0) == 0
-    assert memories.data(Access(0x10000000, 4, False), 0) == 0
+    assert memories.data(Access(BOARD.data.origin, 4, False), 0, True) == 0
+    assert memories.data(Access(0x10000000, 4, False), 0, True) == 0
     assert memories.fetch(BOARD.data.origin, 0) == 0
-    assert memories.data(Access(FLASH + 64, 4, False), 100) == 5
-    assert memories.data(Access(FLASH + 64, 4, False), 200) == 5  # position 1: depends on data
-    assert memories.data(Access(FLASH + 64, 4, False), 300) == 0
+    assert memories.data(Access(FLASH + 64, 4, False), 100, True) == 5
+    assert memories.data(Access(FLASH + 64, 4, False), 200, True) == 5  # position 1: depends on data
+    assert memories.data(Access(FLASH + 64, 4, False), 300, True) == 0
