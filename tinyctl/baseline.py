@@ -58,7 +58,8 @@ def compare(now: dict[str, Any], baseline: Path, tolerance: float = TOLERANCE) -
     pairs = [(key, before[key], now[key]) for key in COMPARED]
     layers = {layer["name"]: layer["cycles"] for layer in before["layers"]}
     pairs += [(f"layer {x['name']}", layers[x["name"]], x["cycles"]) for x in now["layers"] if x["name"] in layers]
-    return [Growth(what, old, new) for what, old, new in pairs if new > old * (1 + tolerance)]
+    known = [(what, old, new) for what, old, new in pairs if old is not None and new is not None]
+    return [Growth(what, old, new) for what, old, new in known if new > old * (1 + tolerance)]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -80,6 +81,6 @@ def _read(path: Path) -> dict[str, Any]:
         if not isinstance(layer, dict) or not isinstance(layer.get("name"), str):
             raise wrong
         figures.append(layer.get("cycles"))
-    if not all(type(figure) is int and figure >= 0 for figure in figures):
+    if not all(figure is None or (type(figure) is int and figure >= 0) for figure in figures):
         raise wrong
     return record

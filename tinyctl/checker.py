@@ -13,12 +13,15 @@ from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError
 from tinyctl.image import read_image, read_program
 from tinyctl.profile import LayerCycles, layers
-from tinyctl.sims.mcu.cores import CORES
+from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
 
+TIME = (
+    *(f"cycles_{kind}" for kind in ("typical", "zero_wait", "cold", "worst", "fastest", "slowest", "spread")),
+    *("time_us_typical", "time_us_worst", "load", "single_path", "constant_time", "paths"),
+)
 # What an interrupt stacks, by whether there is an FPU: ARM DDI 0403, B1.5.7, aligned to 8 bytes.
 EXCEPTION_FRAME_BYTES = {False: 8 * 4, True: 26 * 4}
-NO_MODEL = "no cycle model for core {core} yet: memory and stack are reported, time is not"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class TimingReport:
     `stack_bytes` holds the painted stack and one exception frame; `flash_bytes` and `ram_bytes` are the controller's
     alone, `image_flash_bytes` the whole image; the budgets are what the board's firmware leaves. `parting` names where
     paths part, when there is more than one. `latency_us` is the delay that training assumed, 0 where none was.
+    Where the board's time cannot be predicted `layers` is empty, a reason says so, and figures about time mean nothing.
     """
 
     contract_hash: str
@@ -71,9 +75,12 @@ class TimingReport:
     reasons: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """The record; where the board's time cannot be predicted, null in place of every figure about it."""
+        unknown = {key: None for key in TIME if not self.layers}
         return {
             "schema": 1,
             **asdict(self),
+            **unknown,
             "parting": list(self.parting),
             "reasons": list(self.reasons),
             "layers": [asdict(layer) for layer in self.layers],
@@ -124,7 +131,7 @@ def check(
 def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingReport:
     image, board = trial.target.image, trial.target.board
     said = image.descriptor
-    core = CORES.get(board.core)
+    core = CORES[board.core] if timing is not None else None
     margin = core.margin if core else 0.0
     worst = typical = zero_wait = cold = fastest = slowest = spread = 0
     if timing is not None:
@@ -169,7 +176,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         stack_bytes=trial.stack_bytes + EXCEPTION_FRAME_BYTES[board.fpu != "none"],
         stack_painted_bytes=trial.stack_bytes,
         layers=layers(trial.target, timing) if timing else (),
-        evidence=core.evidence if core else NO_MODEL.format(core=board.core),
+        evidence=core.evidence if core else "",
         verdict="pass",
         reasons=(),
     )
@@ -178,8 +185,9 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
 def _complaints(report: TimingReport, trial: Trial) -> tuple[str, ...]:
     image, board = trial.target.image, trial.target.board
     found: list[str] = []
-    if board.core not in CORES:
-        found.append(NO_MODEL.format(core=board.core))
+    unable = unmodelled(board)
+    if unable:
+        found.append(unable)
     if report.time_us_worst > report.deadline_us:
         found.append(f"worst case {report.time_us_worst:.1f} us exceeds the deadline of {report.deadline_us:.1f} us")
     if 0 < report.latency_us < report.time_us_worst:

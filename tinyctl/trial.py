@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
-from tinyctl.sims.mcu.cores import CORES
+from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.sims.mcu.engine import Machine
 from tinyctl.sims.mcu.fast import FastTracer, tracer
 from tinyctl.sims.mcu.program import Program
@@ -160,8 +160,7 @@ def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
     image, board = target.image, target.board
     machine = Machine(image, board)
     program = Program(image) if target.initialise else Program(image, target.name)
-    core = CORES.get(board.core)
-    used = None if core is None else tracer(machine, program, core)
+    used = None if unmodelled(board) else tracer(machine, program, CORES[board.core])
     count = samples or (SAMPLES if isinstance(used, FastTracer) else SAMPLES_WITHOUT_COMPILER)
     free = machine.view(target.free_address, board.data.end - target.free_address)
     free[:] = PAINT

@@ -264,7 +264,7 @@ int steps_fill(const struct table *t, const struct row *rows, const uint32_t *ad
 
 /* --- memories --- */
 
-enum model { ZERO_WAIT, FIRST_LOAD, CACHED };
+enum model { ZERO_WAIT, FIRST_LOAD, CACHED, EVERY_ACCESS };
 #define MOST_LINES 128
 
 /* Least recently used of `capacity` lines. `slots` holds one more than the slot of each of the `n_slots` lines from
@@ -349,7 +349,7 @@ static int64_t memory_fetch(struct memories *memories, uint32_t address, int64_t
     int64_t line, wait = 0;
 
     if (!m || m->model != CACHED) {
-        return 0;
+        return m && m->model == EVERY_ACCESS ? m->wait_states : 0;
     }
     line = address / (uint32_t)m->line_bytes;
     if (line == m->current) {
@@ -378,8 +378,8 @@ static int64_t memory_data(struct memories *memories, const struct access *a, in
     if (!m || m->model == ZERO_WAIT || a->size & 1u) {
         return 0;
     }
-    if (m->model == FIRST_LOAD) {
-        return first ? m->wait_states : 0;
+    if (m->model != CACHED) {
+        return first || m->model == EVERY_ACCESS ? m->wait_states : 0;
     }
     position = memories->position++;
     if (position < memories->n_unknown && memories->unknown[position]) {

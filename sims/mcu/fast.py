@@ -21,7 +21,7 @@ from unicorn import unicorn_const
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
 from tinyctl.sims.mcu.engine import RETURN, Machine, native_stop
-from tinyctl.sims.mcu.memories import CACHES, FIRST_LOAD
+from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
 from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, Pipeline, State
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path, PythonTracer, Tracer, time_block
@@ -31,7 +31,8 @@ SOURCE = FilePath(__file__).with_name("fast.c")
 FLAGS = ("-std=c99", "-O3", *SHARED)
 MOST_LINES, MOST_REGIONS = 128, 16
 OPENS_LOAD, BRANCHES = 1, 2
-ZERO_WAIT_MODEL, FIRST_LOAD_MODEL, CACHED_MODEL = 0, 1, 2
+CACHED_MODEL = 2
+PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
 
 ROW = np.dtype(
     [("address", "u4"), ("end", "u4"), ("part", "i4")]
@@ -198,7 +199,7 @@ class FastTracer:
         for place, (_, region) in zip(made.regions, self._machine.board.regions, strict=False):
             place.origin, place.end = region.origin, region.end
             place.wait_states, place.current, place.prefetched = region.wait_states, -1, -1
-            place.model = FIRST_LOAD_MODEL if region.model == FIRST_LOAD else ZERO_WAIT_MODEL
+            place.model = PLAIN_MODELS.get(region.model, 0)
             cache_of = CACHES.get(region.model)
             if cache_of is not None:
                 place.model, place.line_bytes = CACHED_MODEL, cache_of.line_bytes

@@ -12,6 +12,7 @@ LINE_BYTES = 16  # the grain in which data reads are told apart; no cached flash
 INSTRUCTION_LINES = 64
 DATA_LINES = 8
 FIRST_LOAD = "first_load"
+EVERY_ACCESS = "every_access"
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _use(lines: OrderedDict[int, None], line: int, capacity: int) -> None:
 class Memories:
     """All regions of a board, with cold caches. Accesses outside of the regions add nothing.
 
+    A region of model `every_access` is memory without any cache: each fetch of a word and each read waits.
     A region of model `first_load` (SRAM2 and SRAM3 of the STM32L4+) costs its wait states for the first load of each
     group of pipelined loads and for each LDM or POP: fitted to the counts of pqm4 on an STM32L4R5.
 
@@ -123,15 +125,18 @@ class Memories:
             cache.restart()
 
     def fetch(self, address: int, time: int) -> int:
-        _, cache = self._at(address)
-        return 0 if cache is None else cache.fetch(address, time)
+        region, cache = self._at(address)
+        if cache is not None:
+            return cache.fetch(address, time)
+        return region.wait_states if region is not None and region.model == EVERY_ACCESS else 0
 
     def data(self, access: Access, time: int, first: bool) -> int:
         region, cache = self._at(access.address)
         if region is None or access.write:
             return 0
         if cache is None:
-            return region.wait_states if first and region.model == FIRST_LOAD else 0
+            waits = region.model == EVERY_ACCESS or (first and region.model == FIRST_LOAD)
+            return region.wait_states if waits else 0
         position, self._position = self._position, self._position + 1
         if position in self._unknown:
             return cache.data_unknown(time)
