@@ -14,7 +14,7 @@ import pytest
 from tinyctl.boards import Board
 from tinyctl.builder import build
 from tinyctl.checker import EXCEPTION_FRAME_BYTES, check
-from tinyctl.errors import TinyctlError
+from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.graph import Graph
 from tinyctl.image import read_image
 from tinyctl.sims.mcu.cortex_m4 import CORE
@@ -87,7 +87,12 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         descriptor.action_address,
     )
     timed = []
-    for tracer in (PythonTracer(machine, program, CORE), FastTracer(machine, program, CORE)):
+    tracers = (
+        PythonTracer(machine, program, CORE),
+        FastTracer(machine, program, CORE),
+        FastTracer(machine, program, CORE, "zig"),
+    )
+    for tracer in tracers:
         with tracer.paths() as record:
             path = record(*arguments)
         with tracer.walks() as record:
@@ -102,7 +107,26 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         assert missed.total > cold.total > warm.total > first.total
         assert all(sum(lost) <= cold.parts[part] for part, lost in cold.stalls.items())
         timed.append((path.digest, path.lines_digest, first, zero_wait, cold, warm, missed))
-    assert timed[0] == timed[1]
+    assert timed[0] == timed[1] == timed[2]
+
+
+def test_without_a_host_compiler(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same report from the tracer in Python, of fewer inputs unless told otherwise."""
+
+    def missing(compiler: str | None = None) -> None:
+        raise ToolMissing("no compiler")
+
+    expected = check(image, board, samples=20)
+    monkeypatch.setattr("tinyctl.sims.mcu.fast.library", missing)
+    assert check(image, board, samples=20) == expected
+    assert check(image, board).samples == 48
+
+
+def test_long_functions_are_tried_on_fewer_inputs(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(image, board).samples == 200
+    monkeypatch.setattr("tinyctl.trial.MOST_CODE_BYTES", 1)
+    assert check(image, board).samples == 24
+    assert check(image, board, samples=30).samples == 30
 
 
 def test_deadline(image: Path, board: Board) -> None:
