@@ -19,9 +19,9 @@ from tinyctl.graph import Graph
 from tinyctl.image import read_image
 from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.engine import Machine
-from tinyctl.sims.mcu.fast import FastTracer
+from tinyctl.sims.mcu.fast import FastTracer, FastWalk
 from tinyctl.sims.mcu.program import Program
-from tinyctl.sims.mcu.trace import PythonTracer
+from tinyctl.sims.mcu.trace import PythonTracer, Walk
 from tinyctl.trial import inputs
 
 DESIGN_KEYS = {
@@ -74,6 +74,13 @@ def test_report(each_image: Path, board: Board, graph: Graph) -> None:
     assert check(each_image, board) == report
 
 
+def accesses(walk: Walk | FastWalk) -> list[tuple[int, int, bool]]:
+    """Address, bytes and direction: as the emulator reports them, or as found from registers."""
+    if isinstance(walk, Walk):
+        return [(a.address, a.size, a.write) for listed in walk.accesses.values() for a in listed]
+    return [(int(a["address"]), int(a["size"]) >> 1, bool(a["size"] & 1)) for a in walk.accesses]
+
+
 def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
     """The memoised time of the block trace is the time of every instruction in turn."""
     image = read_image(each_image)
@@ -92,11 +99,13 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         FastTracer(machine, program, CORE),
         FastTracer(machine, program, CORE, "zig"),
     )
+    walked = []
     for tracer in tracers:
         with tracer.paths() as record:
             path = record(*arguments)
         with tracer.walks() as record:
             walk = record(*arguments)
+        walked.append(accesses(walk))
         first, zero_wait = tracer.time_path(path), tracer.time_walk(walk, None)
         assert first == tracer.time_path(path)
         assert (first.total, first.parts) == (zero_wait.total, zero_wait.parts)
@@ -108,6 +117,8 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         assert all(sum(lost) <= cold.parts[part] for part, lost in cold.stalls.items())
         timed.append((path.digest, path.lines_digest, first, zero_wait, cold, warm, missed))
     assert timed[0] == timed[1] == timed[2]
+    assert walked[0] == walked[1] == walked[2]
+    assert any(write for _, _, write in walked[0])
 
 
 def test_without_a_host_compiler(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
