@@ -1,18 +1,13 @@
-"""The tracer in C: `fast.c`, compiled on demand with the host's compiler. Same cycles as `trace.PythonTracer`."""
+"""The tracer in C, on the library of `fastlib.py`: the same cycles as `trace.PythonTracer`."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -22,27 +17,15 @@ from unicorn import arm_const, unicorn_const
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
 from tinyctl.sims.mcu.engine import RETURN, Machine, native
+from tinyctl.sims.mcu.fastlib import ACCESS, OPERAND, ROW, TIMED, Memories, Recorder, library
 from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
 from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, Pipeline, State
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path, PythonTracer, Tracer, time_block
-from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
-SOURCE = FilePath(__file__).with_name("fast.c")
-FLAGS = ("-std=c99", "-O3", *SHARED)
-MOST_LINES, MOST_REGIONS = 128, 16
 OPENS_LOAD, BRANCHES = 1, 2
 CACHED_MODEL = 2
 PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
-
-ROW = np.dtype(
-    [("address", "u4"), ("end", "u4"), ("part", "i4")]
-    + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
-)
-TIMED = np.dtype([("cycles", "i4"), ("state", "i4"), ("part", "i4")])
-OPERAND = np.dtype([(name, "i4") for name in ("base", "index", "shift", "offset", "count", "size", "write")])
-ACCESS = np.dtype([("position", "u4"), ("address", "u4"), ("size", "u4")])
-
 
 REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
     "sb": arm_const.UC_ARM_REG_R9,
@@ -53,94 +36,6 @@ REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
     "lr": arm_const.UC_ARM_REG_LR,
     "pc": -1,
 }
-
-
-class _Array(ctypes.Structure):
-    _fields_ = (("data", ctypes.c_void_p), ("count", ctypes.c_size_t), ("room", ctypes.c_size_t))
-
-
-class _Recorder(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("stop", "read_register", "decode", "operands", "places")),
-        *((name, ctypes.c_uint32) for name in ("lines_begin", "lines_end")),
-        ("budget", ctypes.c_int64),
-        ("spent", ctypes.c_int64),
-        *((name, _Array) for name in ("blocks", "lines", "addresses", "accesses")),
-    )
-
-
-class _Lines(ctypes.Structure):
-    _fields_ = (
-        ("capacity", ctypes.c_int32),
-        ("count", ctypes.c_int32),
-        *((name, ctypes.c_int64) for name in ("clock", "first", "n_slots")),
-        ("slots", ctypes.c_void_p),
-        ("line", ctypes.c_int64 * MOST_LINES),
-        ("used", ctypes.c_int64 * MOST_LINES),
-    )
-
-
-class _Region(ctypes.Structure):
-    _fields_ = (
-        ("origin", ctypes.c_uint32),
-        ("end", ctypes.c_uint32),
-        *((name, ctypes.c_int32) for name in ("model", "wait_states", "line_bytes", "invented")),
-        *((name, ctypes.c_int64) for name in ("current", "prefetched", "prefetched_at", "free_at")),
-        ("instructions", _Lines),
-        ("data", _Lines),
-    )
-
-
-class _Memories(ctypes.Structure):
-    _fields_ = (
-        ("n_regions", ctypes.c_int64),
-        ("position", ctypes.c_int64),
-        ("n_unknown", ctypes.c_int64),
-        ("unknown", ctypes.c_void_p),
-        ("regions", _Region * MOST_REGIONS),
-    )
-
-
-@cache
-def library(compiler: str | None = None) -> ctypes.CDLL:
-    """The compiled `fast.c`, from the cache or freshly made; raises `TinyctlError` where it cannot be."""
-    command = (*host_cc(compiler), *FLAGS)
-    text = SOURCE.read_bytes()
-    key = hashlib.sha256(text + "\0".join((*command, version(command[: -len(FLAGS)]))).encode()).hexdigest()
-    folder = cache_folder() / "emulator"
-    path = folder / f"fast-{key[:32]}.so"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            made = FilePath(work) / "fast.so"
-            run([*command, SOURCE.resolve(), "-o", made], what="compiling the emulator's recorder")
-            os.replace(made, path)
-    loaded = ctypes.CDLL(str(path))
-    pointer, number, whole = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
-    for name, result, arguments in (
-        ("recorder_new", pointer, ()),
-        ("recorder_free", None, (pointer,)),
-        ("recorder_begin", None, (pointer, number)),
-        ("table_new", pointer, ()),
-        ("table_free", None, (pointer,)),
-        ("table_add", ctypes.c_int, (pointer, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)),
-        ("memo_run", ctypes.c_int, (*[pointer] * 3, number, ctypes.c_uint32, *[pointer] * 3, number, pointer)),
-        ("steps_fill", ctypes.c_int, (*[pointer] * 3, number, *[pointer] * 3, number, pointer, pointer)),
-        (
-            "walk_time",
-            number,
-            (
-                *(pointer, pointer, number, pointer, number, pointer, pointer),
-                *(whole, whole, ctypes.c_uint32, whole, whole, whole, pointer, pointer),
-            ),
-        ),
-        ("size_of_region", ctypes.c_size_t, ()),
-    ):
-        function = getattr(loaded, name)
-        function.restype, function.argtypes = result, arguments
-    if loaded.size_of_region() != ctypes.sizeof(_Region):
-        raise TinyctlError("fast.c and fast.py disagree about a struct")
-    return loaded
 
 
 def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
@@ -183,7 +78,7 @@ class FastTracer:
             tracer._add_operand(address)
 
         self._decode = ctypes.CFUNCTYPE(None, ctypes.c_uint32)(decode)
-        record = _Recorder.from_address(self._recorder)
+        record = Recorder.from_address(self._recorder)
         record.stop, record.read_register = native("uc_emu_stop"), native("uc_reg_read")
         record.decode = ctypes.cast(self._decode, ctypes.c_void_p)
         record.operands, record.places = self._operands, self._places.ctypes.data
@@ -218,8 +113,8 @@ class FastTracer:
         with self._hooked(unicorn_const.UC_HOOK_CODE, "on_instruction"):
             yield record
 
-    def memories(self, unknown: NDArray[np.bool_] | None = None) -> _Memories:
-        made = _Memories(n_regions=len(self._machine.board.regions))
+    def memories(self, unknown: NDArray[np.bool_] | None = None) -> Memories:
+        made = Memories(n_regions=len(self._machine.board.regions))
         made.kept = []  # arrays that `made` points to
         for place, (_, region) in zip(made.regions, self._machine.board.regions, strict=False):
             place.origin, place.end = region.origin, region.end
@@ -267,7 +162,7 @@ class FastTracer:
             self._add_block(int(state[0]), int(blocks[at]), following)
         return Cycles(int(parts.sum()), self._by_part(parts))
 
-    def time_walk(self, walk: FastWalk, memories: _Memories | None) -> Cycles:
+    def time_walk(self, walk: FastWalk, memories: Memories | None) -> Cycles:
         parts = np.zeros(self._step + 1, np.int64)
         stalls = np.zeros((self._step + 1, len(CAUSES)), np.int64)
         total = self._library.walk_time(
@@ -297,7 +192,7 @@ class FastTracer:
         try:
             return self._machine.call(function, *arguments)
         except TinyctlError:
-            spent = _Recorder.from_address(self._recorder).spent
+            spent = Recorder.from_address(self._recorder).spent
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure from None
@@ -313,7 +208,7 @@ class FastTracer:
             yield
 
     def _copy(self, name: str, dtype: Any) -> Any:
-        array = getattr(_Recorder.from_address(self._recorder), name)
+        array = getattr(Recorder.from_address(self._recorder), name)
         if not array.count:
             return np.zeros(0, dtype)
         size = array.count * np.dtype(dtype).itemsize
@@ -375,7 +270,7 @@ class FastTracer:
             number = 0
             if operand is not None:
                 self._places = _grown(self._places, self._n_places)
-                _Recorder.from_address(self._recorder).places = self._places.ctypes.data
+                Recorder.from_address(self._recorder).places = self._places.ctypes.data
                 base, index = (0 if r is None else REGISTERS[r] for r in (operand.base, operand.index))
                 self._places[self._n_places] = (
                     base,

@@ -1,4 +1,4 @@
-"""What memories add to the core's cycles, by the board's regions. `fast.c` does the same in C."""
+"""What memories add to the core's cycles, by the board's regions. `fast_time.c` does the same in C."""
 
 from __future__ import annotations
 

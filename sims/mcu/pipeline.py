@@ -1,7 +1,7 @@
 """A scalar pipeline that executes in order: what all modelled cores have in common. Their rules are in a file each.
 
 A core's rules give every instruction its cycles by itself, and what the instruction before adds to it. The fetch unit
-and the memories add theirs. `fast.c` does the same sums on tables that these rules fill; tests hold the two equal.
+and the memories add theirs. `fast_time.c` does the same sums on tables that these rules fill; tests hold the two equal.
 """
 
 from __future__ import annotations

@@ -1,0 +1,50 @@
+/* What fast_record.c and fast_time.c share. Together they do in C what trace.py, pipeline.py and memories.py say in
+ * Python; the tests hold both to the same cycles. They hold no rule of any core: fast.py fills tables with the rules. */
+#ifndef TINYCTL_FAST_H
+#define TINYCTL_FAST_H
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE_BITS 12 /* a block is address << SIZE_BITS | bytes */
+
+/* One data access: the position of its instruction, and bytes << 1 | write. */
+struct access {
+    uint32_t position, address, size;
+};
+
+/* A hash table from three words to a number. */
+struct key {
+    uint64_t a, b;
+    uint32_t c, value;
+};
+
+struct table {
+    struct key *keys; /* value 0: free, else one more than the number */
+    size_t room, count;
+};
+
+static inline size_t slot(const struct table *t, uint64_t a, uint64_t b, uint32_t c)
+{
+    uint64_t h = (a * 0x9e3779b97f4a7c15u) ^ (b * 0xc2b2ae3d27d4eb4fu) ^ ((uint64_t)c * 0x165667b19e3779f9u);
+    size_t i = (h ^ h >> 29) & (t->room - 1);
+
+    while (t->keys[i].value && (t->keys[i].a != a || t->keys[i].b != b || t->keys[i].c != c)) {
+        i = (i + 1) & (t->room - 1);
+    }
+    return i;
+}
+
+/* An instruction behind a certain other: what it costs, and what that other adds. */
+#define OPENS_LOAD 1u
+#define BRANCHES 2u
+enum cause { LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, CAUSES };
+
+struct row {
+    uint32_t address, end;
+    int32_t part;
+    uint8_t cost, refill, flags, after_load, store, address_made, fp, spare;
+};
+
+#endif
