@@ -13,7 +13,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unicorn import unicorn_const
 
 from tinyctl.sims.mcu.engine import RETURN, Machine
-from tinyctl.sims.mcu.memories import LINE_BYTES, Memories
+from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
 from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Pipeline, State
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
@@ -34,7 +34,7 @@ SIZE_BITS = 12  # a block is at most a page of 4096 bytes long
 
 @dataclass(frozen=True)
 class Path:
-    """One call: its blocks as `address << 12 | size` in order, and the flash lines its loads read, in order."""
+    """One call: its blocks as `address << 12 | size`, and the lines of cached flash its loads read, both in order."""
 
     blocks: NDArray[np.uint64]
     lines: NDArray[np.uint32]
@@ -136,10 +136,9 @@ class PythonTracer:
             return Path(np.array(blocks, np.uint64), np.array(lines, np.uint32), returned)
 
         code = machine.board.code
-        with (
-            machine.hooked(unicorn_const.UC_HOOK_BLOCK, on_block),
-            machine.hooked(unicorn_const.UC_HOOK_MEM_READ, on_read, code.origin, code.end - 1),
-        ):
+        cached = code.model in CACHES
+        reads = machine.hooked(unicorn_const.UC_HOOK_MEM_READ, on_read, code.origin, code.end - 1)
+        with machine.hooked(unicorn_const.UC_HOOK_BLOCK, on_block), reads if cached else nullcontext():
             yield record
 
     @contextmanager
