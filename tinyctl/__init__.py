@@ -5,7 +5,9 @@ from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.policy import Policy
-from tinyctl.version import VERSION as __version__
+from tinyctl.version import VERSION
+
+__version__ = VERSION
 
 __all__ = ["Contract", "Graph", "Input", "Output", "Policy", "TinyctlError", "__version__", "build", "check", "emit", "fly",
            "load", "plant", "quantize", "save", "train"]

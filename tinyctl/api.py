@@ -185,7 +185,9 @@ def fly(
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 
-def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Any:
+def _controller(
+    source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path
+) -> Any:
     if on not in FORMS:
         raise TinyctlError(f"cannot fly on {on!r:.40}", fix=f"choose one of {', '.join(FORMS)}")
     if on == "graph":
@@ -201,9 +203,10 @@ def _controller(source: Graph | Path, on: str, board: str | Path | Board, toolch
         if not folder.is_dir():
             raise TinyctlError("an image does not run on the host", where=folder, fix="use --on emulator")
         return HostController(folder)
+    target = board if isinstance(board, Board) else load_board(board)
     if folder.is_dir():
-        folder = build(folder, board, toolchain=toolchain, out=scratch / "image.elf").path
-    return EmulatedController(folder)
+        folder = build(folder, target, toolchain=toolchain, out=scratch / "image.elf").path
+    return EmulatedController(folder, target)
 
 
 class _Recorder(GraphController):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -13,10 +12,9 @@ from typing import Any, Literal
 from tinyctl import toolchains
 from tinyctl.audit import audit_object
 from tinyctl.boards import Board, Flags
-from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
 from tinyctl.files import write_atomically
-from tinyctl.image import MAX_COUNT, Descriptor, read_image
+from tinyctl.image import Descriptor, read_image
 from tinyctl.jsons import canonical_json
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, load_unit
@@ -49,28 +47,6 @@ class Image:
         return {"schema": 1, **asdict(self), "path": self.path.name, "flags": list(self.flags)}
 
 
-def checked_unit(folder: Path) -> Unit:
-    """The facts of the unit in `folder`. Every text in them may enter C source, so each is held to a pattern."""
-    unit = load_unit(folder)
-    texts = [("name", unit.name, r"[A-Za-z]\w{0,62}"), ("contract_hash", unit.contract_hash, "[0-9a-f]{64}"),
-             ("graph_hash", unit.graph_hash, "[0-9a-f]{64}")]
-    for node in unit.nodes:
-        texts += [("name", node.name, r"\w{1,63}"), ("kind", node.kind, "[a-z0-9_]{1,63}"),
-                  ("format", node.format, "[a-z0-9_]{1,32}"), ("symbol", node.symbol, r"[A-Za-z]\w{0,199}")]
-    for key, text, pattern in texts:
-        if not re.fullmatch(pattern, text, re.ASCII):
-            raise FileError(f"{key} {text!r:.60} is not of the form {pattern}", where=folder / FACTS)
-    check_identifier(unit.name, "unit")
-    if unit.name.startswith("tinyctl"):
-        raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
-    for key, count in (("n_obs", unit.n_obs), ("n_act", unit.n_act), ("nodes", len(unit.nodes))):
-        if not 0 < count <= MAX_COUNT:
-            raise FileError(f"{key} {count} is not between 1 and {MAX_COUNT}", where=folder / FACTS)
-    if not (math.isfinite(unit.rate_hz) and 0.001 <= unit.rate_hz <= 1e6):
-        raise FileError(f"rate_hz {unit.rate_hz} is not between 0.001 and 1e6", where=folder / FACTS)
-    return unit
-
-
 def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None, *, out: str | Path) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
@@ -78,7 +54,9 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
     a warning, or needs anything that is not in it (soft float, double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
-    unit = checked_unit(folder)
+    unit = load_unit(folder)
+    if unit.name.startswith("tinyctl"):
+        raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
     compiler = _Compiler.choose(board, toolchain)
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
@@ -125,8 +103,11 @@ class _Compiler:
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
             return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none")
+        if board.fpu == "none":
+            raise TinyctlError("soft float comes from gcc's library; zig's is not linked", where=f"board {board.name}",
+                               fix="install arm-none-eabi-gcc")
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), board.fpu != "none")
+        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), fpu=True)
 
     @property
     def _command(self) -> list[str]:

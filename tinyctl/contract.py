@@ -29,7 +29,7 @@ C_KEYWORDS = frozenset(
     and and_eq asm bitand bitor bool catch class compl const_cast constexpr decltype delete dynamic_cast explicit export
     false friend mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public
     reinterpret_cast static_assert static_cast template this thread_local throw true try typeid typename using virtual
-    wchar_t xor xor_eq main""".split()
+    wchar_t xor xor_eq main""".split()  # noqa: SIM905
 )
 
 

@@ -84,6 +84,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     header = template("unit.h.j2").render(
         common, signals=_signal_lines(graph.contract), state_bytes=unit.state_bytes, state_members=_members(graph),
         contract_hash=unit.contract_hash, graph_hash=unit.graph_hash, rate_literal=_literal(np.float32(unit.rate_hz)),
+        latency_literal=_literal(np.float32(graph.contract.latency_s)),
         rate_hz=f"{unit.rate_hz:g}",
     )
     return unit, {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinyctl.boards import Board
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
@@ -91,10 +92,10 @@ class GraphController:
 class EmulatedController:
     """The code of an ARM image in the emulator, one struct an episode."""
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, image: Path, board: Board) -> None:
         from tinyctl.sims.mcu.emulator import Emulator
 
-        self.emulator = Emulator(image)
+        self.emulator = Emulator(image, board)
         self.structs = self.emulator.initial(0)
 
     def reset(self, n: int) -> None:

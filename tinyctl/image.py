@@ -17,7 +17,6 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 
 MAX_ELF_BYTES = 64 << 20
@@ -25,7 +24,7 @@ MAX_SEGMENT_BYTES = 16 << 20
 MAX_COUNT = 4096
 MAGIC = (0x594E4954, 0x314C5443)
 VERSION = 1
-DESCRIPTOR = struct.Struct("<2I2I5If5I4I5I")
+DESCRIPTOR = struct.Struct("<2I2I5I2f5I4I5I")
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Descriptor:
     contract_hash: str
     graph_hash: str
     rate_hz: float
+    latency_s: float
     n_obs: int
     n_act: int
     struct_bytes: int
@@ -174,8 +174,8 @@ def _parse(path: Path, content: bytes) -> ImageFile:
 
 def _descriptor(image: ImageFile, address: int) -> Descriptor:
     where = f"{image.path}: descriptor"
-    (magic0, magic1, version, size, name, board, toolchain, contract_hash, graph_hash, rate_hz, n_obs, n_act,
-     struct_bytes, state_bytes, n_nodes, nodes, self_address, observation, action, *_) = DESCRIPTOR.unpack(
+    (magic0, magic1, version, size, name, board, toolchain, contract_hash, graph_hash, rate_hz, latency_s,
+     n_obs, n_act, struct_bytes, state_bytes, n_nodes, nodes, self_address, observation, action, *_) = DESCRIPTOR.unpack(
         image.read(address, DESCRIPTOR.size))
     if (magic0, magic1) != MAGIC or version != VERSION or size != DESCRIPTOR.size:
         raise FileError("not a descriptor that this version of tinyctl knows", where=where)
@@ -186,15 +186,16 @@ def _descriptor(image: ImageFile, address: int) -> Descriptor:
         raise FileError(f"{state_bytes} bytes of state in a struct of {struct_bytes}", where=where)
     if not (math.isfinite(rate_hz) and rate_hz > 0):
         raise FileError(f"rate_hz {rate_hz} is not positive", where=where)
+    if not (math.isfinite(latency_s) and latency_s >= 0):
+        raise FileError(f"latency_s {latency_s} is not a time", where=where)
     for start, count in ((self_address, struct_bytes), (observation, 4 * n_obs), (action, 4 * n_act)):
         image.read(start, count)
     rows = [struct.unpack("<4I", image.read(nodes + 16 * i, 16)) for i in range(n_nodes)]
     hashes = [_text(image, pointer, r"[0-9a-f]{64}", where) for pointer in (contract_hash, graph_hash)]
     return Descriptor(
-        check_identifier(_text(image, name, r"\w+", where), "controller"),
-        check_identifier(_text(image, board, r"\w+", where), "board"),
-        _text(image, toolchain, r"[A-Za-z0-9 .,()+-]*", where), hashes[0], hashes[1], rate_hz, n_obs, n_act,
-        struct_bytes, state_bytes,
+        _text(image, name, r"[A-Za-z][A-Za-z0-9_]*", where), _text(image, board, r"[A-Za-z][A-Za-z0-9_]*", where),
+        _text(image, toolchain, r"[A-Za-z0-9 .,()+-]*", where), hashes[0], hashes[1], rate_hz, latency_s,
+        n_obs, n_act, struct_bytes, state_bytes,
         tuple(ImageNode(*(_text(image, pointer, r"[A-Za-z0-9_ .+-]+", where) for pointer in row)) for row in rows),
         self_address, observation, action)
 
@@ -212,4 +213,4 @@ def _text(image: ImageFile, address: int, pattern: str, where: str, limit: int =
     return text
 
 
-_NO_DESCRIPTOR = Descriptor("", "", "", "", "", 1.0, 0, 0, 0, 0, (), 0, 0, 0)
+_NO_DESCRIPTOR = Descriptor("", "", "", "", "", 1.0, 0.0, 0, 0, 0, 0, (), 0, 0, 0)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -114,7 +114,7 @@ class Network:
         This is the definition of the arithmetic; the emitted C returns the same bits. Raises `TinyctlError` when a
         shape does not fit.
         """
-        values, following = self.trace(obs, state)
+        _, following = self.trace(obs, state)
         return following.applied.copy(), following  # a caller may change its action without changing the state
 
     def trace(self, obs: Array, state: State) -> tuple[dict[str, Array], State]:

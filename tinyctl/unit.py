@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tinyctl.contract import MAX_SIGNALS, check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import parse_json, record_from_json
 
@@ -40,6 +42,23 @@ class Unit:
     contract_hash: str
     graph_hash: str
     nodes: tuple[UnitNode, ...]
+
+    def __post_init__(self) -> None:
+        """Every text may enter C source or a path, so each is held to a pattern; `TinyctlError` names the one that
+        is not."""
+        check_identifier(self.name, "unit")
+        texts = [("contract_hash", self.contract_hash, "[0-9a-f]{64}"), ("graph_hash", self.graph_hash, "[0-9a-f]{64}")]
+        for node in self.nodes:
+            texts += [("node", node.name, r"\w{1,63}"), ("kind", node.kind, "[a-z0-9_]{1,63}"),
+                      ("format", node.format, "[a-z0-9_]{1,32}"), ("symbol", node.symbol, r"[A-Za-z]\w{0,199}")]
+        for key, text, pattern in texts:
+            if not re.fullmatch(pattern, text, re.ASCII):
+                raise TinyctlError(f"{key} {text!r:.60} is not of the form {pattern}")
+        for key, count in (("n_obs", self.n_obs), ("n_act", self.n_act), ("nodes", len(self.nodes))):
+            if not 0 < count <= MAX_SIGNALS:
+                raise TinyctlError(f"{key} {count} is not between 1 and {MAX_SIGNALS}")
+        if not 0.001 <= self.rate_hz <= 1e6:
+            raise TinyctlError(f"rate_hz {self.rate_hz} is not between 0.001 and 1e6")
 
     @property
     def files(self) -> tuple[str, ...]:

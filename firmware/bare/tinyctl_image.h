@@ -36,6 +36,7 @@ struct tinyctl_descriptor {
     const char *contract_hash; /* 64 hexadecimal digits */
     const char *graph_hash;
     float rate_hz;
+    float latency_s; /* from observation to action, as assumed in training; 0 where nothing was */
     uint32_t n_obs;
     uint32_t n_act;
     uint32_t struct_bytes; /* of the controller's struct */

@@ -64,7 +64,6 @@ class Emulator:
         self._stride = -(-descriptor.struct_bytes // 16) * 16
         self._reserve(1)
         self._own = self.initial(1)
-        self.reset()
 
     @property
     def n_obs(self) -> int:

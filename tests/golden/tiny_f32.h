@@ -23,6 +23,7 @@ extern "C" {
 #define TINY_N_OBS 2
 #define TINY_N_ACT 1
 #define TINY_RATE_HZ 50.0f
+#define TINY_LATENCY_S 0.0f /* the delay assumed in training */
 #define TINY_STATE_BYTES 12 /* the leading bytes of the struct */
 #define TINY_REJECTED 1u /* status bit: an observation was not finite */
 #define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"

@@ -9,14 +9,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from tinyctl.boards import FOLDER, Board, load_board
 from tinyctl.builder import build
+from tinyctl.checker import check
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.image import read_image
+from tinyctl.sims.mcu.emulator import Emulator
 
 
 def test_descriptor(each_image: Path, graph: Graph) -> None:
@@ -77,10 +80,44 @@ def test_silent_soft_float_is_refused(unit: Path, tmp_path: Path) -> None:
         build(unit, load_board(path), "zig", out=tmp_path / "image.elf")
 
 
+@pytest.fixture
+def soft_board(tmp_path: Path) -> Board:
+    """The Crazyflie as if its core had no FPU."""
+    text = (FOLDER / "crazyflie21.toml").read_text()
+    for old, new in (('fpu = "single"', 'fpu = "none"'),
+                     ('"-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"', '"-mfloat-abi=soft"')):
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "soft.toml"
+    path.write_text(text)
+    return load_board(path)
+
+
+def test_core_without_fpu(unit: Path, image: Path, soft_board: Board, tmp_path: Path,
+                          require_tool: Callable[[str], str]) -> None:
+    """gcc's soft float gives the same bits, slower and on many paths; its helpers may be in the image."""
+    require_tool("arm-none-eabi-gcc")
+    soft = build(unit, soft_board, "gcc", out=tmp_path / "image.elf").path
+    obs = np.random.default_rng(1).normal(size=(200, 3)).astype(np.float32)
+    hard = Emulator(image)
+    emulator = Emulator(soft, soft_board)
+    for row in obs:
+        assert emulator.step(row)[0].tobytes() == hard.step(row)[0].tobytes()
+    report = check(soft, soft_board)
+    assert report.verdict == "pass"
+    assert not report.single_path
+    assert report.cycles_typical > 3 * check(image, load_board("crazyflie21")).cycles_typical
+
+
+def test_core_without_fpu_needs_gcc(unit: Path, soft_board: Board, tmp_path: Path) -> None:
+    with pytest.raises(TinyctlError, match="soft float"):
+        build(unit, soft_board, "zig", out=tmp_path / "image.elf")
+
+
 @pytest.mark.parametrize(("old", "new", "complaint"), [
     ('"name": "sample"', '"name": "tinyctl"', "tinyctl"),
     ('"name": "hidden"', '"name": "\\"}; evil"', "not of the form"),
-    ('"symbol": "sample_node_out"', '"symbol": "a b"', "not of the form"),
+    ('"symbol": "sample_clip_node"', '"symbol": "a b"', "not of the form"),
     ('"n_obs": 3', '"n_obs": 4', "n_obs"),
     ('"format": "f32"', '"format": "f32*/"', "not of the form"),
 ])

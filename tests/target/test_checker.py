@@ -23,8 +23,8 @@ from tinyctl.sims.mcu.program import Program
 from tinyctl.sims.mcu.trace import PathTimer, record_path, record_walk, time_walk
 
 DESIGN_KEYS = {"schema", "contract_hash", "graph_hash", "board", "toolchain", "cycles_typical", "cycles_worst",
-               "time_us_worst", "deadline_us", "single_path", "constant_time", "flash_bytes", "ram_bytes", "stack_bytes",
-               "layers", "verdict"}
+               "time_us_worst", "deadline_us", "single_path", "constant_time", "flash_bytes", "ram_bytes",
+               "stack_bytes", "layers", "verdict"}
 STEP = "    uint32_t status, i;\n"
 
 

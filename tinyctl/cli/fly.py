@@ -17,7 +17,8 @@ def command(
     source: Annotated[Path, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")],
     plant: Annotated[str, typer.Option(help="Name of a plant, or path of a Python file.")] = "quadrotor",
     task: Task = None,
-    on: Annotated[str, typer.Option(help="graph, c or emulator.")] = "graph",
+    on: Annotated[Literal["graph", "c", "emulator"], typer.Option(help="The NumPy definition, the C on the host, or the "
+                                                                       "ARM image in the emulator.")] = "graph",
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
     episodes: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100,

@@ -45,7 +45,7 @@ def command(
     if as_object:
         print(as_json(report.to_json()))
     else:
-        results.print(table(f"Quantized to {format_name}", summary(report) + [("graph", str(out))]))
+        results.print(table(f"Quantized to {format_name}", [*summary(report), ("graph", str(out))]))
 
 
 def summary(report: quantizer.QuantizeReport) -> list[tuple[str, str]]:

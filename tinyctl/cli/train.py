@@ -37,7 +37,7 @@ def command(
     if as_object:
         print(as_json(record))
     else:
-        results.print(table(f"Trained {which.name}, {task_name}", summary(record) + [("policy", str(out))]))
+        results.print(table(f"Trained {which.name}, {task_name}", [*summary(record), ("policy", str(out))]))
 
 
 def run(which: Plant, task: str, seed: int, quiet: bool, **limits: Any) -> TrainResult:

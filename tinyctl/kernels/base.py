@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-
 @dataclass(frozen=True)
 class Table:
     """A constant array `SYMBOL_name` of the C type `ctype`; `values` in the order of the file, any shape."""

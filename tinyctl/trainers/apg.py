@@ -41,7 +41,7 @@ Progress = Callable[[int, int, float], None]  # iteration, of how many, last val
 class ApgConfig:
     """How long and how finely to train. The defaults train the quadrotor's hover in a few seconds."""
 
-    iterations: int = 300
+    iterations: int = 200
     """Gradient steps. The learning rate falls linearly to zero over them."""
     plants: int = 128
     """Plants that fly side by side; their mean cost is one sample of the objective."""
@@ -49,15 +49,15 @@ class ApgConfig:
     """Control periods through which a gradient reaches back."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the tanh layers."""
-    learning_rate: float = 6e-3
+    learning_rate: float = 2e-2
     """Adam's first step size."""
-    gradient_norm: float = 1.0
+    gradient_norm: float = 0.5
     """A longer gradient is shortened to this Euclidean norm."""
     lifetime: tuple[int, int] = (100, 500)
     """Control periods, drawn uniformly, after which a plant starts afresh although it was not lost."""
     validate_every: int = 50
     """Iterations from one validation to the next; the best validated weights are kept."""
-    validation_episodes: int = 500
+    validation_episodes: int = 250
     """Episodes of a validation, drawn once from a seed of their own."""
     stop_survived: float = 1.0
     """Training ends early when a validation survives at least this fraction, and ..."""
@@ -113,6 +113,9 @@ def train(
 
 
 def _train(plant: Plant, task: Task, config: ApgConfig, seed: int, progress: Progress | None) -> TrainResult:
+    if task.contract.latency_s > task.period_s:
+        raise TinyctlError("a latency longer than a control period cannot be trained", where=f"plant {plant.name}",
+                           fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), time.process_time()
     front = front_layers(task)
     kernel = compile_plant(plant, task, policy_functions(task, front))
@@ -130,10 +133,11 @@ def _train(plant: Plant, task: Task, config: ApgConfig, seed: int, progress: Pro
         window.restart()
         costs.append(window.forward())
         window.backward()
-        torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - iteration / config.iterations)
-        optimiser.step()
+        if math.isfinite(norm):  # a plant that tumbles beyond what float32 holds spoils this step only
+            optimiser.step()
         iteration += 1
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
@@ -162,7 +166,7 @@ def _validation_seed(seed: int) -> int:
 def _validate(
     kernel: Kernel, flights: Draws, pilot: Pilot, iteration: int, costs: list[float], seconds: float
 ) -> tuple[CurvePoint, tuple[Estimate, dict[str, Estimate | None]]]:
-    flown = close_loop(kernel, flights, pilot, keep=1)
+    flown = close_loop(kernel, flights, pilot, delay_s=kernel.task.contract.latency_s, keep=1)
     scores = {s.name: flown.score(s.name) for s in kernel.task.scores}
     first = next(iter(scores.values()), None)
     survival, score = flown.survival(), first.value if first else math.nan
@@ -172,7 +176,8 @@ def _validate(
 class Window:
     """`config.window` control periods of `config.plants` plants, with all buffers and kernel calls made beforehand.
 
-    `x[t]` and `passes[t].action` are the state before and the action during period `t`.
+    `x[t]` is the state before period `t`. Until the contract's latency has passed the plant still moves under the
+    action of the period before; from `turned[t]` on under `passes[t].action`.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], config: ApgConfig,
@@ -191,23 +196,29 @@ class Window:
         self.x = [columns(nx, n) for _ in range(h + 1)]
         self.cost = columns(h, n)
         self.passes: list[Pass] = []
-        self.g_x = columns(nx, n)
+        self.turned = [columns(nx, n) for _ in range(h)]
+        self.g_x, self.g_turned = columns(nx, n), columns(nx, n)
         self.g_cost = (columns(nx, n), columns(nu, n), columns(nu, n))
-        self.g_step, self.g_obs = (columns(nx, n), columns(nu, n)), columns(nx, n)
-        dt, share = np.array([task.period_s], F32), np.array([1 / (n * h)], F32)
+        self.g_wait, self.g_act, self.g_obs = columns(nx, n), columns(nu, n), columns(nx, n)
+        self.g_held = columns(nu, n)
+        wait, move = (np.array([s], F32) for s in (task.contract.latency_s, task.period_s - task.contract.latency_s))
+        share = np.array([1 / (n * h)], F32)
         self.calls = []
         for t in range(h):
             last, memory = (self.passes[-1].action, self.passes[-1].next_memory) if t else (self.last, self.memory)
             now = Pass(kernel, front, weights, n, last, memory, gradients=True)
             self.passes.append(now)
-            x, u, after = self.x[t].T, now.action.T, self.x[t + 1].T
-            moved, spent = [x, u, self.p.T, self.d.T, dt], [after, u, last.T]
+            x, turned, after, u = self.x[t].T, self.turned[t].T, self.x[t + 1].T, now.action.T
+            waited, moved = [x, last.T, self.p.T, self.d.T, wait], [turned, u, self.p.T, self.d.T, move]
+            spent = [after, u, last.T]
             self.calls.append((
                 kernel.bind("observe", n, [x], [now.obs.T]),
+                kernel.bind("step", n, waited, [turned]),
                 kernel.bind("step", n, moved, [after]),
                 kernel.bind("cost", n, spent, [self.cost[t : t + 1].T]),
                 kernel.bind("cost_vjp", n, [*spent, share], [g.T for g in self.g_cost]),
-                kernel.bind("step_vjp", n, [*moved, self.g_x.T], [g.T for g in self.g_step]),
+                kernel.bind("step_vjp", n, [*moved, self.g_x.T], [self.g_turned.T, self.g_act.T]),
+                kernel.bind("step_vjp", n, [*waited, self.g_turned.T], [self.g_wait.T, self.g_held.T]),
                 kernel.bind("observe_vjp", n, [x, now.g_obs.T], [self.g_obs.T]),
             ))  # fmt: skip
 
@@ -228,11 +239,12 @@ class Window:
 
     def forward(self) -> float:
         """Fly the window; the mean cost of a control period."""
-        for now, noise, (observe, step, cost, *_) in zip(self.passes, self.noise, self.calls, strict=True):
+        for now, noise, (observe, wait, move, cost, *_) in zip(self.passes, self.noise, self.calls, strict=True):
             observe()
             now.obs += noise
             now.forward()
-            step()
+            wait()
+            move()
             cost()
         return float(self.cost.mean())
 
@@ -242,14 +254,17 @@ class Window:
             w.grad.zero_()
         g_last, g_memory = np.zeros_like(self.last), np.zeros_like(self.memory)
         self.g_x[:] = 0
-        for now, (_, _, _, cost_back, step_back, observe_back) in zip(self.passes[::-1], self.calls[::-1], strict=True):
+        for now, (*_, cost_back, move_back, wait_back, observe_back) in zip(
+            self.passes[::-1], self.calls[::-1], strict=True
+        ):  # fmt: skip
             cost_back()
             self.g_x += self.g_cost[0]
-            step_back()
-            np.add(self.g_step[1], self.g_cost[1], out=now.g_action)
+            move_back()
+            wait_back()
+            np.add(self.g_act, self.g_cost[1], out=now.g_action)
             now.g_action += g_last
             now.g_next_memory[:] = g_memory
             now.backward()
             observe_back()
-            np.add(self.g_step[0], self.g_obs, out=self.g_x)
-            g_last, g_memory = self.g_cost[2] + now.g_last, now.g_memory
+            np.add(self.g_wait, self.g_obs, out=self.g_x)
+            g_last, g_memory = self.g_cost[2] + self.g_held + now.g_last, now.g_memory
