@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import tinyctl
+from tinyctl.hostlib import HostController
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.scale import Scale
@@ -70,7 +71,7 @@ def test_4_emit_and_run_on_the_host(folder: Path) -> None:
     graph = tinyctl.load(folder / "graph.tctl")
     unit = tinyctl.emit(graph, folder / "c", "tiny")
     assert (folder / "c" / "tiny.c").read_text().startswith("/* tiny: see tiny.h.")
-    controller = tinyctl.HostController(folder / "c")
+    controller = HostController(folder / "c")
     assert controller.selftest() == 0
     obs = np.array([[0.5, 0.0]], np.float32)
     controller.reset(1)
