@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import networks
@@ -17,6 +17,14 @@ from tinyctl.graph import Graph
 GOLDEN = Path(__file__).parent / "golden"
 POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
 CASES = [(network, format_name) for network in POLICIES for format_name in FORMATS]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled plants of a test run go to a folder of their own, shared by its tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYCTL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -184,6 +184,7 @@ def fly(
     episodes: int = 1000,
     seed: int = 0,
     delay_s: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, or the emulated image.
 
@@ -204,7 +205,16 @@ def fly(
         )
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         controller = _controller(what.source, on, board, toolchain, Path(scratch))
-        flights = loop(which, which.task(name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
+        flights = loop(
+            which,
+            which.task(name),
+            controller,
+            episodes=episodes,
+            seed=seed,
+            delay_s=delay_s,
+            keep=KEPT,
+            progress=progress,
+        )
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from tinyctl import api, quantizer
 from tinyctl.cli.base import Json, Task, as_json, load_policy, people, results, table
 from tinyctl.errors import FileError, TinyctlError
+from tinyctl.formats import find_format
 from tinyctl.layers.base import Array
 
 MAX_CALIBRATION_BYTES = 1 << 30
@@ -41,13 +43,13 @@ def command(
     if calibration is not None:
         data = quantizer.load_sequences(_load_npy(calibration), loaded.contract, calibration)
     elif range_ is not None:
-        if not range_[0] < range_[1]:
-            raise TinyctlError(f"--range {range_[0]} {range_[1]} is not increasing")
+        if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
+            raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
-    elif plant is None:
-        people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrating on standard-normal inputs")
     graph, report = api.quantize(loaded, format_name, calibration=data, plant_name=plant, task=task)
     api.save(graph, out)
+    if data is None and plant is None and find_format(format_name).integer:
+        people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrated on standard-normal inputs")
     if as_object:
         print(as_json(report.to_json()))
     else:
