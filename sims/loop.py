@@ -136,7 +136,10 @@ def close_loop(
     kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s: float = 0.0, keep: int = 8,
     tick: Callable[[int], None] | None = None,
 ) -> Flights:  # fmt: skip
-    """Fly the drawn episodes together; `tick` is told each control period that was flown. Raises `TinyctlError` for actions of a wrong shape or a delay below zero."""
+    """Fly the drawn episodes together; `tick` is told each control period that was flown.
+
+    Raises `TinyctlError` for actions of a wrong shape or a delay below zero.
+    """
     task, period = kernel.task, kernel.task.period_s
     steps, n = len(drawn.noise), len(drawn.x)
     missed, rest, stride = split_delay(delay_s, period)

@@ -1,4 +1,4 @@
-"""The quadrotor against its equations written out once more, in float64 and in another form; and what a delay does to it."""
+"""The quadrotor against its equations written out once more, in float64 and another form; and what a delay does."""
 
 from __future__ import annotations
 
