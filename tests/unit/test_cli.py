@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tinyctl import archive, cli
+from tinyctl.cli import base
 from tinyctl.emitter import emit
 from tinyctl.version import VERSION
 
@@ -25,7 +26,7 @@ Mistake = Callable[..., str]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """`run(*words)`: exit status, standard output and standard error of the command, run in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(base.results, "width", 200)
 
     def call(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["tinyctl", *map(str, words)])
