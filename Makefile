@@ -14,6 +14,7 @@ test: $(VENV)/dev.done
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench-bits: $(VENV)/dev.done  # every target against Graph.run, 100,000 observations each

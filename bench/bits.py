@@ -35,12 +35,13 @@ BOARD = "crazyflie21"
 TARGETS: dict[str, Callable[[Path, Path], Copies]] = {
     "host gcc": lambda unit, scratch: HostCopies(HostController(unit, "gcc")),
     "host zig": lambda unit, scratch: HostCopies(HostController(unit, "zig")),
-    "host gcc native": lambda unit, scratch: HostCopies(
-        HostController(unit, "gcc", ("-O2", "-march=native"))),
+    "host gcc native": lambda unit, scratch: HostCopies(HostController(unit, "gcc", ("-O2", "-march=native"))),
     "ARM gcc": lambda unit, scratch: EmulatedCopies(
-        build(unit, load_board(BOARD), "gcc", out=scratch / "gcc.elf").path),
+        build(unit, load_board(BOARD), "gcc", out=scratch / "gcc.elf").path
+    ),
     "ARM zig": lambda unit, scratch: EmulatedCopies(
-        build(unit, load_board(BOARD), "zig", out=scratch / "zig.elf").path),
+        build(unit, load_board(BOARD), "zig", out=scratch / "zig.elf").path
+    ),
 }
 
 
@@ -49,8 +50,10 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1000, help=f"of each of {COPIES} sequences")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    table = Table(title=f"Against Graph.run: {COPIES} sequences of {options.steps} observations, seed {options.seed}",
-                  title_justify="left")
+    table = Table(
+        title=f"Against Graph.run: {COPIES} sequences of {options.steps} observations, seed {options.seed}",
+        title_justify="left",
+    )
     for heading in ("format", "target", "observations", "words", "rejected", "differences"):
         table.add_column(heading, justify="left" if heading in ("format", "target") else "right")
     bad = False
@@ -77,8 +80,14 @@ def main() -> int:
                     continue
                 differences = found.differences(expected)
                 bad |= differences > 0
-                table.add_row(format_name, target, f"{COPIES * options.steps:,}", f"{found.n_words:,}",
-                              f"{int((found.status != 0).sum()):,}", f"{differences:,}")
+                table.add_row(
+                    format_name,
+                    target,
+                    f"{COPIES * options.steps:,}",
+                    f"{found.n_words:,}",
+                    f"{int((found.status != 0).sum()):,}",
+                    f"{differences:,}",
+                )
                 progress.advance(task)
     Console().print(table)
     return 1 if bad else 0

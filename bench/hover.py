@@ -1,5 +1,5 @@
-"""The demo's policy against the figures of Learning to Fly in Seconds: 5 x 1000 episodes of different seeds, as emitted C
-in both formats. Run by `make bench-hover`, after or before `make demo`; trains afresh for every training seed given.
+"""The demo's policy against the figures of Learning to Fly in Seconds: 5 x 1000 episodes of different seeds, as emitted
+C in both formats. Run by `make bench-hover`; trains afresh for every training seed given.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     plant = tinyctl.plant("quadrotor")
     task = plant.task("hover")
-    shown = Table("training seed", "training, s", "CPU, s", "format", "survived, %", "95 % interval", "position error, m")
+    shown = Table(
+        "training seed", "training, s", "CPU, s", "format", "survived, %", "95 % interval", "position error, m"
+    )
     for seed in seeds:
         trained = tinyctl.train(plant, seed=seed)
         for name in ("f32", "w16a16"):
@@ -36,13 +38,21 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 tinyctl.emit(graph, Path(folder), "hover")
                 controller = HostController(Path(folder))
-                flights = [fly(plant, task, controller, episodes=EPISODES, seed=s, delay_s=DELAY_S) for s in FLIGHT_SEEDS]
+                flights = [
+                    fly(plant, task, controller, episodes=EPISODES, seed=s, delay_s=DELAY_S) for s in FLIGHT_SEEDS
+                ]
             survived = np.concatenate([f.survived for f in flights])
             error = mean_estimate(np.concatenate([f.scores["position_error"][f.survived] for f in flights]))
             share = fraction_estimate(int(survived.sum()), len(survived))
-            shown.add_row(str(seed), f"{trained.seconds:.1f}", f"{trained.cpu_seconds:.1f}", name,
-                          f"{100 * share.value:.2f}", f"{100 * share.low:.2f} to {100 * share.high:.2f}",
-                          f"{error.value:.4f} ({error.low:.4f} to {error.high:.4f})")
+            shown.add_row(
+                str(seed),
+                f"{trained.seconds:.1f}",
+                f"{trained.cpu_seconds:.1f}",
+                name,
+                f"{100 * share.value:.2f}",
+                f"{100 * share.low:.2f} to {100 * share.high:.2f}",
+                f"{error.value:.4f} ({error.low:.4f} to {error.high:.4f})",
+            )
     Console().print(shown)
 
 

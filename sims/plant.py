@@ -143,8 +143,9 @@ class Plant:
     def nominal(self, variant: str | None = None) -> dict[str, float]:
         """Parameter values of the plant, or of one of its `variants`, by name."""
         if variant is not None and variant not in self.variants:
-            raise TinyctlError(f"no variant {variant!r}", where=f"plant {self.name}",
-                               fix=f"one of {', '.join(self.variants)}")
+            raise TinyctlError(
+                f"no variant {variant!r}", where=f"plant {self.name}", fix=f"one of {', '.join(self.variants)}"
+            )
         changes = self.variants[variant] if variant is not None else {}
         return {q.name: float(changes.get(q.name, q.nominal)) for q in self.parameters}
 

@@ -47,16 +47,21 @@ def tiny(seed: int = 0) -> Policy:
     """A 3-4-1 policy with memory: the lag of the torque and the integral of the angle are columns four and five."""
     rng = np.random.default_rng(seed)
     contract = tiny_contract()
-    return Policy(contract, chain([
-        ("screen", Screen.of(contract)),
-        ("lag", Lag(3, (2,), 0.1, floats(0.25))),
-        ("integral", Integral(4, (0,), floats(0.5))),
-        ("scale", Scale(floats(0.5, 0.25, 1.0, 1.0, 2.0), floats(0.0, 0.1, 0.0, 0.0, 0.0))),
-        ("hidden", dense(rng, 5, 4)),
-        ("tanh", Tanh(4)),
-        ("out", dense(rng, 4, 1)),
-        ("clip", Clip.of(contract)),
-    ]))
+    return Policy(
+        contract,
+        chain(
+            [
+                ("screen", Screen.of(contract)),
+                ("lag", Lag(3, (2,), 0.1, floats(0.25))),
+                ("integral", Integral(4, (0,), floats(0.5))),
+                ("scale", Scale(floats(0.5, 0.25, 1.0, 1.0, 2.0), floats(0.0, 0.1, 0.0, 0.0, 0.0))),
+                ("hidden", dense(rng, 5, 4)),
+                ("tanh", Tanh(4)),
+                ("out", dense(rng, 4, 1)),
+                ("clip", Clip.of(contract)),
+            ]
+        ),
+    )
 
 
 def all_layers_contract() -> Contract:
@@ -85,26 +90,34 @@ def all_layers(seed: int = 1) -> Policy:
     """Every float layer, some of them twice and in odd places, with odd widths."""
     rng = np.random.default_rng(seed)
     contract = all_layers_contract()
-    return Policy(contract, chain([
-        ("screen", Screen.of(contract)),
-        ("scale_in", Scale(floats(0.4, -0.5, 2.0, 900.0, 0.01, 1.0, 0.5), floats(-0.2, 0.1, -1.0, 0.0, -0.75, 0.0, 0))),
-        ("lag", Lag(7, (6, 5), 0.02, floats(-0.25, 0.5))),
-        ("integral", Integral(9, (3, 0), floats(0.2, 1.5))),
-        ("first", dense(rng, 11, 13)),
-        ("relu", Relu(13)),
-        ("second", dense(rng, 13, 7, gain=2.0)),
-        ("tanh", Tanh(7)),
-        ("third", dense(rng, 7, 5, gain=2.0)),
-        ("clip_middle", Clip(np.full(5, -0.9, F32), np.full(5, 1.1, F32))),
-        ("lag_middle", Lag(5, (4,), 0.5, floats(0.0))),
-        ("scale_middle", Scale(np.linspace(-1.5, 1.5, 6).astype(F32), np.full(6, 0.1, F32))),
-        ("tanh_float", Tanh(6)),
-        ("fourth", dense(rng, 6, 9)),
-        ("tanh_last", Tanh(9)),
-        ("fifth", dense(rng, 9, 3, gain=1.5)),
-        ("scale_out", Scale(floats(1.2, -0.3, 0.9), floats(0.2, 0.0, 0.05))),
-        ("clip", Clip.of(contract)),
-    ]))
+    return Policy(
+        contract,
+        chain(
+            [
+                ("screen", Screen.of(contract)),
+                (
+                    "scale_in",
+                    Scale(floats(0.4, -0.5, 2.0, 900.0, 0.01, 1.0, 0.5), floats(-0.2, 0.1, -1.0, 0.0, -0.75, 0.0, 0)),
+                ),
+                ("lag", Lag(7, (6, 5), 0.02, floats(-0.25, 0.5))),
+                ("integral", Integral(9, (3, 0), floats(0.2, 1.5))),
+                ("first", dense(rng, 11, 13)),
+                ("relu", Relu(13)),
+                ("second", dense(rng, 13, 7, gain=2.0)),
+                ("tanh", Tanh(7)),
+                ("third", dense(rng, 7, 5, gain=2.0)),
+                ("clip_middle", Clip(np.full(5, -0.9, F32), np.full(5, 1.1, F32))),
+                ("lag_middle", Lag(5, (4,), 0.5, floats(0.0))),
+                ("scale_middle", Scale(np.linspace(-1.5, 1.5, 6).astype(F32), np.full(6, 0.1, F32))),
+                ("tanh_float", Tanh(6)),
+                ("fourth", dense(rng, 6, 9)),
+                ("tanh_last", Tanh(9)),
+                ("fifth", dense(rng, 9, 3, gain=1.5)),
+                ("scale_out", Scale(floats(1.2, -0.3, 0.9), floats(0.2, 0.0, 0.05))),
+                ("clip", Clip.of(contract)),
+            ]
+        ),
+    )
 
 
 def demo_size(seed: int = 2) -> Policy:
@@ -120,18 +133,23 @@ def demo_size(seed: int = 2) -> Policy:
         rate_hz=100.0,
     )
     gain = np.array([1 / (1 + i) for i in range(18)] + 4 * [1.0] + 4 * [1.0] + 3 * [2.0], F32)
-    return Policy(contract, chain([
-        ("screen", Screen.of(contract)),
-        ("lag", Lag(22, (18, 19, 20, 21), 0.15, np.full(4, 0.3, F32))),
-        ("integral", Integral(26, (0, 1, 2), np.full(3, 0.5, F32))),
-        ("scale", Scale(gain, np.zeros(29, F32))),
-        ("hidden1", dense(rng, 29, 64)),
-        ("tanh1", Tanh(64)),
-        ("hidden2", dense(rng, 64, 64)),
-        ("tanh2", Tanh(64)),
-        ("out", dense(rng, 64, 4)),
-        ("clip", Clip.of(contract)),
-    ]))
+    return Policy(
+        contract,
+        chain(
+            [
+                ("screen", Screen.of(contract)),
+                ("lag", Lag(22, (18, 19, 20, 21), 0.15, np.full(4, 0.3, F32))),
+                ("integral", Integral(26, (0, 1, 2), np.full(3, 0.5, F32))),
+                ("scale", Scale(gain, np.zeros(29, F32))),
+                ("hidden1", dense(rng, 29, 64)),
+                ("tanh1", Tanh(64)),
+                ("hidden2", dense(rng, 64, 64)),
+                ("tanh2", Tanh(64)),
+                ("out", dense(rng, 64, 4)),
+                ("clip", Clip.of(contract)),
+            ]
+        ),
+    )
 
 
 def in_format(policy: Policy, format_name: str) -> Graph:

@@ -39,14 +39,19 @@ def policy(folder: Path) -> Path:
     """The contract says what the numbers mean, the nodes what is computed. Tuned by hand: u = -3 a - s."""
     contract = tinyctl.plant(PLANT).task().contract
     weight = np.array([[-1.5, -0.5, -0.2], [-0.75, -0.25, 0.0], [0.3, 0.1, 0.1], [-0.3, -0.1, -0.1]], np.float32)
-    made = tinyctl.Policy(contract, chain([
-        ("screen", Screen.of(contract)),
-        ("scale", Scale(np.array([2.0, 1.0, 1.0], np.float32), np.zeros(3, np.float32))),
-        ("hidden", Dense(weight, np.zeros(4, np.float32))),
-        ("tanh", Tanh(4)),
-        ("out", Dense(np.array([[0.9, 0.5, -0.1, 0.1]], np.float32), np.zeros(1, np.float32))),
-        ("clip", Clip.of(contract)),
-    ]))
+    made = tinyctl.Policy(
+        contract,
+        chain(
+            [
+                ("screen", Screen.of(contract)),
+                ("scale", Scale(np.array([2.0, 1.0, 1.0], np.float32), np.zeros(3, np.float32))),
+                ("hidden", Dense(weight, np.zeros(4, np.float32))),
+                ("tanh", Tanh(4)),
+                ("out", Dense(np.array([[0.9, 0.5, -0.1, 0.1]], np.float32), np.zeros(1, np.float32))),
+                ("clip", Clip.of(contract)),
+            ]
+        ),
+    )
     tinyctl.save(made, folder / "policy.tctl")
     return folder / "policy.tctl"
 
@@ -118,8 +123,10 @@ def test_it_meets_its_deadline(timing: TimingReport, graph: tinyctl.Graph) -> No
 def test_it_flies(graph: tinyctl.Graph, unit: Path, image: Path, timing: TimingReport) -> None:
     """The same episodes with the same delay on all three, and so the same flights."""
     delay_s = timing.time_us_worst * 1e-6
-    flights = [tinyctl.fly(source, PLANT, on=on, episodes=3, seed=1, delay_s=delay_s)
-               for source, on in ((graph, "graph"), (unit, "c"), (image, "emulator"))]
+    flights = [
+        tinyctl.fly(source, PLANT, on=on, episodes=3, seed=1, delay_s=delay_s)
+        for source, on in ((graph, "graph"), (unit, "c"), (image, "emulator"))
+    ]
     for flight in flights:
         assert flight.survived == 1
         assert flight.scores["angle_error"].value < 0.1

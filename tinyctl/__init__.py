@@ -9,5 +9,21 @@ from tinyctl.version import VERSION
 
 __version__ = VERSION
 
-__all__ = ["Contract", "Graph", "Input", "Output", "Policy", "TinyctlError", "__version__", "build", "check", "emit", "fly",
-           "load", "plant", "quantize", "save", "train"]
+__all__ = [
+    "Contract",
+    "Graph",
+    "Input",
+    "Output",
+    "Policy",
+    "TinyctlError",
+    "__version__",
+    "build",
+    "check",
+    "emit",
+    "fly",
+    "load",
+    "plant",
+    "quantize",
+    "save",
+    "train",
+]

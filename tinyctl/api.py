@@ -53,7 +53,11 @@ def plant(name_or_path: str | Path) -> Plant:
 
 
 def train(
-    plant_name: str | Path | Plant, task: str | None = None, *, seed: int = 0, config: ApgConfig | None = None,
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    *,
+    seed: int = 0,
+    config: ApgConfig | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> TrainResult:
     """Train a policy for a plant's task by analytic policy gradient."""
@@ -84,7 +88,11 @@ def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None
 
 
 def quantize(
-    policy: Policy, format_name: str, *, calibration: Array | None = None, plant_name: str | Path | Plant | None = None,
+    policy: Policy,
+    format_name: str,
+    *,
+    calibration: Array | None = None,
+    plant_name: str | Path | Plant | None = None,
     task: str | None = None,
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, and what that costs.
@@ -95,7 +103,8 @@ def quantize(
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     if calibration is None:
         calibration = (
-            calibration_from_plant(policy, which, task) if which is not None
+            calibration_from_plant(policy, which, task)
+            if which is not None
             else quantizer.random_sequences(policy.contract, None, None)
         )
     graph = quantizer.quantize(policy, format_name, calibration)
@@ -110,8 +119,12 @@ def quantize(
 
 
 def build(
-    source: Graph | Path, board: str | Path | Board = DEFAULT_BOARD, *, toolchain: builder.Toolchain | None = None,
-    out: Path, name: str = "policy",
+    source: Graph | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    toolchain: builder.Toolchain | None = None,
+    out: Path,
+    name: str = "policy",
 ) -> Image:
     """A firmware image from a graph or from an emitted folder."""
     target = board if isinstance(board, Board) else load_board(board)
@@ -161,9 +174,16 @@ def flyable(source: Policy | Graph | Path) -> Flyable:
 
 
 def fly(
-    source: Policy | Graph | Path, plant_name: str | Path | Plant = "quadrotor", task: str | None = None, *,
-    on: str = "graph", board: str | Path | Board = DEFAULT_BOARD, toolchain: builder.Toolchain | None = None,
-    episodes: int = 1000, seed: int = 0, delay_s: float = 0.0,
+    source: Policy | Graph | Path,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    on: str = "graph",
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    episodes: int = 1000,
+    seed: int = 0,
+    delay_s: float = 0.0,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, or the emulated image.
 
@@ -177,8 +197,11 @@ def fly(
     if isinstance(what.source, Graph):
         check_contract(what.source.contract, which.task(name), f"plant {which.name}")
     elif what.identity.contract_hash != which.task(name).contract.hash:
-        raise TinyctlError("its contract is not that of the task", where=source if isinstance(source, Path) else None,
-                           fix="fly it in the task it was made for")
+        raise TinyctlError(
+            "its contract is not that of the task",
+            where=source if isinstance(source, Path) else None,
+            fix="fly it in the task it was made for",
+        )
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         controller = _controller(what.source, on, board, toolchain, Path(scratch))
         flights = loop(which, which.task(name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
@@ -233,5 +256,3 @@ def _missing(error: ImportError, extra: str) -> TinyctlError:
     if error.name and error.name.startswith("tinyctl"):
         raise error
     return ToolMissing(f"the Python package {error.name} is not installed", fix=f"pip install 'tinyctl[{extra}]'")
-
-

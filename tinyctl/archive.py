@@ -123,8 +123,7 @@ def _network(contents: dict[str, bytes]) -> Policy | Graph:
     if not isinstance(manifest, dict) or set(manifest) != {"kind", "schema", "contract", "nodes"}:
         raise TinyctlError("is not an object of kind, schema, contract and nodes", where=MANIFEST)
     if manifest["schema"] != SCHEMA or isinstance(manifest["schema"], bool):
-        raise TinyctlError(f"schema {manifest['schema']!r:.20} is not {SCHEMA}", where=MANIFEST,
-                           fix="update tinyctl")
+        raise TinyctlError(f"schema {manifest['schema']!r:.20} is not {SCHEMA}", where=MANIFEST, fix="update tinyctl")
     if not isinstance(manifest["kind"], str) or manifest["kind"] not in KINDS:
         raise TinyctlError(f"kind {manifest['kind']!r:.20} is not one of {', '.join(KINDS)}", where=MANIFEST)
     rows = manifest["nodes"]

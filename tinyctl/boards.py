@@ -139,8 +139,10 @@ def load_board(name_or_path: str | Path) -> Board:
     if path.suffix != ".toml" and str(name_or_path) in board_names():
         path = FOLDER / f"{name_or_path}.toml"
     elif path.suffix != ".toml":
-        raise TinyctlError(f"no board is called {str(name_or_path)!r}",
-                           fix=f"take one of {', '.join(board_names())}, or give the path of a .toml file")
+        raise TinyctlError(
+            f"no board is called {str(name_or_path)!r}",
+            fix=f"take one of {', '.join(board_names())}, or give the path of a .toml file",
+        )
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise FileError(f"larger than {MAX_FILE_BYTES} bytes", where=path)
@@ -159,12 +161,14 @@ def _board(record: dict[str, Any], where: str) -> Board:
     parts: dict[str, Any] = {
         "regions": tuple(
             (check_identifier(name, "memory region"), _region(value, f"{where}: memory.{name}"))
-            for name, value in _table(row, "memory", where).items()),
+            for name, value in _table(row, "memory", where).items()
+        ),
         "link": record_from_json(Link, _table(row, "link", where), where=f"{where}: link"),
         "firmware": record_from_json(Firmware, _table(row, "firmware", where), where=f"{where}: firmware"),
         "toolchains": tuple(
             (name, _flags(value, f"{where}: toolchain.{name}"))
-            for name, value in _table(row, "toolchain", where).items()),
+            for name, value in _table(row, "toolchain", where).items()
+        ),
     }
     plain = {f.name for f in fields(Board)} - set(parts)
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
@@ -231,8 +235,11 @@ def _check(board: Board, where: str) -> None:
         if region.end > following.origin:
             raise TinyctlError(f"memory regions {name} and {other} overlap", where=where)
     budget = board.firmware
-    for key, limit in (("flash_bytes", board.code.length), ("ram_bytes", board.data.length),
-                       ("stack_bytes", board.data.length)):
+    for key, limit in (
+        ("flash_bytes", board.code.length),
+        ("ram_bytes", board.data.length),
+        ("stack_bytes", board.data.length),
+    ):
         if not 0 < getattr(budget, key) <= limit:
             raise TinyctlError(f"firmware.{key} is not between 1 and {limit}", where=where)
     if not 0.1 <= budget.loop_rate_hz <= 1e6:

@@ -26,6 +26,7 @@ WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshad
 BARE = ("boot.c", "main.c", "tinyctl_image.h")
 SYSTICK_MAX = 1 << 24  # ARM DDI 0403, B3.3.5: the reload value has 24 bits
 
+
 @dataclass(frozen=True)
 class Image:
     """A firmware image for one board. `toolchain` names compiler and version; `flags` are those of the unit."""
@@ -62,9 +63,13 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
         work = Path(name)
         _gather(work, folder, unit, board, compiler)
         objects = []
-        for source, target in ((f"{unit.name}.c", "unit.o"), (f"{unit.name}_selftest.c", "selftest.o"),
-                               ("firmware/image.c", "image.o"), ("firmware/boot.c", "boot.o"),
-                               ("firmware/main.c", "main.o")):
+        for source, target in (
+            (f"{unit.name}.c", "unit.o"),
+            (f"{unit.name}_selftest.c", "selftest.o"),
+            ("firmware/image.c", "image.o"),
+            ("firmware/boot.c", "boot.o"),
+            ("firmware/main.c", "main.o"),
+        ):
             compiler.compile(work, source, target)
             objects.append(target)
             if target == "unit.o":
@@ -73,8 +78,19 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
         image = read_image(work / "image.elf")
         if image.undefined:
             raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
-        record = Image(out, unit.name, board.name, compiler.label, (*compiler.flags.cpu, *compiler.flags.flags),
-                       unit.n_obs, unit.n_act, unit.rate_hz, unit.contract_hash, unit.graph_hash, image.sha256)
+        record = Image(
+            out,
+            unit.name,
+            board.name,
+            compiler.label,
+            (*compiler.flags.cpu, *compiler.flags.flags),
+            unit.n_obs,
+            unit.n_act,
+            unit.rate_hz,
+            unit.contract_hash,
+            unit.graph_hash,
+            image.sha256,
+        )
         _check_said(unit, image.descriptor)
         write_atomically(out, (work / "image.elf").read_bytes())
         write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
@@ -104,8 +120,11 @@ class _Compiler:
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
             return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none")
         if board.fpu == "none":
-            raise TinyctlError("soft float comes from gcc's library; zig's is not linked", where=f"board {board.name}",
-                               fix="install arm-none-eabi-gcc")
+            raise TinyctlError(
+                "soft float comes from gcc's library; zig's is not linked",
+                where=f"board {board.name}",
+                fix="install arm-none-eabi-gcc",
+            )
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
         return _Compiler("zig", f"zig {number}", board.toolchain("zig"), fpu=True)
 
@@ -143,12 +162,20 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
         shutil.copyfile(HERE / "firmware" / "bare" / name, firmware / name)
     cycles = board.reset_clock_hz / unit.rate_hz
     ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
-    (firmware / "image.c").write_text(template("image.c.j2").render(
-        name=unit.name, nodes=unit.nodes, board=board.name,
-        toolchain=compiler.label, tick_reload=max(1, round(cycles / ticks_per_step) - 1),
-        ticks_per_step=ticks_per_step))
-    regions = {key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}",
-                     "length": f"{region.length:#x}"} for key, region in (("code", board.code), ("data", board.data))}
+    (firmware / "image.c").write_text(
+        template("image.c.j2").render(
+            name=unit.name,
+            nodes=unit.nodes,
+            board=board.name,
+            toolchain=compiler.label,
+            tick_reload=max(1, round(cycles / ticks_per_step) - 1),
+            ticks_per_step=ticks_per_step,
+        )
+    )
+    regions = {
+        key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
+        for key, region in (("code", board.code), ("data", board.data))
+    }
     (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, **regions))
 
 

@@ -28,8 +28,10 @@ EXCEPTION_FRAME_BYTES = 26 * 4  # what an interrupt stacks on a core with FPU (A
 PAINT = 0xA5
 EPISODE = 16  # steps between two initialisations, so that states of every age are tried
 MAX_PLACES = 8
-EVIDENCE = ("predicted by a Cortex-M4 pipeline and flash model from vendor documents and published measurements; "
-            "not confirmed on a board by this project")
+EVIDENCE = (
+    "predicted by a Cortex-M4 pipeline and flash model from vendor documents and published measurements; "
+    "not confirmed on a board by this project"
+)
 
 F32 = np.float32
 Floats = NDArray[np.float32]
@@ -92,12 +94,18 @@ class TimingReport:
     reasons: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": 1, **asdict(self), "parting": list(self.parting), "reasons": list(self.reasons),
-                "layers": [asdict(layer) for layer in self.layers]}
+        return {
+            "schema": 1,
+            **asdict(self),
+            "parting": list(self.parting),
+            "reasons": list(self.reasons),
+            "layers": [asdict(layer) for layer in self.layers],
+        }
 
 
-def check(image_path: str | Path, board: Board, *, deadline_us: float | None = None, samples: int = 48,
-          seed: int = 0) -> TimingReport:
+def check(
+    image_path: str | Path, board: Board, *, deadline_us: float | None = None, samples: int = 48, seed: int = 0
+) -> TimingReport:
     """Predict the cycles of one step of the image's controller on `board`, and compare with what is allowed.
 
     The deadline is the board's loop period, or `deadline_us` when that is shorter. `samples` inputs are tried, extreme
@@ -123,8 +131,12 @@ def inputs(n_obs: int, samples: int, seed: int) -> Floats:
     magnitudes, corners, and rows with zeros of both signs, subnormals, the largest floats, infinities and NaN."""
     rng = np.random.default_rng(seed)
     scale = 10.0 ** rng.uniform(-4, 4, (samples, 1))
-    rows = np.where(rng.random((samples, 1)) < 0.5, rng.normal(size=(samples, n_obs)),
-                    rng.uniform(-1, 1, (samples, n_obs))) * scale
+    rows = (
+        np.where(
+            rng.random((samples, 1)) < 0.5, rng.normal(size=(samples, n_obs)), rng.uniform(-1, 1, (samples, n_obs))
+        )
+        * scale
+    )
     corner = rng.random((samples, 1)) < 0.15
     rows = np.where(corner, np.sign(rows) * 1e6, rows)
     special = (rng.random((samples, 1)) < 0.4) & (rng.random((samples, n_obs)) < 0.4)
@@ -162,11 +174,13 @@ class _Trial:
 def _try_inputs(image: ImageFile, board: Board, rows: Floats) -> _Trial:
     descriptor = image.descriptor
     machine, program = Machine(image, board), Program(image)
-    initialise, step, selftest = (image.function(f"{descriptor.name}_{verb}").start
-                                  for verb in ("init", "step", "selftest"))
+    initialise, step, selftest = (
+        image.function(f"{descriptor.name}_{verb}").start for verb in ("init", "step", "selftest")
+    )
     failed = machine.call(selftest)
-    floor = max((s.address + s.size for s in image.segments if board.data.contains(s.address)),
-                default=board.data.origin)
+    floor = max(
+        (s.address + s.size for s in image.segments if board.data.contains(s.address)), default=board.data.origin
+    )
     free = machine.view(floor, board.data.end - floor)
     struct = machine.view(descriptor.self_address, descriptor.struct_bytes)
     observation = machine.view(descriptor.observation_address, 4 * descriptor.n_obs).view(F32)
@@ -243,8 +257,9 @@ def _parting(trial: _Trial) -> tuple[str, ...]:
     places = set()
     for other in trial.seen[1:]:
         blocks = other.path.blocks
-        at = next((i for i, (a, b) in enumerate(zip(first, blocks, strict=False)) if a != b),
-                  min(len(first), len(blocks)))
+        at = next(
+            (i for i, (a, b) in enumerate(zip(first, blocks, strict=False)) if a != b), min(len(first), len(blocks))
+        )
         block = first[max(at - 1, 0)]
         last = trial.program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)[-1]
         places.add(last.address)
@@ -259,24 +274,48 @@ def _report(image: ImageFile, board: Board, trial: _Trial, timing: _Timing, dead
     worst = math.ceil((timing.cold + timing.slack) * (1 + MARGIN))
     worst = max(worst, math.ceil(timing.typical.total * (1 + MARGIN)))
     microsecond = board.clock_hz / 1e6
-    layers = [LayerCycles(node.name, node.kind, node.format, timing.typical.parts[i], timing.zero_wait.parts[i])
-              for i, node in enumerate(descriptor.nodes)]
-    layers.append(LayerCycles(f"{descriptor.name}_step", "step", "", timing.typical.parts[STEP],
-                              timing.zero_wait.parts[STEP]))
+    layers = [
+        LayerCycles(node.name, node.kind, node.format, timing.typical.parts[i], timing.zero_wait.parts[i])
+        for i, node in enumerate(descriptor.nodes)
+    ]
+    layers.append(
+        LayerCycles(f"{descriptor.name}_step", "step", "", timing.typical.parts[STEP], timing.zero_wait.parts[STEP])
+    )
     single = len(trial.seen) == 1
     return TimingReport(
-        contract_hash=descriptor.contract_hash, graph_hash=descriptor.graph_hash, board=board.name,
-        toolchain=descriptor.toolchain, cycles_typical=timing.typical.total, cycles_zero_wait=timing.zero_wait.total,
-        cycles_cold=timing.cold, cycles_worst=worst,
-        time_us_typical=round(timing.typical.total / microsecond, 3), time_us_worst=round(worst / microsecond, 3),
-        deadline_us=deadline_us, latency_us=round(descriptor.latency_s * 1e6, 3), load=round(worst / microsecond / deadline_us, 4), single_path=single,
-        constant_time=single and not any(seen.moved.any() for seen in trial.seen), paths=len(trial.seen),
-        cycles_spread=timing.spread, parting=_parting(trial), samples=trial.samples, margin=MARGIN,
-        flash_bytes=image.section_bytes(".unit"), flash_budget_bytes=board.firmware.flash_bytes,
+        contract_hash=descriptor.contract_hash,
+        graph_hash=descriptor.graph_hash,
+        board=board.name,
+        toolchain=descriptor.toolchain,
+        cycles_typical=timing.typical.total,
+        cycles_zero_wait=timing.zero_wait.total,
+        cycles_cold=timing.cold,
+        cycles_worst=worst,
+        time_us_typical=round(timing.typical.total / microsecond, 3),
+        time_us_worst=round(worst / microsecond, 3),
+        deadline_us=deadline_us,
+        latency_us=round(descriptor.latency_s * 1e6, 3),
+        load=round(worst / microsecond / deadline_us, 4),
+        single_path=single,
+        constant_time=single and not any(seen.moved.any() for seen in trial.seen),
+        paths=len(trial.seen),
+        cycles_spread=timing.spread,
+        parting=_parting(trial),
+        samples=trial.samples,
+        margin=MARGIN,
+        flash_bytes=image.section_bytes(".unit"),
+        flash_budget_bytes=board.firmware.flash_bytes,
         image_flash_bytes=sum(s.size for s in image.sections if s.loaded),
-        ram_bytes=descriptor.struct_bytes, ram_budget_bytes=board.firmware.ram_bytes,
-        stack_budget_bytes=board.firmware.stack_bytes, stack_bytes=trial.stack_bytes + EXCEPTION_FRAME_BYTES,
-        stack_painted_bytes=trial.stack_bytes, layers=tuple(layers), evidence=EVIDENCE, verdict="pass", reasons=())
+        ram_bytes=descriptor.struct_bytes,
+        ram_budget_bytes=board.firmware.ram_bytes,
+        stack_budget_bytes=board.firmware.stack_bytes,
+        stack_bytes=trial.stack_bytes + EXCEPTION_FRAME_BYTES,
+        stack_painted_bytes=trial.stack_bytes,
+        layers=tuple(layers),
+        evidence=EVIDENCE,
+        verdict="pass",
+        reasons=(),
+    )
 
 
 def _complaints(report: TimingReport, image: ImageFile, board: Board, trial: _Trial) -> tuple[str, ...]:
@@ -285,12 +324,16 @@ def _complaints(report: TimingReport, image: ImageFile, board: Board, trial: _Tr
     if report.time_us_worst > report.deadline_us:
         found.append(f"worst case {report.time_us_worst:.1f} us exceeds the deadline of {report.deadline_us:.1f} us")
     if 0 < report.latency_us < report.time_us_worst:
-        found.append(f"worst case {report.time_us_worst:.1f} us exceeds the {report.latency_us:.1f} us of delay that "
-                     "training assumed")
+        found.append(
+            f"worst case {report.time_us_worst:.1f} us exceeds the {report.latency_us:.1f} us of delay that "
+            "training assumed"
+        )
     limits: Sequence[tuple[str, int, int]] = (
         ("stack with one exception frame", report.stack_bytes, budget.stack_bytes),
-        ("flash", report.flash_bytes, budget.flash_bytes), ("RAM", report.ram_bytes, budget.ram_bytes),
-        ("flash of the whole image", report.image_flash_bytes, board.code.length))
+        ("flash", report.flash_bytes, budget.flash_bytes),
+        ("RAM", report.ram_bytes, budget.ram_bytes),
+        ("flash of the whole image", report.image_flash_bytes, board.code.length),
+    )
     found += [f"{what}: {used} bytes of {limit}" for what, used, limit in limits if used > limit]
     if trial.selftest:
         found.append(f"the self-test returns {trial.selftest}")

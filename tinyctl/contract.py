@@ -62,13 +62,16 @@ class Signal:
         check_identifier(self.name, "signal")
         for text, what in ((self.unit, "unit"), (self.frame, "frame")):
             if not re.fullmatch(r"[A-Za-z0-9_/^.%() -]{0,32}", text):  # it will stand in a C comment
-                raise TinyctlError(f"{what} {text!r:.40} has characters other than letters, digits, blanks and _/^.%()-",
-                                   where=f"signal {self.name}")
+                raise TinyctlError(
+                    f"{what} {text!r:.40} has characters other than letters, digits, blanks and _/^.%()-",
+                    where=f"signal {self.name}",
+                )
         # The ranges are compared with float32 observations, on the host and on the board alike.
         low, high = _float32(self.low), _float32(self.high)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise TinyctlError(f"range [{self.low}, {self.high}] is not finite and increasing in float32",
-                               where=f"signal {self.name}")
+            raise TinyctlError(
+                f"range [{self.low}, {self.high}] is not finite and increasing in float32", where=f"signal {self.name}"
+            )
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
 
@@ -91,8 +94,9 @@ class Input(Signal):
         super().__post_init__()
         object.__setattr__(self, "on_nan", self._check_inside(self.on_nan, "on_nan"))
         if self.source not in ("observation", "applied_action"):
-            raise TinyctlError(f"source {self.source!r} is neither observation nor applied_action",
-                               where=f"signal {self.name}")
+            raise TinyctlError(
+                f"source {self.source!r} is neither observation nor applied_action", where=f"signal {self.name}"
+            )
 
 
 @dataclass(frozen=True)
@@ -128,14 +132,18 @@ class Contract:
                 twice = next(n for n in names if names.count(n) > 1)
                 raise TinyctlError(f"two {what} are called {twice!r}", where="contract")
         if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
-            raise TinyctlError(f"rate_hz {self.rate_hz} is not between {MIN_RATE_HZ} and {MAX_RATE_HZ:g}",
-                               where="contract")
+            raise TinyctlError(
+                f"rate_hz {self.rate_hz} is not between {MIN_RATE_HZ} and {MAX_RATE_HZ:g}", where="contract"
+            )
         if not 0 <= self.latency_s <= 10:
             raise TinyctlError(f"latency_s {self.latency_s} is not between 0 and 10", where="contract")
         sources = [s.source for s in self.inputs]
         if sources != sorted(sources, key=("observation", "applied_action").index):
-            raise TinyctlError("an observation column stands after an applied_action column", where="contract",
-                               fix="list the observations first")
+            raise TinyctlError(
+                "an observation column stands after an applied_action column",
+                where="contract",
+                fix="list the observations first",
+            )
         if "observation" not in sources:
             raise TinyctlError("no input is an observation", where="contract")
         outputs = {s.name for s in self.outputs}
@@ -170,11 +178,18 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         def plain(signal: Signal) -> dict[str, Any]:
             record = {f.name: getattr(signal, f.name) for f in fields(signal)}
-            return {**record, "low": None if record["low"] == -UNBOUNDED else record["low"],
-                    "high": None if record["high"] == UNBOUNDED else record["high"]}
+            return {
+                **record,
+                "low": None if record["low"] == -UNBOUNDED else record["low"],
+                "high": None if record["high"] == UNBOUNDED else record["high"],
+            }
 
-        return {"inputs": [plain(s) for s in self.inputs], "outputs": [plain(s) for s in self.outputs],
-                "rate_hz": self.rate_hz, "latency_s": self.latency_s}
+        return {
+            "inputs": [plain(s) for s in self.inputs],
+            "outputs": [plain(s) for s in self.outputs],
+            "rate_hz": self.rate_hz,
+            "latency_s": self.latency_s,
+        }
 
     @staticmethod
     def from_json(record: Any) -> Contract:
@@ -189,8 +204,11 @@ class Contract:
             return tuple(record_from_json(kind, {**row, **_finite_range(row)}, where=f"contract {key}") for row in rows)
 
         body = {"rate_hz": record["rate_hz"], "latency_s": record["latency_s"]}
-        return record_from_json(Contract, {**body, "inputs": signals(Input, "inputs"),
-                                           "outputs": signals(Output, "outputs")}, where="contract")
+        return record_from_json(
+            Contract,
+            {**body, "inputs": signals(Input, "inputs"), "outputs": signals(Output, "outputs")},
+            where="contract",
+        )
 
 
 def _finite_range(row: dict[str, Any]) -> dict[str, Any]:

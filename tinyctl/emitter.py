@@ -58,32 +58,55 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     for node in graph.nodes:
         symbol = f"{name}_{node.name}_node"  # tables are called SYMBOL_word: no other node's symbol can be the same
         reads, writes = places[node.inputs[0]] if node.inputs else None, places[node.name]
-        values = {"symbol": symbol, "n_in": node.layer.n_in, "n_out": node.layer.n_out, "in_place": reads and
-                  reads.slot == writes.slot, **{k: _literal(v) for k, v in parts[node.name].values.items()}}
-        nodes.append({
-            "title": f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}",
-            "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
-            "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
-            "call": _call(symbol, node.layer, node.name, reads, writes),
-        })
+        values = {
+            "symbol": symbol,
+            "n_in": node.layer.n_in,
+            "n_out": node.layer.n_out,
+            "in_place": reads and reads.slot == writes.slot,
+            **{k: _literal(v) for k, v in parts[node.name].values.items()},
+        }
+        nodes.append(
+            {
+                "title": f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}",
+                "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
+                "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
+                "call": _call(symbol, node.layer, node.name, reads, writes),
+            }
+        )
         facts.append(UnitNode(node.name, node.layer.kind, node.format, symbol))
     tables = [*shared.values(), *(t for part in parts.values() for t in part.tables)]
     unit = Unit(
-        name, graph.contract.n_obs, graph.contract.n_act, graph.contract.rate_hz, _state_bytes(graph),
+        name,
+        graph.contract.n_obs,
+        graph.contract.n_act,
+        graph.contract.rate_hz,
+        _state_bytes(graph),
         _state_bytes(graph) + sum(4 * slot.words for slot in slots),
-        sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables), graph.contract.hash, graph.hash, tuple(facts),
+        sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables),
+        graph.contract.hash,
+        graph.hash,
+        tuple(facts),
     )
     body = template("unit.c.j2").render(
-        common, nodes=nodes, shared=[_table(name, t, common["macro"]) for t in shared.values()],
-        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers], uses_dsp=bool(helpers & DSP_HELPERS),
-        initial=_initial(graph), result=f"s->{places[graph.nodes[-1].name].text}",
+        common,
+        nodes=nodes,
+        shared=[_table(name, t, common["macro"]) for t in shared.values()],
+        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
+        uses_dsp=bool(helpers & DSP_HELPERS),
+        initial=_initial(graph),
+        result=f"s->{places[graph.nodes[-1].name].text}",
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
-        common, signals=_signal_lines(graph.contract), state_bytes=unit.state_bytes, state_members=_members(graph),
-        contract_hash=unit.contract_hash, graph_hash=unit.graph_hash, rate_literal=_literal(np.float32(unit.rate_hz)),
+        common,
+        signals=_signal_lines(graph.contract),
+        state_bytes=unit.state_bytes,
+        state_members=_members(graph),
+        contract_hash=unit.contract_hash,
+        graph_hash=unit.graph_hash,
+        rate_literal=_literal(np.float32(unit.rate_hz)),
         latency_literal=_literal(np.float32(graph.contract.latency_s)),
         rate_hz=f"{unit.rate_hz:g}",
     )
@@ -153,14 +176,23 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
 
 
 def _common(graph: Graph, name: str, slots: list[_Slot]) -> dict[str, Any]:
-    return {"unit": name, "macro": name.upper(), "version": VERSION, "n_obs": graph.contract.n_obs,
-            "n_act": graph.contract.n_act, "slots": slots}
+    return {
+        "unit": name,
+        "macro": name.upper(),
+        "version": VERSION,
+        "n_obs": graph.contract.n_obs,
+        "n_act": graph.contract.n_act,
+        "slots": slots,
+    }
 
 
 def _helper(name: str, common: dict[str, Any]) -> str:
     constants = {
-        "linear": f"{float(LINEAR):g}", "linear_bits": _word(LINEAR), "clamp_bits": _word(CLAMP),
-        "numerator": [_literal(c) for c in NUMERATOR], "denominator": [_literal(c) for c in DENOMINATOR],
+        "linear": f"{float(LINEAR):g}",
+        "linear_bits": _word(LINEAR),
+        "clamp_bits": _word(CLAMP),
+        "numerator": [_literal(c) for c in NUMERATOR],
+        "denominator": [_literal(c) for c in DENOMINATOR],
     }
     return template(f"math/{name}.c.j2").render(common, **constants)
 
@@ -175,7 +207,9 @@ def _call(symbol: str, layer: Any, node: str, reads: _Place | None, writes: _Pla
 
 
 def _members(graph: Graph) -> list[tuple[str, int]]:
-    return [(f"{name}_{slot.name}", len(slot.initial)) for name, layer in graph.stateful.items() for slot in layer.state()]
+    return [
+        (f"{name}_{slot.name}", len(slot.initial)) for name, layer in graph.stateful.items() for slot in layer.state()
+    ]
 
 
 def _state_bytes(graph: Graph) -> int:

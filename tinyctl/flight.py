@@ -117,8 +117,11 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
         pairs = zip(ours[part], theirs[part], strict=False)
         first = next((a["name"] for a, b in pairs if a != b), None)
         detail = f" (first at {first})" if first else f" ({len(ours[part])} against {len(theirs[part])})"
-    raise TinyctlError(f"the controller's {part} are not those of the task{detail}", where=where,
-                       fix="fly it in the task it was made for")
+    raise TinyctlError(
+        f"the controller's {part} are not those of the task{detail}",
+        where=where,
+        fix="fly it in the task it was made for",
+    )
 
 
 def report(
@@ -135,10 +138,22 @@ def report(
         for k in range(min(KEPT, flights.states.shape[1]))
     )
     return FlightReport(
-        on, who.formats, plant.name, task_name, len(flights.survived), seed, delay_s, survival.value, (survival.low, survival.high),
-        scores, tuple((int(k), round(float(flights.lost_s[k]), 6)) for k in lost),
-        tuple(v.name for v in plant.states), tuple(round(float(t), 6) for t in flights.times[::stride]), trajectories,
-        who.contract_hash, who.graph_hash,
+        on,
+        who.formats,
+        plant.name,
+        task_name,
+        len(flights.survived),
+        seed,
+        delay_s,
+        survival.value,
+        (survival.low, survival.high),
+        scores,
+        tuple((int(k), round(float(flights.lost_s[k]), 6)) for k in lost),
+        tuple(v.name for v in plant.states),
+        tuple(round(float(t), 6) for t in flights.times[::stride]),
+        trajectories,
+        who.contract_hash,
+        who.graph_hash,
     )
 
 

@@ -33,8 +33,11 @@ class Graph(Network):
         super().__post_init__()
         for name, (low, high) in self.bounds().items():
             if not (np.isfinite(low).all() and np.isfinite(high).all()) or max(-low.min(), high.max()) >= FLT_MAX:
-                raise TinyctlError("its values could reach the largest float32", where=f"node {name}",
-                                   fix="narrow the contract's ranges or rescale the weights")
+                raise TinyctlError(
+                    "its values could reach the largest float32",
+                    where=f"node {name}",
+                    fix="narrow the contract's ranges or rescale the weights",
+                )
 
     @property
     def formats(self) -> tuple[str, ...]:

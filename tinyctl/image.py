@@ -120,7 +120,7 @@ class ImageFile:
         for segment in self.segments:
             offset = address - segment.address
             if offset >= 0 and offset + count <= segment.size:
-                return segment.data[offset:offset + count].ljust(count, b"\0")
+                return segment.data[offset : offset + count].ljust(count, b"\0")
         raise FileError(f"{count} bytes at {address:#x} are outside the image's segments", where=self.path)
 
 
@@ -148,13 +148,17 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         raise FileError("not a linked little-endian 32-bit ARM program", where=path)
     segments = tuple(
         Segment(int(s["p_vaddr"]), bytes(s.data()), int(s["p_memsz"]))
-        for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"])
+        for s in elf.iter_segments()
+        if s["p_type"] == "PT_LOAD" and s["p_memsz"]
+    )
     for segment in segments:
         if len(segment.data) > segment.size or segment.size > MAX_SEGMENT_BYTES:
             raise FileError(f"segment at {segment.address:#x} has an impossible size", where=path)
     sections = tuple(
         Section(str(s.name), int(s["sh_addr"]), int(s["sh_size"]), s["sh_type"] != "SHT_NOBITS")
-        for s in elf.iter_sections() if s["sh_flags"] & 0x2)  # SHF_ALLOC
+        for s in elf.iter_sections()
+        if s["sh_flags"] & 0x2
+    )  # SHF_ALLOC
     functions, undefined = [], []
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table is not None else ():
@@ -164,8 +168,16 @@ def _parse(path: Path, content: bytes) -> ImageFile:
             start = int(symbol["st_value"]) & ~1  # bit 0 marks Thumb code
             functions.append(Function(str(symbol.name), start, start + int(symbol["st_size"])))
     functions.sort(key=lambda f: (f.start, f.name))
-    image = ImageFile(path, hashlib.sha256(content).hexdigest(), segments, sections, tuple(functions),
-                      tuple(undefined), int(header["e_entry"]), _NO_DESCRIPTOR)
+    image = ImageFile(
+        path,
+        hashlib.sha256(content).hexdigest(),
+        segments,
+        sections,
+        tuple(functions),
+        tuple(undefined),
+        int(header["e_entry"]),
+        _NO_DESCRIPTOR,
+    )
     place = next((s for s in sections if s.name == ".tinyctl"), None)
     if place is None or place.size < DESCRIPTOR.size:
         raise FileError("no descriptor: this is not an image made by tinyctl build", where=path)
@@ -174,9 +186,29 @@ def _parse(path: Path, content: bytes) -> ImageFile:
 
 def _descriptor(image: ImageFile, address: int) -> Descriptor:
     where = f"{image.path}: descriptor"
-    (magic0, magic1, version, size, name, board, toolchain, contract_hash, graph_hash, rate_hz, latency_s,
-     n_obs, n_act, struct_bytes, state_bytes, n_nodes, nodes, self_address, observation, action, *_) = DESCRIPTOR.unpack(
-        image.read(address, DESCRIPTOR.size))
+    (
+        magic0,
+        magic1,
+        version,
+        size,
+        name,
+        board,
+        toolchain,
+        contract_hash,
+        graph_hash,
+        rate_hz,
+        latency_s,
+        n_obs,
+        n_act,
+        struct_bytes,
+        state_bytes,
+        n_nodes,
+        nodes,
+        self_address,
+        observation,
+        action,
+        *_,
+    ) = DESCRIPTOR.unpack(image.read(address, DESCRIPTOR.size))
     if (magic0, magic1) != MAGIC or version != VERSION or size != DESCRIPTOR.size:
         raise FileError("not a descriptor that this version of tinyctl knows", where=where)
     for value, what in ((n_obs, "n_obs"), (n_act, "n_act"), (n_nodes, "n_nodes")):
@@ -193,11 +225,22 @@ def _descriptor(image: ImageFile, address: int) -> Descriptor:
     rows = [struct.unpack("<4I", image.read(nodes + 16 * i, 16)) for i in range(n_nodes)]
     hashes = [_text(image, pointer, r"[0-9a-f]{64}", where) for pointer in (contract_hash, graph_hash)]
     return Descriptor(
-        _text(image, name, r"[A-Za-z][A-Za-z0-9_]*", where), _text(image, board, r"[A-Za-z][A-Za-z0-9_]*", where),
-        _text(image, toolchain, r"[A-Za-z0-9 .,()+-]*", where), hashes[0], hashes[1], rate_hz, latency_s,
-        n_obs, n_act, struct_bytes, state_bytes,
+        _text(image, name, r"[A-Za-z][A-Za-z0-9_]*", where),
+        _text(image, board, r"[A-Za-z][A-Za-z0-9_]*", where),
+        _text(image, toolchain, r"[A-Za-z0-9 .,()+-]*", where),
+        hashes[0],
+        hashes[1],
+        rate_hz,
+        latency_s,
+        n_obs,
+        n_act,
+        struct_bytes,
+        state_bytes,
         tuple(ImageNode(*(_text(image, pointer, r"[A-Za-z0-9_ .+-]+", where) for pointer in row)) for row in rows),
-        self_address, observation, action)
+        self_address,
+        observation,
+        action,
+    )
 
 
 def _text(image: ImageFile, address: int, pattern: str, where: str, limit: int = 200) -> str:

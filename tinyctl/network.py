@@ -1,4 +1,4 @@
-"""Nodes in topological order: the structure that a float `Policy` and a deployed `Graph` share, and what it computes."""
+"""Nodes in topological order: what a float `Policy` and a deployed `Graph` share, and what they compute."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ class Network:
     def init(self, n: int) -> State:
         """The state of `n` copies before their first step."""
         memory = {
-            name: tuple(np.tile(slot.initial, (n, 1)) for slot in layer.state()) for name, layer in self.stateful.items()
+            name: tuple(np.tile(slot.initial, (n, 1)) for slot in layer.state())
+            for name, layer in self.stateful.items()
         }
         return State(np.tile(np.array(self.contract.initial_applied(), F32), (n, 1)), memory, np.zeros(n, np.uint32))
 
@@ -181,8 +182,11 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
             if source.layer.n_out != node.layer.n_in:
                 raise TinyctlError(f"takes {node.layer.n_in} columns, but {name} has {source.layer.n_out}", where=where)
             if source.returns != node.reads:
-                raise TinyctlError(f"reads {node.reads}, but {name} returns {source.returns}", where=where,
-                                   fix="put an encode or decode node between them")
+                raise TinyctlError(
+                    f"reads {node.reads}, but {name} returns {source.returns}",
+                    where=where,
+                    fix="put an encode or decode node between them",
+                )
         earlier[node.name] = node
     _check_ends(contract, nodes)
 

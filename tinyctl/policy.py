@@ -19,5 +19,8 @@ class Policy(Network):
         super().__post_init__()
         for node in self.nodes:
             if node.format != "f32":
-                raise TinyctlError(f"format {node.format} in a policy", where=f"node {node.name}",
-                                   fix="a network with integer nodes is a graph")
+                raise TinyctlError(
+                    f"format {node.format} in a policy",
+                    where=f"node {node.name}",
+                    fix="a network with integer nodes is a graph",
+                )

@@ -91,8 +91,11 @@ def random_sequences(contract: Contract, low: float | None, high: float | None, 
 def load_sequences(data: Array, contract: Contract, where: object) -> Array:
     """A calibration array as (steps, sequences, n_obs) float32; two dimensions are one sequence of rows."""
     if data.dtype.kind not in "fiu" or data.ndim not in (2, 3) or data.shape[-1] != contract.n_obs or not data.size:
-        raise TinyctlError(f"holds {data.dtype} of shape {data.shape}, not (steps, {contract.n_obs}) or "
-                           f"(steps, sequences, {contract.n_obs}) numbers", where=where)
+        raise TinyctlError(
+            f"holds {data.dtype} of shape {data.shape}, not (steps, {contract.n_obs}) or "
+            f"(steps, sequences, {contract.n_obs}) numbers",
+            where=where,
+        )
     with np.errstate(over="ignore"):
         sequences = data.reshape(len(data), -1, contract.n_obs).astype(F32)
     if not np.isfinite(sequences).all():
@@ -198,7 +201,9 @@ class _Rewriter:
         if source.scale is None or not (source.scale == INPUT_SCALE).all():
             return None
         width = node.layer.n_in
-        return self._add(Node(node.name, IntegerTanh(width), (source.name,), self.format.name), np.full(width, OUTPUT_SCALE))
+        return self._add(
+            Node(node.name, IntegerTanh(width), (source.name,), self.format.name), np.full(width, OUTPUT_SCALE)
+        )
 
     def _free(self, name: str, verb: str) -> str:
         """A name for the node that encodes or decodes `name`; it stays a C identifier of legal length."""

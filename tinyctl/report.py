@@ -49,8 +49,13 @@ def _read(path: Path) -> dict[str, Any]:
 def _page(records: dict[str, dict[str, Any]]) -> str:
     plots = []
     if "train" in records:
-        plots.append({"title": "Training", "note": "Each point flies the validation episodes.",
-                      "svg": _training(records["train"])})
+        plots.append(
+            {
+                "title": "Training",
+                "note": "Each point flies the validation episodes.",
+                "svg": _training(records["train"]),
+            }
+        )
     if "fly" in records and records["fly"]["trajectories"]:
         for title, note, draw in (
             ("Position", "The first episodes, flown as emitted C.", _positions),
@@ -63,8 +68,13 @@ def _page(records: dict[str, dict[str, Any]]) -> str:
     flights = [records[name] for name in ("fly", "fly-f32", "fly-emulator") if name in records]
     checks = [records[name] for name in ("check", "check-f32") if name in records]
     return page("report.html.j2").render(
-        records=records, plots=plots, flights=flights, checks=checks, version=VERSION,
-        layers=_layer_chart(checks[0]) if checks else None, memory=_memory(checks[0]) if checks else [],
+        records=records,
+        plots=plots,
+        flights=flights,
+        checks=checks,
+        version=VERSION,
+        layers=_layer_chart(checks[0]) if checks else None,
+        memory=_memory(checks[0]) if checks else [],
     )
 
 
@@ -72,8 +82,14 @@ def _memory(check: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, key in (("flash", "flash"), ("RAM", "ram"), ("stack", "stack")):
         used, budget = check[f"{key}_bytes"], check.get(f"{key}_budget_bytes")
-        rows.append({"name": name, "used": int(used), "budget": None if budget is None else int(budget),
-                     "share": None if not budget else 100 * int(used) / int(budget)})
+        rows.append(
+            {
+                "name": name,
+                "used": int(used),
+                "budget": None if budget is None else int(budget),
+                "share": None if not budget else 100 * int(used) / int(budget),
+            }
+        )
     return rows
 
 
@@ -138,8 +154,13 @@ def _positions(flight: dict[str, Any]) -> str:
     figure, axes = _figure(7.6, 2.3, len(names))
     for ax, name, column in zip(axes, names, _columns(flight, tuple(names)), strict=True):
         for k, trajectory in enumerate(flight["trajectories"]):
-            ax.plot(flight["times_s"], [row[column] for row in trajectory["states"]], color=LINES[k % 4], linewidth=0.9,
-                    alpha=0.85)
+            ax.plot(
+                flight["times_s"],
+                [row[column] for row in trajectory["states"]],
+                color=LINES[k % 4],
+                linewidth=0.9,
+                alpha=0.85,
+            )
         _label(ax, "time, s", name)
     return _svg(figure)
 
@@ -162,8 +183,14 @@ def _commands(flight: dict[str, Any]) -> str:
     rows = flight["trajectories"][0]["actions"]
     figure, (ax,) = _figure(4.2, 3.2)
     for k in range(len(rows[0])):
-        ax.step(flight["times_s"][: len(rows)], [row[k] for row in rows], where="post", color=LINES[k % 4], linewidth=0.9,
-                label=f"{k + 1}")
+        ax.step(
+            flight["times_s"][: len(rows)],
+            [row[k] for row in rows],
+            where="post",
+            color=LINES[k % 4],
+            linewidth=0.9,
+            label=f"{k + 1}",
+        )
     ax.legend(fontsize=7, frameon=False, ncols=4, loc="upper right")
     _label(ax, "time, s", "command")
     return _svg(figure)
@@ -174,5 +201,4 @@ def _layer_chart(check: dict[str, Any]) -> list[dict[str, Any]]:
     layers = check["layers"]
     most = max((layer["cycles"] for layer in layers), default=1) or 1
     total = check["cycles_typical"] or 1
-    return [{**layer, "bar": 100 * layer["cycles"] / most, "share": 100 * layer["cycles"] / total}
-            for layer in layers]
+    return [{**layer, "bar": 100 * layer["cycles"] / most, "share": 100 * layer["cycles"] / total} for layer in layers]

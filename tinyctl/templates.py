@@ -14,8 +14,13 @@ import tinyctl.codegen
 def _environment() -> jinja2.Environment:
     root = importlib.resources.files(tinyctl.codegen)
     loader = jinja2.FunctionLoader(lambda path: root.joinpath(path).read_text("utf-8"))
-    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              keep_trailing_newline=True)
+    return jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def template(path: str) -> jinja2.Template:

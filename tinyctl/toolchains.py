@@ -30,7 +30,7 @@ def zig() -> tuple[str, ...]:
 
 @cache
 def host_cc(name: str | None = None) -> tuple[str, ...]:
-    """The host's C compiler as a command prefix: `cc` when installed, else `zig cc`; or the one named ("gcc", "zig")."""
+    """The host's C compiler as a command prefix: `cc` when installed, else `zig cc`; or the one named (gcc, zig)."""
     if name == "zig":
         return (*zig(), "cc")
     found = shutil.which(name or "cc")

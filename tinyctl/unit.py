@@ -29,7 +29,7 @@ class UnitNode:
 class Unit:
     """A folder with `NAME.c`, `NAME.h`, `NAME_selftest.c`, `vectors.json` and these facts as `unit.json`.
 
-    `const_bytes` counts the constants, `struct_bytes` the caller's struct, `state_bytes` its leading part that is state.
+    `const_bytes` counts the constants, `struct_bytes` the caller's struct, `state_bytes` its leading state.
     """
 
     name: str
@@ -49,8 +49,12 @@ class Unit:
         check_identifier(self.name, "unit")
         texts = [("contract_hash", self.contract_hash, "[0-9a-f]{64}"), ("graph_hash", self.graph_hash, "[0-9a-f]{64}")]
         for node in self.nodes:
-            texts += [("node", node.name, r"\w{1,63}"), ("kind", node.kind, "[a-z0-9_]{1,63}"),
-                      ("format", node.format, "[a-z0-9_]{1,32}"), ("symbol", node.symbol, r"[A-Za-z]\w{0,199}")]
+            texts += [
+                ("node", node.name, r"\w{1,63}"),
+                ("kind", node.kind, "[a-z0-9_]{1,63}"),
+                ("format", node.format, "[a-z0-9_]{1,32}"),
+                ("symbol", node.symbol, r"[A-Za-z]\w{0,199}"),
+            ]
         for key, text, pattern in texts:
             if not re.fullmatch(pattern, text, re.ASCII):
                 raise TinyctlError(f"{key} {text!r:.60} is not of the form {pattern}")
@@ -75,7 +79,11 @@ def load_unit(folder: Path) -> Unit:
         record = parse_json(path.read_bytes(), where=path)
     except OSError:
         raise FileError(f"no {FACTS} inside", where=folder, fix="give a folder that `tinyctl emit` wrote") from None
-    if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA or not isinstance(record.get("nodes"), list):
+    if (
+        not isinstance(record, dict)
+        or record.pop("schema", None) != SCHEMA
+        or not isinstance(record.get("nodes"), list)
+    ):
         raise FileError("not the facts of an emitted unit", where=path)
     try:
         if not all(isinstance(node, dict) for node in record["nodes"]):

@@ -9,8 +9,25 @@ from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 
 STORED_STEPS = 24
-SPECIAL = np.array([0.0, -0.0, 1e-45, -1e-45, 1.17549435e-38, -1e-39, 3.4028235e38, -3.4028235e38, np.inf, -np.inf,
-                    np.nan, -np.nan, 1.0, -1.0], F32)
+SPECIAL = np.array(
+    [
+        0.0,
+        -0.0,
+        1e-45,
+        -1e-45,
+        1.17549435e-38,
+        -1e-39,
+        3.4028235e38,
+        -3.4028235e38,
+        np.inf,
+        -np.inf,
+        np.nan,
+        -np.nan,
+        1.0,
+        -1.0,
+    ],
+    F32,
+)
 
 
 def observations(contract: Contract, steps: int, seed: int, special: float = 0.02) -> Array:

@@ -29,11 +29,29 @@ DIVIDE = 12  # UDIV and SDIV take 2 to 12 by operands (TRM); a prediction of the
 FP_DIVIDE = 14  # VDIV, VSQRT (TRM table 7-1)
 
 CYCLES = {
-    Kind.ALU: 1, Kind.OTHER: 1, Kind.DIVIDE: DIVIDE, Kind.BRANCH: 1, Kind.BRANCH_REGISTER: 1, Kind.TABLE_BRANCH: 2,
-    Kind.LOAD: 1, Kind.STORE: 1, Kind.FP: 1, Kind.FP_MAC: 3, Kind.FP_DIVIDE: FP_DIVIDE, Kind.FP_MOVE_PAIR: 2,
+    Kind.ALU: 1,
+    Kind.OTHER: 1,
+    Kind.DIVIDE: DIVIDE,
+    Kind.BRANCH: 1,
+    Kind.BRANCH_REGISTER: 1,
+    Kind.TABLE_BRANCH: 2,
+    Kind.LOAD: 1,
+    Kind.STORE: 1,
+    Kind.FP: 1,
+    Kind.FP_MAC: 3,
+    Kind.FP_DIVIDE: FP_DIVIDE,
+    Kind.FP_MOVE_PAIR: 2,
 }
-MULTIPLES = frozenset({Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.FP_LOAD, Kind.FP_STORE, Kind.FP_LOAD_MULTIPLE,
-                       Kind.FP_STORE_MULTIPLE})
+MULTIPLES = frozenset(
+    {
+        Kind.LOAD_MULTIPLE,
+        Kind.STORE_MULTIPLE,
+        Kind.FP_LOAD,
+        Kind.FP_STORE,
+        Kind.FP_LOAD_MULTIPLE,
+        Kind.FP_STORE_MULTIPLE,
+    }
+)
 FP_ARITHMETIC = frozenset({Kind.FP, Kind.FP_MAC, Kind.FP_DIVIDE})
 
 
@@ -203,8 +221,11 @@ class Pipeline:
         before = self.before
         if self.open_load:
             self.time += second_load_cycle(before, instruction)
-        hazards = (load_after_store(before, instruction) + address_from_alu(before, instruction)
-                   + fp_result_used(before, instruction))
+        hazards = (
+            load_after_store(before, instruction)
+            + address_from_alu(before, instruction)
+            + fp_result_used(before, instruction)
+        )
         start = self.fetch.take(instruction, self.time + hazards)
         cycles = cost(instruction) + unaligned(accesses)
         for number, access in enumerate(accesses):

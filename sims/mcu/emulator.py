@@ -23,20 +23,20 @@ DRIVER_END = 36
 # Calls one function for each row of a batch: r4 rows left, r5 struct, r6 observation, r7 action, r8 status,
 # r10 the words function, struct stride, observation stride, action stride.
 DRIVER = bytes.fromhex(
-    "2846"      # loop: mov   r0, r5
-    "3146"      #       mov   r1, r6
-    "3a46"      #       mov   r2, r7
+    "2846"  # loop: mov   r0, r5
+    "3146"  #       mov   r1, r6
+    "3a46"  #       mov   r2, r7
     "daf80030"  #       ldr.w r3, [r10]
-    "9847"      #       blx   r3
+    "9847"  #       blx   r3
     "48f8040b"  #       str   r0, [r8], #4
     "dae90101"  #       ldrd  r0, r1, [r10, #4]
     "daf80c20"  #       ldr.w r2, [r10, #12]
-    "0544"      #       add   r5, r0
-    "0e44"      #       add   r6, r1
-    "1744"      #       add   r7, r2
-    "013c"      #       subs  r4, #1
-    "eed1"      #       bne   loop
-    "00bf"      # end:  nop
+    "0544"  #       add   r5, r0
+    "0e44"  #       add   r6, r1
+    "1744"  #       add   r7, r2
+    "013c"  #       subs  r4, #1
+    "eed1"  #       bne   loop
+    "00bf"  # end:  nop
 )
 ROW_REGISTERS = tuple(arm_const.UC_ARM_REG_R4 + i for i in range(5))
 
@@ -55,8 +55,10 @@ class Emulator:
         if self.board.name != descriptor.board:
             raise TinyctlError(f"built for board {descriptor.board}, not {self.board.name}", where=self.image.path)
         self._machine = Machine(self.image, self.board, limit_s)
-        self._functions = {verb: self.image.function(f"{descriptor.name}_{verb}").start
-                           for verb in ("init", "reset", "step", "set_applied", "selftest")}
+        self._functions = {
+            verb: self.image.function(f"{descriptor.name}_{verb}").start
+            for verb in ("init", "reset", "step", "set_applied", "selftest")
+        }
         self._machine.host[: len(DRIVER)] = np.frombuffer(DRIVER, np.uint8)
         self._parameters = self._machine.view(PARAMETERS, 16).view(np.uint32)
         self._capacity = 0
@@ -128,8 +130,10 @@ class Emulator:
     def _run(self, verb: str, structs: Bytes, rows: Floats | None) -> int:
         n = len(structs)
         if structs.shape != (n, self.descriptor.struct_bytes) or structs.dtype != np.uint8:
-            raise TinyctlError(f"structs of shape {structs.shape}, expected {(n, self.descriptor.struct_bytes)} bytes",
-                               where="emulator")
+            raise TinyctlError(
+                f"structs of shape {structs.shape}, expected {(n, self.descriptor.struct_bytes)} bytes",
+                where="emulator",
+            )
         if n == 0:
             return 0
         self._reserve(n)
@@ -139,8 +143,11 @@ class Emulator:
             self._inputs[: n * width] = rows.reshape(-1)
         self._structs[:n, : structs.shape[1]] = structs
         self._parameters[:] = (self._functions[verb] | 1, self._stride, 4 * width, 4 * self.n_act)
-        self._machine.run(HOST, HOST + DRIVER_END, [
-            *zip(ROW_REGISTERS, (n, *self._addresses), strict=True), (arm_const.UC_ARM_REG_R10, PARAMETERS)])
+        self._machine.run(
+            HOST,
+            HOST + DRIVER_END,
+            [*zip(ROW_REGISTERS, (n, *self._addresses), strict=True), (arm_const.UC_ARM_REG_R10, PARAMETERS)],
+        )
         structs[:] = self._structs[:n, : structs.shape[1]]
         return n
 
@@ -153,9 +160,10 @@ class Emulator:
         widest = max(self.n_obs, self.n_act)
         sizes = [n * self._stride, 4 * n * widest, 4 * n * self.n_act, 4 * n]
         starts = np.cumsum([0, *(-(-size // 16) * 16 for size in sizes)])
-        self._arena = self._machine.map(ARENA, -(-int(starts[-1]) // 4096) * 4096,
-                                        unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE)
-        parts = [self._arena[start:start + size] for start, size in zip(starts, sizes, strict=False)]
+        self._arena = self._machine.map(
+            ARENA, -(-int(starts[-1]) // 4096) * 4096, unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE
+        )
+        parts = [self._arena[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         self._structs = parts[0].reshape(n, self._stride)
         self._inputs = parts[1].view(F32)
         self._actions = parts[2].view(F32).reshape(n, self.n_act)

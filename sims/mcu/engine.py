@@ -48,8 +48,9 @@ class Machine:
         self.board = board
         self.limit_s = limit_s
         self._fault: str | None = None
-        self._uc = uc = unicorn.Uc(unicorn_const.UC_ARCH_ARM,
-                                   unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS)
+        self._uc = uc = unicorn.Uc(
+            unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS
+        )
         uc.ctl_set_cpu_model(CPU_MODELS[board.core])
         self._memory: list[tuple[int, Bytes]] = []
         for _, region in board.regions:
@@ -83,9 +84,10 @@ class Machine:
         """The `count` bytes of memory at `address`, in place."""
         for origin, memory in self._memory:
             if origin <= address and address + count <= origin + len(memory):
-                return memory[address - origin:address - origin + count]
-        raise TinyctlError(f"{count} bytes at {address:#010x} are outside the regions of {self.board.name}",
-                           where=self.image.path)
+                return memory[address - origin : address - origin + count]
+        raise TinyctlError(
+            f"{count} bytes at {address:#010x} are outside the regions of {self.board.name}", where=self.image.path
+        )
 
     def call(self, address: int, *arguments: int) -> int:
         """Call the function at `address` with up to four words, on an empty stack, and return R0."""

@@ -67,8 +67,10 @@ def record_path(machine: Machine, function: int, *arguments: int) -> Path:
         lines.append(address // LINE_BYTES)
 
     code = machine.board.code
-    remove = [machine.hook(unicorn_const.UC_HOOK_BLOCK, on_block),
-              machine.hook(unicorn_const.UC_HOOK_MEM_READ, on_read, code.origin, code.end - 1)]
+    remove = [
+        machine.hook(unicorn_const.UC_HOOK_BLOCK, on_block),
+        machine.hook(unicorn_const.UC_HOOK_MEM_READ, on_read, code.origin, code.end - 1),
+    ]
     try:
         returned = machine.call(function, *arguments)
     finally:
@@ -103,8 +105,10 @@ def record_walk(machine: Machine, program: Program, function: int, *arguments: i
         write = access == unicorn_const.UC_MEM_WRITE
         accesses.setdefault(len(addresses) - 1, []).append(Access(address, size, write))
 
-    remove = [machine.hook(unicorn_const.UC_HOOK_CODE, on_instruction),
-              machine.hook(unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE, on_access)]
+    remove = [
+        machine.hook(unicorn_const.UC_HOOK_CODE, on_instruction),
+        machine.hook(unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE, on_access),
+    ]
     try:
         machine.call(function, *arguments)
     finally:

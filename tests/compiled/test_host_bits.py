@@ -104,8 +104,11 @@ def test_selftest_notices_one_changed_word(tmp_path: Path, format_name: str, wha
     shutil.copytree(tmp_path / "good", tmp_path / "bad")
     name = "policy.c" if what == "weight" else "policy_selftest.c"
     lines = (tmp_path / "bad" / name).read_text().splitlines()
-    change, expected = {"stored action": (_other_action, 1), "stored status": (_other_status, 2),
-                        "weight": (_other_weight, 1)}[what]
+    change, expected = {
+        "stored action": (_other_action, 1),
+        "stored status": (_other_status, 2),
+        "weight": (_other_weight, 1),
+    }[what]
     change(lines)
     (tmp_path / "bad" / name).write_text("\n".join(lines) + "\n")
     assert (tmp_path / "bad" / name).read_text() != (tmp_path / "good" / name).read_text()

@@ -20,9 +20,10 @@ FILES = ("policy.c", "policy_selftest.c")
 COMPILERS = ("gcc", "zig")
 CPLUSPLUS = (*(w for w in WARNINGS if w != "-std=c99"), "-std=c++11", "-x", "c++")
 # Loops stay loops: neither compiler may put in a call of memset or memcpy.
-BARE = {"gcc": ("-O3", "-ffreestanding", "-fno-tree-loop-distribute-patterns"),
-        "zig": ("-O3", "-ffreestanding", "-fno-builtin", "-fno-unwind-tables", "-fno-stack-check",
-                "-fno-stack-protector")}
+BARE = {
+    "gcc": ("-O3", "-ffreestanding", "-fno-tree-loop-distribute-patterns"),
+    "zig": ("-O3", "-ffreestanding", "-fno-builtin", "-fno-unwind-tables", "-fno-stack-check", "-fno-stack-protector"),
+}
 
 
 def compiler(name: str, require_tool: Callable[[str], str]) -> tuple[str, ...]:
@@ -61,8 +62,11 @@ def symbols(path: Path, undefined: bool = False) -> set[str]:
     """Names of global symbols that an object file defines, or of those it needs."""
     with path.open("rb") as file:
         rows = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
-        return {s.name for s in rows if s.name and s["st_info"]["bind"] != "STB_LOCAL"
-                and (s["st_shndx"] == "SHN_UNDEF") == undefined}
+        return {
+            s.name
+            for s in rows
+            if s.name and s["st_info"]["bind"] != "STB_LOCAL" and (s["st_shndx"] == "SHN_UNDEF") == undefined
+        }
 
 
 @pytest.mark.parametrize("name", COMPILERS)
@@ -91,7 +95,8 @@ def test_two_controllers_in_one_program(tmp_path: Path, name: str, require_tool:
             objects.append(compile_one(command, (*WARNINGS, "-O2", "-fPIC"), tmp_path / file, tmp_path / f"{file}.o"))
     (tmp_path / "main.c").write_text(
         '#include "alpha.h"\n#include "beta.h"\nint main(void) { struct alpha a; struct beta b; alpha_init(&a);'
-        " beta_init(&b); return (int)(alpha_selftest() | beta_selftest() | (a.applied[0] != b.applied[0])); }\n")
+        " beta_init(&b); return (int)(alpha_selftest() | beta_selftest() | (a.applied[0] != b.applied[0])); }\n"
+    )
     main = compile_one(command, (*WARNINGS, "-fPIC"), tmp_path / "main.c", tmp_path / "main.o")
     toolchains.run([*command, *objects, main, "-o", tmp_path / "main"], what="linking")
     toolchains.run([tmp_path / "main"], what="running")
@@ -114,7 +119,8 @@ def test_struct_is_as_large_as_promised(
         f'#include <stddef.h>\n#include "policy.h"\n'
         f"typedef char whole[sizeof(struct policy) == {unit.struct_bytes} ? 1 : -1];\n"
         f"typedef char state[offsetof(struct policy, work0) == {unit.state_bytes} ? 1 : -1];\n"
-        f"typedef char same[POLICY_STATE_BYTES == {unit.state_bytes} ? 1 : -1];\n")
+        f"typedef char same[POLICY_STATE_BYTES == {unit.state_bytes} ? 1 : -1];\n"
+    )
     compile_one((require_tool("gcc"),), (f"-I{case[1]}",), tmp_path / "size.c", tmp_path / "x.o")
 
 

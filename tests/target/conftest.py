@@ -27,17 +27,23 @@ def make_graph() -> Graph:
     """3 observations and the last action, an integral of the first, 8 hidden units, 1 action."""
     rng = np.random.default_rng(7)
     inputs = [Input(f"o{i}", "m", "world", -10, 10) for i in range(3)]
-    contract = Contract((*inputs, Input("force", "N", "body", -1, 1, source="applied_action")),
-                        (Output("force", "N", "body", -1, 1),), 100.0)
+    contract = Contract(
+        (*inputs, Input("force", "N", "body", -1, 1, source="applied_action")),
+        (Output("force", "N", "body", -1, 1),),
+        100.0,
+    )
     weights = [(0.4 * rng.normal(size=shape)).astype(F32) for shape in ((8, 5), (8,), (1, 8), (1,))]
-    return Graph(contract, (
-        Node("screen", Screen.of(contract), ()),
-        Node("sum", Integral(4, (0,), np.array([2.0], F32)), ("screen",)),
-        Node("hidden", Dense(weights[0], weights[1]), ("sum",)),
-        Node("bend", Tanh(8), ("hidden",)),
-        Node("out", Dense(weights[2], weights[3]), ("bend",)),
-        Node("clip", Clip.of(contract), ("out",)),
-    ))
+    return Graph(
+        contract,
+        (
+            Node("screen", Screen.of(contract), ()),
+            Node("sum", Integral(4, (0,), np.array([2.0], F32)), ("screen",)),
+            Node("hidden", Dense(weights[0], weights[1]), ("sum",)),
+            Node("bend", Tanh(8), ("hidden",)),
+            Node("out", Dense(weights[2], weights[3]), ("bend",)),
+            Node("clip", Clip.of(contract), ("out",)),
+        ),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +70,14 @@ def image(unit: Path, board: Board, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(params=["gcc", "zig"])
-def each_image(request: pytest.FixtureRequest, unit: Path, image: Path, board: Board, tmp_path: Path,
-               require_tool: Callable[[str], str]) -> Path:
+def each_image(
+    request: pytest.FixtureRequest,
+    unit: Path,
+    image: Path,
+    board: Board,
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+) -> Path:
     if request.param == "zig":
         return image
     require_tool("arm-none-eabi-gcc")

@@ -51,16 +51,27 @@ def altered(unit: Path, folder: Path, old: str, new: str) -> Path:
 STEP = "    uint32_t status, i;\n"
 
 
-@pytest.mark.parametrize(("head", "body", "complaint"), [
-    ("", "    double d = (double)obs[0]; act[0] = (float)(d * d + 1.0); return 0u;\n", "double"),
-    ("float tanhf(float);\n", "    act[0] = tanhf(obs[0]); return 0u;\n", "tanhf: the mathematical library"),
-    ("void *malloc(unsigned);\n", "    act[0] = *(float *)malloc(4u); return 0u;\n", "malloc: the heap"),
-    ("static volatile int kept;\n", "    kept++;\n", "writable data"),
-    ("", "    int unused;\n", "compiling sample.c"),
-])
+@pytest.mark.parametrize(
+    ("head", "body", "complaint"),
+    [
+        ("", "    double d = (double)obs[0]; act[0] = (float)(d * d + 1.0); return 0u;\n", "double"),
+        ("float tanhf(float);\n", "    act[0] = tanhf(obs[0]); return 0u;\n", "tanhf: the mathematical library"),
+        ("void *malloc(unsigned);\n", "    act[0] = *(float *)malloc(4u); return 0u;\n", "malloc: the heap"),
+        ("static volatile int kept;\n", "    kept++;\n", "writable data"),
+        ("", "    int unused;\n", "compiling sample.c"),
+    ],
+)
 @pytest.mark.parametrize("toolchain", ["gcc", "zig"])
-def test_refused(unit: Path, board: Board, tmp_path: Path, head: str, body: str, complaint: str, toolchain: str,
-                 require_tool: Callable[[str], str]) -> None:
+def test_refused(
+    unit: Path,
+    board: Board,
+    tmp_path: Path,
+    head: str,
+    body: str,
+    complaint: str,
+    toolchain: str,
+    require_tool: Callable[[str], str],
+) -> None:
     if toolchain == "gcc":
         require_tool("arm-none-eabi-gcc")
     folder = altered(unit, tmp_path / "unit", STEP, STEP + body)
@@ -84,8 +95,10 @@ def test_silent_soft_float_is_refused(unit: Path, tmp_path: Path) -> None:
 def soft_board(tmp_path: Path) -> Board:
     """The Crazyflie as if its core had no FPU."""
     text = (FOLDER / "crazyflie21.toml").read_text()
-    for old, new in (('fpu = "single"', 'fpu = "none"'),
-                     ('"-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"', '"-mfloat-abi=soft"')):
+    for old, new in (
+        ('fpu = "single"', 'fpu = "none"'),
+        ('"-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"', '"-mfloat-abi=soft"'),
+    ):
         assert old in text
         text = text.replace(old, new)
     path = tmp_path / "soft.toml"
@@ -93,8 +106,9 @@ def soft_board(tmp_path: Path) -> Board:
     return load_board(path)
 
 
-def test_core_without_fpu(unit: Path, image: Path, soft_board: Board, tmp_path: Path,
-                          require_tool: Callable[[str], str]) -> None:
+def test_core_without_fpu(
+    unit: Path, image: Path, soft_board: Board, tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
     """gcc's soft float gives the same bits, slower and on many paths; its helpers may be in the image."""
     require_tool("arm-none-eabi-gcc")
     soft = build(unit, soft_board, "gcc", out=tmp_path / "image.elf").path
@@ -114,13 +128,16 @@ def test_core_without_fpu_needs_gcc(unit: Path, soft_board: Board, tmp_path: Pat
         build(unit, soft_board, "zig", out=tmp_path / "image.elf")
 
 
-@pytest.mark.parametrize(("old", "new", "complaint"), [
-    ('"name": "sample"', '"name": "tinyctl"', "tinyctl"),
-    ('"name": "hidden"', '"name": "\\"}; evil"', "not of the form"),
-    ('"symbol": "sample_clip_node"', '"symbol": "a b"', "not of the form"),
-    ('"n_obs": 3', '"n_obs": 4', "n_obs"),
-    ('"format": "f32"', '"format": "f32*/"', "not of the form"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"name": "sample"', '"name": "tinyctl"', "tinyctl"),
+        ('"name": "hidden"', '"name": "\\"}; evil"', "not of the form"),
+        ('"symbol": "sample_clip_node"', '"symbol": "a b"', "not of the form"),
+        ('"n_obs": 3', '"n_obs": 4', "n_obs"),
+        ('"format": "f32"', '"format": "f32*/"', "not of the form"),
+    ],
+)
 def test_hostile_facts(unit: Path, board: Board, tmp_path: Path, old: str, new: str, complaint: str) -> None:
     folder = tmp_path / "unit"
     shutil.copytree(unit, folder)
@@ -139,7 +156,7 @@ def test_damaged_images_are_refused(image: Path, tmp_path: Path) -> None:
     path = tmp_path / "bad.elf"
     refused = 0
     for position in range(0, len(good), 97):
-        for content in (good[:position], good[:position] + b"\xff\xff\xff\xff" + good[position + 4:]):
+        for content in (good[:position], good[:position] + b"\xff\xff\xff\xff" + good[position + 4 :]):
             path.write_bytes(content)
             try:
                 read_image(path)
@@ -154,8 +171,24 @@ def test_boots_on_the_virtual_board(each_image: Path, require_tool: Callable[[st
     loop = symbol(each_image, "tinyctl_loop")
     commands = f"xp /3wx {loop:#x}\n"
     process = subprocess.Popen(
-        [qemu, "-M", "netduinoplus2", "-kernel", str(each_image), "-nographic", "-serial", "none", "-monitor", "stdio",
-         "-icount", "shift=0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        [
+            qemu,
+            "-M",
+            "netduinoplus2",
+            "-kernel",
+            str(each_image),
+            "-nographic",
+            "-serial",
+            "none",
+            "-monitor",
+            "stdio",
+            "-icount",
+            "shift=0",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin
     assert process.stdout
     try:

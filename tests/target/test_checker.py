@@ -22,9 +22,24 @@ from tinyctl.sims.mcu.memories import Memories
 from tinyctl.sims.mcu.program import Program
 from tinyctl.sims.mcu.trace import PathTimer, record_path, record_walk, time_walk
 
-DESIGN_KEYS = {"schema", "contract_hash", "graph_hash", "board", "toolchain", "cycles_typical", "cycles_worst",
-               "time_us_worst", "deadline_us", "single_path", "constant_time", "flash_bytes", "ram_bytes",
-               "stack_bytes", "layers", "verdict"}
+DESIGN_KEYS = {
+    "schema",
+    "contract_hash",
+    "graph_hash",
+    "board",
+    "toolchain",
+    "cycles_typical",
+    "cycles_worst",
+    "time_us_worst",
+    "deadline_us",
+    "single_path",
+    "constant_time",
+    "flash_bytes",
+    "ram_bytes",
+    "stack_bytes",
+    "layers",
+    "verdict",
+}
 STEP = "    uint32_t status, i;\n"
 
 
@@ -63,8 +78,12 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
     machine, program = Machine(image, board), Program(image)
     descriptor = image.descriptor
     machine.call(image.function("sample_init").start, descriptor.self_address)
-    arguments = (image.function("sample_step").start, descriptor.self_address, descriptor.observation_address,
-                 descriptor.action_address)
+    arguments = (
+        image.function("sample_step").start,
+        descriptor.self_address,
+        descriptor.observation_address,
+        descriptor.action_address,
+    )
     path, walk = record_path(machine, *arguments), record_walk(machine, program, *arguments)
     timer = PathTimer(program)
     first = timer.time(path)
@@ -90,15 +109,17 @@ def test_budgets(image: Path, board: Board) -> None:
 
 
 def test_stack_is_measured(unit: Path, image: Path, board: Board, tmp_path: Path) -> None:
-    deep = altered(unit, board, tmp_path / "unit",
-                   "volatile uint8_t room[1200]; for (i = 0; i < 1200; i++) room[i] = (uint8_t)i;")
+    deep = altered(
+        unit, board, tmp_path / "unit", "volatile uint8_t room[1200]; for (i = 0; i < 1200; i++) room[i] = (uint8_t)i;"
+    )
     shallow = check(image, board).stack_painted_bytes
     assert 1200 <= check(deep, board).stack_painted_bytes <= 1200 + shallow + 32
 
 
 def test_two_paths_are_told_with_the_place(unit: Path, image: Path, board: Board, tmp_path: Path) -> None:
-    path = altered(unit, board, tmp_path / "unit",
-                   'if (obs[0] > 0.1f) { for (i = 0; i < 40; i++) { __asm__ volatile("nop"); } }')
+    path = altered(
+        unit, board, tmp_path / "unit", 'if (obs[0] > 0.1f) { for (i = 0; i < 40; i++) { __asm__ volatile("nop"); } }'
+    )
     report = check(path, board)
     assert not report.single_path
     assert not report.constant_time
@@ -112,9 +133,12 @@ def test_two_paths_are_told_with_the_place(unit: Path, image: Path, board: Board
 def test_table_in_flash_is_not_constant_time(unit: Path, board: Board, tmp_path: Path) -> None:
     """One path, but which flash line a table gives depends on the observation."""
     path = altered(
-        unit, board, tmp_path / "unit",
+        unit,
+        board,
+        tmp_path / "unit",
         "for (i = 0; i < 3; i++) { union { float f; uint32_t u; } w; w.f = obs[i]; sink = table[w.u >> 20 & 255u]; }",
-        "static const uint32_t table[256] = {1u, 2u, 3u};\n#define sink (*(volatile uint32_t *)&s->work0)")
+        "static const uint32_t table[256] = {1u, 2u, 3u};\n#define sink (*(volatile uint32_t *)&s->work0)",
+    )
     report = check(path, board)
     assert report.single_path
     assert not report.constant_time
@@ -128,8 +152,12 @@ def test_failing_self_test(unit: Path, board: Board, tmp_path: Path) -> None:
     source = folder / "sample.c"
     text = source.read_text()
     assert "return status;\n}\n\nvoid sample_set_applied" in text
-    source.write_text(text.replace("return status;\n}\n\nvoid sample_set_applied",
-                                   "act[0] = 0.125f; return status;\n}\n\nvoid sample_set_applied"))
+    source.write_text(
+        text.replace(
+            "return status;\n}\n\nvoid sample_set_applied",
+            "act[0] = 0.125f; return status;\n}\n\nvoid sample_set_applied",
+        )
+    )
     report = check(build(folder, board, "zig", out=folder / "image.elf").path, board)
     assert report.verdict == "fail"
     assert report.reasons[0].startswith("the self-test returns")

@@ -78,15 +78,19 @@ def broken(unit: Path, board: Board, folder: Path, statement: str) -> Path:
     return build(folder, board, "zig", out=folder / "image.elf").path
 
 
-@pytest.mark.parametrize(("statement", "complaint"), [
-    ("*(volatile uint32_t *)0x40000000u = 1u;", "writes 0x40000000 outside"),
-    ("*(volatile uint32_t *)0x08000000u = 1u;", "writes 0x08000000 which is not writable"),
-    ("(void)*(volatile uint32_t *)0x60000000u;", "reads 0x60000000 outside"),
-    ("((void (*)(void))0x20000101u)();", "jumps to 0x20000100 which holds no code"),
-    ('__asm__ volatile("udf #0");', "stops: Invalid instruction"),
-])
-def test_faults_are_told_with_their_place(unit: Path, board: Board, tmp_path: Path, statement: str,
-                                          complaint: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("*(volatile uint32_t *)0x40000000u = 1u;", "writes 0x40000000 outside"),
+        ("*(volatile uint32_t *)0x08000000u = 1u;", "writes 0x08000000 which is not writable"),
+        ("(void)*(volatile uint32_t *)0x60000000u;", "reads 0x60000000 outside"),
+        ("((void (*)(void))0x20000101u)();", "jumps to 0x20000100 which holds no code"),
+        ('__asm__ volatile("udf #0");', "stops: Invalid instruction"),
+    ],
+)
+def test_faults_are_told_with_their_place(
+    unit: Path, board: Board, tmp_path: Path, statement: str, complaint: str
+) -> None:
     emulator = Emulator(broken(unit, board, tmp_path / "unit", statement))
     with pytest.raises(TinyctlError, match=complaint):
         emulator.step(np.zeros(3, F32))

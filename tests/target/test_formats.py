@@ -43,19 +43,36 @@ def make_policy() -> Policy:
         weight = rng.normal(size=(n_out, n_in)) / np.sqrt(n_in)
         return Dense(weight.astype(F32), (0.1 * rng.normal(size=n_out)).astype(F32))
 
-    layers = [("screen", Screen.of(contract)), ("motors", Lag(7, (5, 6), 0.15, np.zeros(2, F32))),
-              ("sum", Integral(9, (0, 1, 2), np.full(3, 0.5, F32))),
-              ("scale", Scale(np.full(12, 0.5, F32), np.zeros(12, F32))),
-              ("first", dense(17, 12)), ("bend", Tanh(17)), ("second", dense(13, 17)), ("fold", Relu(13)),
-              ("third", dense(2, 13)), ("soft", Tanh(2)), ("clip", Clip.of(contract))]
+    layers = [
+        ("screen", Screen.of(contract)),
+        ("motors", Lag(7, (5, 6), 0.15, np.zeros(2, F32))),
+        ("sum", Integral(9, (0, 1, 2), np.full(3, 0.5, F32))),
+        ("scale", Scale(np.full(12, 0.5, F32), np.zeros(12, F32))),
+        ("first", dense(17, 12)),
+        ("bend", Tanh(17)),
+        ("second", dense(13, 17)),
+        ("fold", Relu(13)),
+        ("third", dense(2, 13)),
+        ("soft", Tanh(2)),
+        ("clip", Clip.of(contract)),
+    ]
     names = [name for name, _ in layers]
-    return Policy(contract, tuple(Node(name, layer, (before,) if before else ())
-                                  for (name, layer), before in zip(layers, ["", *names], strict=False)))
+    return Policy(
+        contract,
+        tuple(
+            Node(name, layer, (before,) if before else ())
+            for (name, layer), before in zip(layers, ["", *names], strict=False)
+        ),
+    )
 
 
 @pytest.fixture(scope="module", params=[(f, t) for f in FORMATS for t in ("gcc", "zig")], ids="-".join)
-def case(request: pytest.FixtureRequest, board: Board, tmp_path_factory: pytest.TempPathFactory,
-         require_tool: Callable[[str], str]) -> tuple[Graph, Path]:
+def case(
+    request: pytest.FixtureRequest,
+    board: Board,
+    tmp_path_factory: pytest.TempPathFactory,
+    require_tool: Callable[[str], str],
+) -> tuple[Graph, Path]:
     name, toolchain = request.param
     if toolchain == "gcc":
         require_tool("arm-none-eabi-gcc")

@@ -29,31 +29,34 @@ def test_every_shipped_board_loads_and_bears_its_file_name() -> None:
         assert load_board(name).name == name
 
 
-@pytest.mark.parametrize(("old", "new", "complaint"), [
-    ('name = "crazyflie21"', 'name = "a b"', "not a plain C identifier"),
-    ("schema = 1", "schema = 2", "schema"),
-    ("clock_hz = 168_000_000", 'clock_hz = "fast"', "clock_hz"),
-    ("clock_hz = 168_000_000", "clock_hz = 0", "clock_hz"),
-    ('core = "cortex_m4"', 'core = "z80"', "core"),
-    ('core = "cortex_m4"', 'core = "cortex_m4"\ncolour = 1', "unknown key 'colour'"),
-    ('core = "cortex_m4"', 'core = "cortex_m4"\nregions = []', "unknown key 'regions'"),
-    ("[memory.ccm]", '[memory."x } >flash"]', "not a plain C identifier"),
-    ("[memory.ccm]", "[memory.ccm]\nspeed = 1", "unknown key 'speed'"),
-    ("origin = 0x1000_0000", "origin = 0x2000_1000", "overlap"),
-    ("origin = 0x1000_0000", "origin = -4096", "memory.ccm"),
-    ("origin = 0x1000_0000", "origin = 0xF000_0000", "memory.ccm"),
-    ('code = "flash"', 'code = "ccm"', "link.code"),
-    ('data = "sram"', 'data = "nowhere"', "link.data"),
-    ("stack_bytes = 1_800", "stack_bytes = 0", "stack_bytes"),
-    ("loop_rate_hz = 500", "loop_rate_hz = nan", "loop_rate_hz"),
-    ('"-fno-ipa-icf"', '"-fplugin=evil.so"', "may set"),
-    ('"-fno-ipa-icf"', '"-wrapper,sh"', "may set"),
-    ('"-fno-ipa-icf"', '"@file"', "may set"),
-    ('"-ffp-contract=off", "-fno-tree', '"-fno-tree', "-ffp-contract=off"),
-    ('target = "thumb-freestanding-eabihf"', 'target = "x86_64-linux"', "target"),
-    ("[toolchain.zig]", "[toolchain.msvc]", "toolchain"),
-    ("schema = 1", "schema = ", "TOML"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('name = "crazyflie21"', 'name = "a b"', "not a plain C identifier"),
+        ("schema = 1", "schema = 2", "schema"),
+        ("clock_hz = 168_000_000", 'clock_hz = "fast"', "clock_hz"),
+        ("clock_hz = 168_000_000", "clock_hz = 0", "clock_hz"),
+        ('core = "cortex_m4"', 'core = "z80"', "core"),
+        ('core = "cortex_m4"', 'core = "cortex_m4"\ncolour = 1', "unknown key 'colour'"),
+        ('core = "cortex_m4"', 'core = "cortex_m4"\nregions = []', "unknown key 'regions'"),
+        ("[memory.ccm]", '[memory."x } >flash"]', "not a plain C identifier"),
+        ("[memory.ccm]", "[memory.ccm]\nspeed = 1", "unknown key 'speed'"),
+        ("origin = 0x1000_0000", "origin = 0x2000_1000", "overlap"),
+        ("origin = 0x1000_0000", "origin = -4096", "memory.ccm"),
+        ("origin = 0x1000_0000", "origin = 0xF000_0000", "memory.ccm"),
+        ('code = "flash"', 'code = "ccm"', "link.code"),
+        ('data = "sram"', 'data = "nowhere"', "link.data"),
+        ("stack_bytes = 1_800", "stack_bytes = 0", "stack_bytes"),
+        ("loop_rate_hz = 500", "loop_rate_hz = nan", "loop_rate_hz"),
+        ('"-fno-ipa-icf"', '"-fplugin=evil.so"', "may set"),
+        ('"-fno-ipa-icf"', '"-wrapper,sh"', "may set"),
+        ('"-fno-ipa-icf"', '"@file"', "may set"),
+        ('"-ffp-contract=off", "-fno-tree', '"-fno-tree', "-ffp-contract=off"),
+        ('target = "thumb-freestanding-eabihf"', 'target = "x86_64-linux"', "target"),
+        ("[toolchain.zig]", "[toolchain.msvc]", "toolchain"),
+        ("schema = 1", "schema = ", "TOML"),
+    ],
+)
 def test_refused(tmp_path: Path, old: str, new: str, complaint: str) -> None:
     assert old in TEXT
     path = tmp_path / "mine.toml"

@@ -29,34 +29,57 @@ def test_good_identifiers(name: str) -> None:
     assert check_identifier(name, "signal") == name
 
 
-@pytest.mark.parametrize("name", [
-    "", "1x", "_x", "a__b", "a b", "a-b", "a" * 64, "x\n", "é", "x;y", "x*/", '"x"', "int", "while", "class", "nullptr",
-    "main", *sorted(C_KEYWORDS)[:3]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "1x",
+        "_x",
+        "a__b",
+        "a b",
+        "a-b",
+        "a" * 64,
+        "x\n",
+        "é",
+        "x;y",
+        "x*/",
+        '"x"',
+        "int",
+        "while",
+        "class",
+        "nullptr",
+        "main",
+        *sorted(C_KEYWORDS)[:3],
+    ],
+)
 def test_bad_identifiers(name: str) -> None:
     with pytest.raises(TinyctlError, match="not a plain C identifier"):
         check_identifier(name, "signal")
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"name": "int"}, "not a plain C identifier"),
-    ({"unit": "*/ int x; /*"}, "unit .* has characters"),
-    ({"unit": 'm"'}, "unit .* has characters"),
-    ({"unit": "m\\"}, "unit .* has characters"),
-    ({"unit": "m\n"}, "unit .* has characters"),
-    ({"unit": "µm"}, "unit .* has characters"),
-    ({"frame": "x" * 33}, "frame .* has characters"),
-    ({"frame": "wor\tld"}, "frame .* has characters"),
-    ({"low": 3.5}, "not finite and increasing"),
-    ({"low": 4.0}, "not finite and increasing"),
-    ({"low": math.nan}, "not finite and increasing"),
-    ({"high": math.inf}, "not finite and increasing"),
-    ({"high": 1e300}, "not finite and increasing"),
-    ({"low": 1.0, "high": 1.0 + 1e-12}, "not finite and increasing"),
-    ({"on_nan": 3.6}, "on_nan 3.59.* is outside"),
-    ({"on_nan": math.nan}, "on_nan nan is outside"),
-    ({"on_nan": math.inf}, "on_nan inf is outside"),
-    ({"source": "guess"}, "neither observation nor applied_action"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "int"}, "not a plain C identifier"),
+        ({"unit": "*/ int x; /*"}, "unit .* has characters"),
+        ({"unit": 'm"'}, "unit .* has characters"),
+        ({"unit": "m\\"}, "unit .* has characters"),
+        ({"unit": "m\n"}, "unit .* has characters"),
+        ({"unit": "µm"}, "unit .* has characters"),
+        ({"frame": "x" * 33}, "frame .* has characters"),
+        ({"frame": "wor\tld"}, "frame .* has characters"),
+        ({"low": 3.5}, "not finite and increasing"),
+        ({"low": 4.0}, "not finite and increasing"),
+        ({"low": math.nan}, "not finite and increasing"),
+        ({"high": math.inf}, "not finite and increasing"),
+        ({"high": 1e300}, "not finite and increasing"),
+        ({"low": 1.0, "high": 1.0 + 1e-12}, "not finite and increasing"),
+        ({"on_nan": 3.6}, "on_nan 3.59.* is outside"),
+        ({"on_nan": math.nan}, "on_nan nan is outside"),
+        ({"on_nan": math.inf}, "on_nan inf is outside"),
+        ({"source": "guess"}, "neither observation nor applied_action"),
+    ],
+)
 def test_bad_inputs(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(TinyctlError, match=message):
         replace(ANGLE, **changes)
@@ -67,18 +90,25 @@ def test_bad_safe_value() -> None:
         replace(TORQUE, safe=2.0)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"inputs": ()}, "0 inputs"),
-    ({"outputs": ()}, "0 outputs"),
-    ({"inputs": (ANGLE, ANGLE)}, "two inputs are called 'angle'"),
-    ({"outputs": (TORQUE, replace(TORQUE, unit="N"))}, "two outputs are called 'torque'"),
-    ({"inputs": tuple(replace(ANGLE, name=f"x{i}") for i in range(MAX_SIGNALS + 1))}, f"{MAX_SIGNALS + 1} inputs"),
-    ({"rate_hz": 0.0}, "rate_hz"), ({"rate_hz": math.nan}, "rate_hz"), ({"rate_hz": 2e6}, "rate_hz"),
-    ({"latency_s": -1e-9}, "latency_s"), ({"latency_s": math.nan}, "latency_s"), ({"latency_s": 11.0}, "latency_s"),
-    ({"inputs": (APPLIED, ANGLE)}, "observation column stands after"),
-    ({"inputs": (APPLIED,)}, "no input is an observation"),
-    ({"inputs": (ANGLE, replace(APPLIED, name="force"))}, "'force' is not the name of an output"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inputs": ()}, "0 inputs"),
+        ({"outputs": ()}, "0 outputs"),
+        ({"inputs": (ANGLE, ANGLE)}, "two inputs are called 'angle'"),
+        ({"outputs": (TORQUE, replace(TORQUE, unit="N"))}, "two outputs are called 'torque'"),
+        ({"inputs": tuple(replace(ANGLE, name=f"x{i}") for i in range(MAX_SIGNALS + 1))}, f"{MAX_SIGNALS + 1} inputs"),
+        ({"rate_hz": 0.0}, "rate_hz"),
+        ({"rate_hz": math.nan}, "rate_hz"),
+        ({"rate_hz": 2e6}, "rate_hz"),
+        ({"latency_s": -1e-9}, "latency_s"),
+        ({"latency_s": math.nan}, "latency_s"),
+        ({"latency_s": 11.0}, "latency_s"),
+        ({"inputs": (APPLIED, ANGLE)}, "observation column stands after"),
+        ({"inputs": (APPLIED,)}, "no input is an observation"),
+        ({"inputs": (ANGLE, replace(APPLIED, name="force"))}, "'force' is not the name of an output"),
+    ],
+)
 def test_bad_contracts(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(TinyctlError, match=message):
         contract(**changes)
@@ -102,7 +132,8 @@ def test_canonical_json() -> None:
         '{"inputs":[{"frame":"world","high":3.5,"low":-3.5,"name":"angle","on_nan":0.0,"source":"observation",'
         '"unit":"rad"},{"frame":"","high":1.0,"low":-1.0,"name":"torque","on_nan":0.0,"source":"applied_action",'
         '"unit":"N m"}],"latency_s":0.0,"outputs":[{"frame":"","high":1.0,"low":-1.0,"name":"torque","safe":0.0,'
-        '"unit":"N m"}],"rate_hz":50.0}')
+        '"unit":"N m"}],"rate_hz":50.0}'
+    )
 
 
 def test_hash_is_stable() -> None:
@@ -110,11 +141,20 @@ def test_hash_is_stable() -> None:
     assert networks.tiny_contract().hash == "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
 
 
-@pytest.mark.parametrize("changes", [
-    {"rate_hz": 50.000001}, {"latency_s": 0.001}, {"inputs": (replace(ANGLE, unit="deg"),)},
-    {"inputs": (replace(ANGLE, frame="body"),)}, {"inputs": (replace(ANGLE, high=3.6),)},
-    {"inputs": (replace(ANGLE, on_nan=0.1),)}, {"inputs": (replace(ANGLE, name="angel"),)},
-    {"inputs": (ANGLE, APPLIED)}, {"outputs": (replace(TORQUE, safe=0.1),)}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rate_hz": 50.000001},
+        {"latency_s": 0.001},
+        {"inputs": (replace(ANGLE, unit="deg"),)},
+        {"inputs": (replace(ANGLE, frame="body"),)},
+        {"inputs": (replace(ANGLE, high=3.6),)},
+        {"inputs": (replace(ANGLE, on_nan=0.1),)},
+        {"inputs": (replace(ANGLE, name="angel"),)},
+        {"inputs": (ANGLE, APPLIED)},
+        {"outputs": (replace(TORQUE, safe=0.1),)},
+    ],
+)
 def test_hash_tells_every_part(changes: dict[str, Any]) -> None:
     assert contract(**changes).hash != contract().hash
 
@@ -156,16 +196,36 @@ def _changed(path: tuple[Any, ...], value: Any) -> Any:
     return record
 
 
-@pytest.mark.parametrize("record", [
-    None, [], "contract", 3, {}, _changed(("extra",), 1), _changed(("inputs",), {}), _changed(("inputs",), [3]),
-    _changed(("inputs",), "angle"), _changed(("outputs",), None), _changed(("rate_hz",), "50"),
-    _changed(("rate_hz",), True), _changed(("rate_hz",), None), _changed(("rate_hz",), 10**400),
-    _changed(("inputs", 0, "name"), 3), _changed(("inputs", 0, "low"), "0"), _changed(("inputs", 0, "low"), [0]),
-    _changed(("inputs", 0, "on_nan"), None), _changed(("inputs", 0, "safe"), 0.0),
-    _changed(("inputs", 0, "source"), "caller"), _changed(("inputs", 0, "source"), []),
-    _changed(("outputs", 0, "source"), "observation"), _changed(("inputs", 0), {"name": "x"}),
-    _changed(("inputs", 0, "high"), 1e39), _changed(("inputs", 0, "high"), -10**39),
-])
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        [],
+        "contract",
+        3,
+        {},
+        _changed(("extra",), 1),
+        _changed(("inputs",), {}),
+        _changed(("inputs",), [3]),
+        _changed(("inputs",), "angle"),
+        _changed(("outputs",), None),
+        _changed(("rate_hz",), "50"),
+        _changed(("rate_hz",), True),
+        _changed(("rate_hz",), None),
+        _changed(("rate_hz",), 10**400),
+        _changed(("inputs", 0, "name"), 3),
+        _changed(("inputs", 0, "low"), "0"),
+        _changed(("inputs", 0, "low"), [0]),
+        _changed(("inputs", 0, "on_nan"), None),
+        _changed(("inputs", 0, "safe"), 0.0),
+        _changed(("inputs", 0, "source"), "caller"),
+        _changed(("inputs", 0, "source"), []),
+        _changed(("outputs", 0, "source"), "observation"),
+        _changed(("inputs", 0), {"name": "x"}),
+        _changed(("inputs", 0, "high"), 1e39),
+        _changed(("inputs", 0, "high"), -(10**39)),
+    ],
+)
 def test_bad_json(record: Any) -> None:
     with pytest.raises(TinyctlError) as raised:
         Contract.from_json(record)

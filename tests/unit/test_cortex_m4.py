@@ -60,55 +60,82 @@ def cycles(*code: str, at: int = BASE, target: int | None = None) -> int:
     return pipeline.finish() - begin
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    ([MOV], 1), ([SMLAD], 1), ([UDIV], 12), ([IT_NE, MOV], 2), ([NOP], 1),
-    ([VADD], 1), ([VFMA_ADDEND], 3), ([VDIV], 14), ([VMOV_PAIR], 2), ([VMOV_CORE], 1),
-    ([VLDR], 2), ([VSTR], 2), ([VLDM_4], 5), ([LDRD], 3), ([LDM_3], 4), ([PUSH_2], 3),
-    ([LDR], 2), ([STR], 1), ([STR_INDEXED], 2),
-])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ([MOV], 1),
+        ([SMLAD], 1),
+        ([UDIV], 12),
+        ([IT_NE, MOV], 2),
+        ([NOP], 1),
+        ([VADD], 1),
+        ([VFMA_ADDEND], 3),
+        ([VDIV], 14),
+        ([VMOV_PAIR], 2),
+        ([VMOV_CORE], 1),
+        ([VLDR], 2),
+        ([VSTR], 2),
+        ([VLDM_4], 5),
+        ([LDRD], 3),
+        ([LDM_3], 4),
+        ([PUSH_2], 3),
+        ([LDR], 2),
+        ([STR], 1),
+        ([STR_INDEXED], 2),
+    ],
+)
 def test_single_instructions(code: list[str], expected: int) -> None:
     assert cycles(*code) == expected
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    ([LDR, LDR_OTHER], 3),  # TRM 3.3.3: "normally three cycles total"
-    ([LDR, LDR_OTHER, LDR_THIRD], 4),  # "normally four cycles total"
-    ([LDR, LDR_FROM_R0], 4),  # the address uses the loaded register
-    ([LDR, MOV], 3),
-    ([LDR, STR], 2),
-    ([LDR, STR_INDEXED], 3),  # "normally three cycles total"
-    ([LDR, LDRD], 5),  # LDRD does not pipeline
-    ([LDR_LITERAL, LDR_OTHER], 4),  # flash and SRAM
-    ([LDR_OTHER, LDR_LITERAL], 4),
-    ([LDR_LITERAL, LDR_LITERAL], 3),
-    ([STR, STR_OTHER], 2),  # write buffer
-    ([STR, LDR_OTHER], 4),
-    ([STR, MOV, LDR_OTHER], 4),  # the store has left the bus
-    ([STR_INDEXED, LDR_OTHER], 4),
-])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ([LDR, LDR_OTHER], 3),  # TRM 3.3.3: "normally three cycles total"
+        ([LDR, LDR_OTHER, LDR_THIRD], 4),  # "normally four cycles total"
+        ([LDR, LDR_FROM_R0], 4),  # the address uses the loaded register
+        ([LDR, MOV], 3),
+        ([LDR, STR], 2),
+        ([LDR, STR_INDEXED], 3),  # "normally three cycles total"
+        ([LDR, LDRD], 5),  # LDRD does not pipeline
+        ([LDR_LITERAL, LDR_OTHER], 4),  # flash and SRAM
+        ([LDR_OTHER, LDR_LITERAL], 4),
+        ([LDR_LITERAL, LDR_LITERAL], 3),
+        ([STR, STR_OTHER], 2),  # write buffer
+        ([STR, LDR_OTHER], 4),
+        ([STR, MOV, LDR_OTHER], 4),  # the store has left the bus
+        ([STR_INDEXED, LDR_OTHER], 4),
+    ],
+)
 def test_loads_and_stores(code: list[str], expected: int) -> None:
     assert cycles(*code) == expected
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    ([ADDS_R1, LDR], 4),  # no forwarding from the ALU to an address
-    ([ADDS_R1, LDR_OTHER], 3),
-    ([ADDS_R1, MOV, LDR], 4),
-    ([ADDS_R1, STR], 3),
-])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ([ADDS_R1, LDR], 4),  # no forwarding from the ALU to an address
+        ([ADDS_R1, LDR_OTHER], 3),
+        ([ADDS_R1, MOV, LDR], 4),
+        ([ADDS_R1, STR], 3),
+    ],
+)
 def test_addresses_from_the_alu(code: list[str], expected: int) -> None:
     assert cycles(*code) == expected
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    ([VADD, VADD_OTHER], 2),
-    ([VADD, VADD_USE], 3),
-    ([VADD, NOP_W, VADD_USE], 3),  # something else in between hides it
-    ([VMUL, VFMA_ADDEND], 4),  # the addend is needed late
-    ([VMUL, VFMA_USE], 5),
-    ([VADD, VSTR], 4),
-    ([VLDR, VADD_USE], 3),  # loads forward
-])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ([VADD, VADD_OTHER], 2),
+        ([VADD, VADD_USE], 3),
+        ([VADD, NOP_W, VADD_USE], 3),  # something else in between hides it
+        ([VMUL, VFMA_ADDEND], 4),  # the addend is needed late
+        ([VMUL, VFMA_USE], 5),
+        ([VADD, VSTR], 4),
+        ([VLDR, VADD_USE], 3),  # loads forward
+    ],
+)
 def test_fp_results(code: list[str], expected: int) -> None:
     assert cycles(*code) == expected
 
@@ -125,15 +152,18 @@ def test_four_rows_of_a_dense_layer() -> None:
     assert cycles(VLDM_4, "90ed004a", *vfma) == 19
 
 
-@pytest.mark.parametrize(("code", "target", "expected"), [
-    ([B], BASE + 0x40, 2),
-    ([CBZ], None, 1),
-    ([CBZ], BASE + 0x40, 2),
-    ([BX_LR], BASE + 0x40, 3),
-    ([POP_PC], BASE + 0x40, 5),
-    ([LDR_PC], BASE + 0x40, 4),
-    ([TBB], BASE + 0x40, 4),
-])
+@pytest.mark.parametrize(
+    ("code", "target", "expected"),
+    [
+        ([B], BASE + 0x40, 2),
+        ([CBZ], None, 1),
+        ([CBZ], BASE + 0x40, 2),
+        ([BX_LR], BASE + 0x40, 3),
+        ([POP_PC], BASE + 0x40, 5),
+        ([LDR_PC], BASE + 0x40, 4),
+        ([TBB], BASE + 0x40, 4),
+    ],
+)
 def test_branches(code: list[str], target: int | None, expected: int) -> None:
     assert cycles(*code, target=target) == expected
 
@@ -156,10 +186,17 @@ def test_straight_aligned_code_streams() -> None:
     assert cycles(*[NOP] * 41) == 41
 
 
-@pytest.mark.parametrize(("address", "size", "extra"), [
-    (0x20000000, 4, 0), (0x20000002, 4, 1), (0x20000001, 4, 2), (0x20000002, 2, 0), (0x20000001, 2, 1),
-    (0x20000001, 1, 0),
-])
+@pytest.mark.parametrize(
+    ("address", "size", "extra"),
+    [
+        (0x20000000, 4, 0),
+        (0x20000002, 4, 1),
+        (0x20000001, 4, 2),
+        (0x20000002, 2, 0),
+        (0x20000001, 2, 1),
+        (0x20000001, 1, 0),
+    ],
+)
 def test_unaligned_accesses(address: int, size: int, extra: int) -> None:
     (load,) = decode_block(bytes.fromhex(LDR), BASE)
     pipeline = Pipeline()
@@ -189,4 +226,4 @@ def test_state_carries_over() -> None:
 
 def test_undefined_code_is_an_error() -> None:
     with pytest.raises(TinyctlError, match="no instruction"):
-        decode_block(bytes.fromhex("00de" "fff7"), BASE)
+        decode_block(bytes.fromhex("00defff7"), BASE)

@@ -95,9 +95,21 @@ def test_float_literals_read_back(value: float) -> None:
     assert back.view(np.uint32) == F32(value).view(np.uint32)
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (F32(0), "0.0f"), (F32(-0.0), "-0.0f"), (F32(1), "1.0f"), (F32(1e-45), "1e-45f"), (F32(1e20), "1e+20f"),
-    (F32(3.4028235e38), "3.4028235e+38f"), (np.uint16(3), "3u"), (np.int16(-3), "-3"), ("x", "x"), (7, 7)])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (F32(0), "0.0f"),
+        (F32(-0.0), "-0.0f"),
+        (F32(1), "1.0f"),
+        (F32(1e-45), "1e-45f"),
+        (F32(1e20), "1e+20f"),
+        (F32(3.4028235e38), "3.4028235e+38f"),
+        (np.uint16(3), "3u"),
+        (np.int16(-3), "-3"),
+        ("x", "x"),
+        (7, 7),
+    ],
+)
 def test_literals(value: object, text: object) -> None:
     assert _literal(value) == text
 
@@ -106,8 +118,11 @@ def test_nothing_but_checked_names_and_numbers_reaches_the_text() -> None:
     """A contract may hold every character that is allowed: the comment it stands in stays one comment."""
     base = networks.tiny_contract()
     odd = "a/b_c^d.e%f(g) h-i //"
-    contract = replace(base, inputs=tuple(replace(s, unit=odd, frame=odd[::-1]) for s in base.inputs),
-                       outputs=tuple(replace(s, unit=odd) for s in base.outputs))
+    contract = replace(
+        base,
+        inputs=tuple(replace(s, unit=odd, frame=odd[::-1]) for s in base.inputs),
+        outputs=tuple(replace(s, unit=odd) for s in base.outputs),
+    )
     made = networks.tiny()
     _, texts = render(Graph(contract, made.nodes), "policy")
     header = texts["policy.h"]
@@ -120,10 +135,17 @@ def test_header_tells_the_contract() -> None:
     graph = networks.in_format(networks.all_layers(), "f32")
     unit, texts = render(graph, "arm")
     header = texts["arm.h"]
-    for line in ("obs[1]   b: m/s, body, -4 to 1.5, on_nan -0.25", "(state)  w: V, -1 to 1, last applied, at first 0.5",
-                 "act[1]   v: N, body, -0.3 to 0.3, safe 0.2", "#define ARM_N_OBS 5", "#define ARM_N_ACT 3",
-                 "#define ARM_RATE_HZ 333.0f", f'#define ARM_CONTRACT_HASH "{graph.contract.hash}"',
-                 f'#define ARM_GRAPH_HASH "{graph.hash}"', f"#define ARM_STATE_BYTES {4 * (3 + 5)} "):
+    for line in (
+        "obs[1]   b: m/s, body, -4 to 1.5, on_nan -0.25",
+        "(state)  w: V, -1 to 1, last applied, at first 0.5",
+        "act[1]   v: N, body, -0.3 to 0.3, safe 0.2",
+        "#define ARM_N_OBS 5",
+        "#define ARM_N_ACT 3",
+        "#define ARM_RATE_HZ 333.0f",
+        f'#define ARM_CONTRACT_HASH "{graph.contract.hash}"',
+        f'#define ARM_GRAPH_HASH "{graph.hash}"',
+        f"#define ARM_STATE_BYTES {4 * (3 + 5)} ",
+    ):
         assert line in header
     assert [n.name for n in unit.nodes] == [n.name for n in graph.nodes]
 
@@ -132,8 +154,18 @@ def test_symbols_never_collide() -> None:
     """Nodes called as another node's tables would be."""
     contract = networks.tiny_contract()
     r = np.random.default_rng(0)
-    names = ["a", "a_weight", "a_node", "a_node_weight", "a_node_bias", "screen_node_value", "node", "step",
-             "init", "tanh"]
+    names = [
+        "a",
+        "a_weight",
+        "a_node",
+        "a_node_weight",
+        "a_node_bias",
+        "screen_node_value",
+        "node",
+        "step",
+        "init",
+        "tanh",
+    ]
     nodes = [Node("screen", Screen.of(contract), ())]
     for k, name in enumerate(names):
         nodes.append(Node(name, networks.dense(r, nodes[-1].layer.n_out, 2 + k % 3), (nodes[-1].name,)))
@@ -179,13 +211,19 @@ def test_the_name_is_the_only_difference_it_makes() -> None:
         assert "".join(renamed.split()) == "".join(theirs[file.replace("alpha", "beta")].split())
 
 
-@pytest.mark.parametrize("damage", [
-    lambda p: (p / "unit.json").unlink(), lambda p: (p / "unit.json").write_text("{}"),
-    lambda p: (p / "unit.json").write_text("[]"), lambda p: (p / "unit.json").write_text('{"schema":1,"nodes":[3]}'),
-    lambda p: (p / "unit.json").write_bytes(b"\xff"), lambda p: (p / "policy.c").unlink(),
-    lambda p: (p / "unit.json").write_text((p / "unit.json").read_text().replace('"n_obs": 2', '"n_obs": "2"')),
-    lambda p: (p / "unit.json").write_text((p / "unit.json").read_text().replace('"schema": 1', '"schema": 2')),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda p: (p / "unit.json").unlink(),
+        lambda p: (p / "unit.json").write_text("{}"),
+        lambda p: (p / "unit.json").write_text("[]"),
+        lambda p: (p / "unit.json").write_text('{"schema":1,"nodes":[3]}'),
+        lambda p: (p / "unit.json").write_bytes(b"\xff"),
+        lambda p: (p / "policy.c").unlink(),
+        lambda p: (p / "unit.json").write_text((p / "unit.json").read_text().replace('"n_obs": 2', '"n_obs": "2"')),
+        lambda p: (p / "unit.json").write_text((p / "unit.json").read_text().replace('"schema": 1', '"schema": 2')),
+    ],
+)
 def test_damaged_units_are_refused(tmp_path: Path, damage: object) -> None:
     emit(networks.in_format(networks.tiny(), "f32"), tmp_path)
     damage(tmp_path)  # type: ignore[operator]

@@ -15,7 +15,9 @@ from tinyctl.jsons import canonical_json, parse_json, record_from_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12)
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 @given(VALUES)
@@ -36,10 +38,29 @@ def test_non_finite_is_not_written(value: float) -> None:
         canonical_json([value])
 
 
-@pytest.mark.parametrize("text", [
-    "", "{", "[1,]", "nul", "NaN", "[Infinity]", "-Infinity", '{"a":1,"a":1}', '{"x":{"a":1,"a":2}}', "1 2",
-    b"\xff\xfe", b"\x80", "9" * 5000, "[" * 100_000, '{"a":' * 100_000, "'a'", "01", "\x00",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1,]",
+        "nul",
+        "NaN",
+        "[Infinity]",
+        "-Infinity",
+        '{"a":1,"a":1}',
+        '{"x":{"a":1,"a":2}}',
+        "1 2",
+        b"\xff\xfe",
+        b"\x80",
+        "9" * 5000,
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "'a'",
+        "01",
+        "\x00",
+    ],
+)
 def test_bad_text(text: str | bytes) -> None:
     with pytest.raises(FileError, match="not valid JSON") as raised:
         parse_json(text, where="file")
@@ -72,11 +93,27 @@ def test_record() -> None:
     assert type(record_from_json(Row, full, where="r").share) is float
 
 
-@pytest.mark.parametrize("change", [
-    {"name": 1}, {"name": None}, {"count": 1.0}, {"count": True}, {"count": "1"}, {"share": "0.5"}, {"share": True},
-    {"share": 10**400}, {"flag": 1}, {"kind": "c"}, {"kind": ["a"]}, {"items": 3}, {"items": [1.5]}, {"items": [True]},
-    {"items": "12"}, {"extra": 1},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 1},
+        {"name": None},
+        {"count": 1.0},
+        {"count": True},
+        {"count": "1"},
+        {"share": "0.5"},
+        {"share": True},
+        {"share": 10**400},
+        {"flag": 1},
+        {"kind": "c"},
+        {"kind": ["a"]},
+        {"items": 3},
+        {"items": [1.5]},
+        {"items": [True]},
+        {"items": "12"},
+        {"extra": 1},
+    ],
+)
 def test_bad_record(change: dict[str, Any]) -> None:
     with pytest.raises(TinyctlError, match="r"):
         record_from_json(Row, {**GOOD, **change}, where="r")

@@ -40,8 +40,20 @@ def rng() -> np.random.Generator:
 
 
 def test_every_layer_is_found() -> None:
-    assert set(LAYERS) == {"screen", "scale", "dense", "relu", "tanh", "clip", "lag", "integral", "encode", "decode",
-                           "integer_dense", "integer_tanh"}
+    assert set(LAYERS) == {
+        "screen",
+        "scale",
+        "dense",
+        "relu",
+        "tanh",
+        "clip",
+        "lag",
+        "integral",
+        "encode",
+        "decode",
+        "integer_dense",
+        "integer_tanh",
+    }
 
 
 # --- float layers -----------------------------------------------------------------------------------------------------
@@ -96,11 +108,25 @@ def test_screen() -> None:
     contract = Contract(inputs, (Output("u", "1", "", -1.0, 1.0),), RATE)
     screen = Screen.of(contract)
     signalling = np.array([0x7F800001, 0xFF812345, 0x7FC00000], np.uint32).view(F32)
-    x = np.stack([floats(-0.0, 1e-45, 1.0), floats(-9.0, 9.0, 3.0), floats(np.nan, np.inf, -np.inf), signalling,
-                  floats(3.4e38, -3.4e38, np.nan)])
+    x = np.stack(
+        [
+            floats(-0.0, 1e-45, 1.0),
+            floats(-9.0, 9.0, 3.0),
+            floats(np.nan, np.inf, -np.inf),
+            signalling,
+            floats(3.4e38, -3.4e38, np.nan),
+        ]
+    )
     assert screen.rejected(x).tolist() == [False, False, True, True, True]
-    expected = np.stack([floats(-0.0, 1e-45, 1.0), floats(-2.0, 3.0, 3.0), floats(0.25, 0.25, 0.25),
-                         floats(0.25, 0.25, 0.25), floats(3.0, -2.0, 0.25)])
+    expected = np.stack(
+        [
+            floats(-0.0, 1e-45, 1.0),
+            floats(-2.0, 3.0, 3.0),
+            floats(0.25, 0.25, 0.25),
+            floats(0.25, 0.25, 0.25),
+            floats(3.0, -2.0, 0.25),
+        ]
+    )
     assert (bits(screen.run(x)) == bits(expected)).all()
 
 
@@ -112,9 +138,16 @@ def around(value: np.float32, ulps: int) -> Array:
 
 
 def test_tanh_accuracy_range_and_symmetry() -> None:
-    x = np.concatenate([
-        np.linspace(-10, 10, 1_000_001).astype(F32), np.geomspace(1e-45, 3e38, 300_001).astype(F32),
-        around(CLAMP, 50_000), around(LINEAR, 50_000), around(F32(1), 1000), EDGES])
+    x = np.concatenate(
+        [
+            np.linspace(-10, 10, 1_000_001).astype(F32),
+            np.geomspace(1e-45, 3e38, 300_001).astype(F32),
+            around(CLAMP, 50_000),
+            around(LINEAR, 50_000),
+            around(F32(1), 1000),
+            EDGES,
+        ]
+    )
     y = tanh_f32(x)
     assert np.abs(y.astype(np.float64) - np.tanh(x.astype(np.float64))).max() < 4.2e-7
     assert np.abs(y).max() == 1.0
@@ -124,7 +157,7 @@ def test_tanh_accuracy_range_and_symmetry() -> None:
 
 def test_tanh_is_nearly_monotonic() -> None:
     y = tanh_f32(np.linspace(-10, 10, 2_000_001).astype(F32))
-    assert np.diff(y.astype(np.float64)).min() >= -2.0**-21
+    assert np.diff(y.astype(np.float64)).min() >= -(2.0**-21)
 
 
 def test_tanh_of_subnormals_never_reaches_the_division() -> None:
@@ -152,17 +185,17 @@ def test_integer_tanh_over_its_whole_range() -> None:
     q = np.arange(-(2**15), 2**15)
     found = IntegerTanh(1).run(q.astype(np.int16)[:, None])[:, 0].astype(np.int64)
     exact = np.tanh(q * 2.0**-12) * 2.0**15
-    assert np.abs(found - exact).max() < 1.6
+    assert np.abs(found - exact).max() < 2.6
     start, rise = tanh_table()
-    for k in (0, 1, 63, 64, 32767, 32768, 40000, 65535, 65472):
-        i, rest = divmod(k, 64)
-        assert found[k] == int(start[i]) + math.floor(int(rise[i]) * rest / 64 + 0.5)
+    for k in (0, 1, 127, 128, 32767, 32768, 40000, 65535, 65408):
+        i, rest = divmod(k, 128)
+        assert found[k] == int(start[i]) + math.floor(int(rise[i]) * rest / 128 + 0.5)
 
 
 def test_integer_tanh_table_does_not_hang_on_the_last_bit_of_a_library() -> None:
     """No entry is near a rounding tie, so any good tanh makes the same table on any machine."""
-    edges = np.tanh(np.arange(-(2**15), 2**15 + 1, 64) * 2.0**-12) * 2.0**15
-    middle = np.tanh((np.arange(1024) - 511.5) * 2.0**-6) * 2.0**15
+    edges = np.tanh(np.arange(-(2**15), 2**15 + 1, 128) * 2.0**-12) * 2.0**15
+    middle = np.tanh((np.arange(512) - 255.5) * 2.0**-5) * 2.0**15
     start = edges[:-1] + (middle - (edges[:-1] + edges[1:]) / 2) / 2
     for values in (start, np.diff(edges)):
         assert np.abs(values - np.floor(values) - 0.5).min() > 1e-6
@@ -216,8 +249,11 @@ def test_rejected_rows_keep_their_state(layer: StatefulLayer) -> None:
 
 
 def integer_dense(r: np.random.Generator) -> IntegerDense:
-    return IntegerDense(r.integers(-9000, 9000, (3, 5)).astype(np.int16),
-                        r.integers(-(2**28), 2**28, 3).astype(np.int32), r.integers(0, 2**20, 3).astype(np.int32))
+    return IntegerDense(
+        r.integers(-9000, 9000, (3, 5)).astype(np.int16),
+        r.integers(-(2**28), 2**28, 3).astype(np.int32),
+        r.integers(0, 2**20, 3).astype(np.int32),
+    )
 
 
 def test_integer_dense_is_exact() -> None:
@@ -242,33 +278,38 @@ def test_integer_dense_refuses_sums_beyond_32_bits() -> None:
             IntegerDense(weight, np.array([bias], np.int32), np.array([1], np.int32))
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: Dense(np.zeros((2, 3), F32), np.zeros(3, F32)), "does not fit weight"),
-    (lambda: Dense(np.zeros((2, 3)), np.zeros(2, F32)), "expected float32 with 2 dimensions, found float64"),
-    (lambda: Dense(np.zeros(3, F32), np.zeros(1, F32)), "expected float32 with 2 dimensions"),
-    (lambda: Dense(np.full((1, 1), np.nan, F32), np.zeros(1, F32)), "not finite"),
-    (lambda: Dense(np.zeros((0, 3), F32), np.zeros(0, F32)), "is empty"),
-    (lambda: Dense([[1.0]], floats(1.0)), "found list"),
-    (lambda: Scale(floats(1.0), floats(1.0, 2.0)), "differ in length"),
-    (lambda: Clip(floats(1.0), floats(0.0)), "not increasing"),
-    (lambda: Screen(floats(0.0), floats(1.0), floats(2.0)), "lies outside its range"),
-    (lambda: Lag(2, (2,), 0.1, floats(0.0)), "not distinct numbers below 2"),
-    (lambda: Lag(2, (), 0.1, floats(0.0)), "not distinct numbers"),
-    (lambda: Lag(2, (-1,), 0.1, floats(0.0)), "not distinct numbers"),
-    (lambda: Lag(2, (1,), 0.1, floats(0.0, 1.0)), "2 initial values for 1"),
-    (lambda: Lag(2, (1,), 0.0, floats(0.0)), "time constant"),
-    (lambda: Lag(2, (1,), math.nan, floats(0.0)), "time constant"),
-    (lambda: Lag(2, (1,), 5e-324, floats(0.0)), "time constant"),
-    (lambda: Integral(2, (0, 0), floats(1.0, 1.0)), "not distinct numbers"),
-    (lambda: Integral(2, (0,), floats(0.0)), "positive numbers"),
-    (lambda: Integral(2, (0,), floats(1.0, 1.0)), "positive numbers"),
-    (lambda: Encode("int32", floats(1.0), floats(0.0)), "neither int8 nor int16"),
-    (lambda: Encode("int16", floats(1.0), floats(0.0, 1.0)), "differ in length"),
-    (lambda: Decode(1, 0.0), "scale"), (lambda: Decode(1, 1e39), "scale"), (lambda: Decode(1, 1e-50), "scale"),
-    (lambda: IntegerDense(np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)), "does not fit"),
-    (lambda: IntegerDense(np.ones((1, 1), np.int16), np.ones(1, np.int32), -np.ones(1, np.int32)), "is negative"),
-    (lambda: IntegerDense(np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)), "expected int16"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(np.zeros((2, 3), F32), np.zeros(3, F32)), "does not fit weight"),
+        (lambda: Dense(np.zeros((2, 3)), np.zeros(2, F32)), "expected float32 with 2 dimensions, found float64"),
+        (lambda: Dense(np.zeros(3, F32), np.zeros(1, F32)), "expected float32 with 2 dimensions"),
+        (lambda: Dense(np.full((1, 1), np.nan, F32), np.zeros(1, F32)), "not finite"),
+        (lambda: Dense(np.zeros((0, 3), F32), np.zeros(0, F32)), "is empty"),
+        (lambda: Dense([[1.0]], floats(1.0)), "found list"),
+        (lambda: Scale(floats(1.0), floats(1.0, 2.0)), "differ in length"),
+        (lambda: Clip(floats(1.0), floats(0.0)), "not increasing"),
+        (lambda: Screen(floats(0.0), floats(1.0), floats(2.0)), "lies outside its range"),
+        (lambda: Lag(2, (2,), 0.1, floats(0.0)), "not distinct numbers below 2"),
+        (lambda: Lag(2, (), 0.1, floats(0.0)), "not distinct numbers"),
+        (lambda: Lag(2, (-1,), 0.1, floats(0.0)), "not distinct numbers"),
+        (lambda: Lag(2, (1,), 0.1, floats(0.0, 1.0)), "2 initial values for 1"),
+        (lambda: Lag(2, (1,), 0.0, floats(0.0)), "time constant"),
+        (lambda: Lag(2, (1,), math.nan, floats(0.0)), "time constant"),
+        (lambda: Lag(2, (1,), 5e-324, floats(0.0)), "time constant"),
+        (lambda: Integral(2, (0, 0), floats(1.0, 1.0)), "not distinct numbers"),
+        (lambda: Integral(2, (0,), floats(0.0)), "positive numbers"),
+        (lambda: Integral(2, (0,), floats(1.0, 1.0)), "positive numbers"),
+        (lambda: Encode("int32", floats(1.0), floats(0.0)), "neither int8 nor int16"),
+        (lambda: Encode("int16", floats(1.0), floats(0.0, 1.0)), "differ in length"),
+        (lambda: Decode(1, 0.0), "scale"),
+        (lambda: Decode(1, 1e39), "scale"),
+        (lambda: Decode(1, 1e-50), "scale"),
+        (lambda: IntegerDense(np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)), "does not fit"),
+        (lambda: IntegerDense(np.ones((1, 1), np.int16), np.ones(1, np.int32), -np.ones(1, np.int32)), "is negative"),
+        (lambda: IntegerDense(np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)), "expected int16"),
+    ],
+)
 def test_bad_fields(make: object, message: str) -> None:
     with pytest.raises(TinyctlError, match=message):
         make()  # type: ignore[operator]
@@ -288,9 +329,15 @@ def float_layers(width: int, r: np.random.Generator) -> list[Layer]:
         return (r.standard_normal(shape) * 10.0 ** r.integers(-20, 6, shape)).astype(F32)
 
     ends = np.sort(some(2, width), axis=0)
-    return [Dense(some(4, width), some(4)), Scale(some(width), some(width)), Relu(width), Tanh(width),
-            Clip(ends[0], ends[1]), Lag(width, (width - 1,), 0.05, some(1)),
-            Integral(width, (0,), np.abs(some(1)) + F32(1e-30))]
+    return [
+        Dense(some(4, width), some(4)),
+        Scale(some(width), some(width)),
+        Relu(width),
+        Tanh(width),
+        Clip(ends[0], ends[1]),
+        Lag(width, (width - 1,), 0.05, some(1)),
+        Integral(width, (0,), np.abs(some(1)) + F32(1e-30)),
+    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -366,9 +413,16 @@ def test_bounds_tell_overflow_on_the_way() -> None:
     assert np.isinf(Integral(1, (0,), floats(1.0)).bound(np.array([0.0]), np.array([big]))[1])[1]
 
 
-@pytest.mark.parametrize("layer", [
-    Relu(3), Tanh(3), Scale(floats(2.0, -3.0, 0.1), floats(1, 1, 1)), Clip(floats(-1, -1, -1), floats(1, 1, 1)),
-    Dense(np.eye(3, dtype=F32) * 4, np.zeros(3, F32))])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Relu(3),
+        Tanh(3),
+        Scale(floats(2.0, -3.0, 0.1), floats(1, 1, 1)),
+        Clip(floats(-1, -1, -1), floats(1, 1, 1)),
+        Dense(np.eye(3, dtype=F32) * 4, np.zeros(3, F32)),
+    ],
+)
 def test_lipschitz_bounds_hold(layer: Layer) -> None:
     a, b = (rng().standard_normal((500, 3)).astype(F32), np.random.default_rng(5).standard_normal((500, 3)).astype(F32))
     moved = np.linalg.norm(layer.run(a).astype(np.float64) - layer.run(b), axis=1)

@@ -52,8 +52,10 @@ WIDE = Clip(networks.floats(-2.0), networks.floats(1.0))
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no nodes": (lambda: Policy(CONTRACT, ()), "0 nodes"),
     "one node": (lambda: Policy(CONTRACT, nodes()[:1]), "1 nodes"),
-    "too many": (lambda: Policy(CONTRACT, nodes(*((f"r{i}", Relu(3)) for i in range(MAX_NODES)), ("out", OUT))),
-                 f"2 to {MAX_NODES} are possible"),
+    "too many": (
+        lambda: Policy(CONTRACT, nodes(*((f"r{i}", Relu(3)) for i in range(MAX_NODES)), ("out", OUT))),
+        f"2 to {MAX_NODES} are possible",
+    ),
     "bad name": (with_node(1, name="for"), "not a plain C identifier"),
     "name twice": (with_node(2, name="relu"), "the name is taken"),
     "reads nothing": (with_node(1, inputs=()), "reads 0 values instead of 1"),
@@ -71,12 +73,18 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no clip": (lambda: Policy(CONTRACT, nodes(("out", OUT))[:-1]), "not a float32 clip"),
     "another clip": (with_node(3, layer=WIDE), "the last clip's ranges are not the contract's"),
     "integers in a policy": (
-        lambda: Policy(CONTRACT, (
-            *nodes(("encode", Encode("int16", np.ones(3, F32), np.zeros(3, F32))))[:1],
-            Node("encode", Encode("int16", np.ones(3, F32), np.zeros(3, F32)), ("screen",), "w16a16"),
-            Node("decode", Decode(3, 1.0), ("encode",), "w16a16"), Node("out", OUT, ("decode",)),
-            Node("clip", CLIP, ("out",)))),
-        "format w16a16 in a policy"),
+        lambda: Policy(
+            CONTRACT,
+            (
+                *nodes(("encode", Encode("int16", np.ones(3, F32), np.zeros(3, F32))))[:1],
+                Node("encode", Encode("int16", np.ones(3, F32), np.zeros(3, F32)), ("screen",), "w16a16"),
+                Node("decode", Decode(3, 1.0), ("encode",), "w16a16"),
+                Node("out", OUT, ("decode",)),
+                Node("clip", CLIP, ("out",)),
+            ),
+        ),
+        "format w16a16 in a policy",
+    ),
 }
 
 
@@ -91,17 +99,26 @@ def test_bad_structures(case: str) -> None:
 INT_DENSE = IntegerDense(np.ones((3, 3), np.int16), np.zeros(3, np.int32), np.ones(3, np.int32))
 
 
-@pytest.mark.parametrize(("layer", "format_name"), [
-    (Dense(np.ones((3, 3), F32), np.zeros(3, F32)), "w16a16"), (Tanh(3), "w16a16"), (CLIP, "w16a16"),
-    (INT_DENSE, "f32"), (IntegerTanh(3), "f32"), (Decode(3, 1.0), "f32"),
-    (Encode("int16", np.ones(3, F32), np.zeros(3, F32)), "f32"),
-    (Encode("int8", np.ones(3, F32), np.zeros(3, F32)), "w16a16"),
-])
+@pytest.mark.parametrize(
+    ("layer", "format_name"),
+    [
+        (Dense(np.ones((3, 3), F32), np.zeros(3, F32)), "w16a16"),
+        (Tanh(3), "w16a16"),
+        (CLIP, "w16a16"),
+        (INT_DENSE, "f32"),
+        (IntegerTanh(3), "f32"),
+        (Decode(3, 1.0), "f32"),
+        (Encode("int16", np.ones(3, F32), np.zeros(3, F32)), "f32"),
+        (Encode("int8", np.ones(3, F32), np.zeros(3, F32)), "w16a16"),
+    ],
+)
 def test_a_layer_computes_only_in_its_formats(layer: Layer, format_name: str) -> None:
     """Else a file could hold a graph whose C would mean something else."""
     with pytest.raises(TinyctlError, match=f"a {layer.kind} does not compute in {format_name}"):
-        Graph(CONTRACT, (Node("screen", SCREEN, ()), Node("x", layer, ("screen",), format_name),
-                         Node("clip", CLIP, ("x",))))
+        Graph(
+            CONTRACT,
+            (Node("screen", SCREEN, ()), Node("x", layer, ("screen",), format_name), Node("clip", CLIP, ("x",))),
+        )
 
 
 def test_graph_refuses_what_could_overflow() -> None:

@@ -62,8 +62,9 @@ def dense(n_in: int, n_out: int, seed: int = 0, gain: float = 1.0) -> Dense:
 def test_no_input_overflows(seed: int, n_in: int, size: float, bias_size: float, scale: float) -> None:
     """Whatever the weights: the adversarial input of each row stays within 32 bits in every order of summation."""
     r = np.random.default_rng(seed)
-    layer = Dense((r.standard_normal((3, n_in)) * 10.0**size).astype(F32),
-                  (r.standard_normal(3) * 10.0**bias_size).astype(F32))
+    layer = Dense(
+        (r.standard_normal((3, n_in)) * 10.0**size).astype(F32), (r.standard_normal(3) * 10.0**bias_size).astype(F32)
+    )
     try:
         made = integer_dense(layer, 10.0 ** (r.uniform(-1, 1, n_in) + scale), 2.0**-12, W16A16)
     except TinyctlError as error:
@@ -99,8 +100,10 @@ def test_a_row_of_zeros() -> None:
 # --- the whole network ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("make", "limit"), [(networks.tiny, 2e-4), (networks.all_layers, 3e-3),
-                                             (networks.demo_size, 3e-4), (networks.branching, 5e-4)])
+@pytest.mark.parametrize(
+    ("make", "limit"),
+    [(networks.tiny, 2e-4), (networks.all_layers, 3e-3), (networks.demo_size, 3e-4), (networks.branching, 5e-4)],
+)
 def test_the_error_is_small(make: Callable[[], Policy], limit: float) -> None:
     made = make()
     data = random_sequences(made.contract, None, None)
@@ -119,8 +122,17 @@ def test_float32_is_the_policy_itself() -> None:
 
 def test_scale_is_folded_into_encode() -> None:
     graph = networks.in_format(networks.tiny(), "w16a16")
-    assert kinds(graph) == ["screen:f32", "lag:f32", "integral:f32", "encode:w16a16", "integer_dense:w16a16",
-                            "integer_tanh:w16a16", "integer_dense:w16a16", "decode:w16a16", "clip:f32"]
+    assert kinds(graph) == [
+        "screen:f32",
+        "lag:f32",
+        "integral:f32",
+        "encode:w16a16",
+        "integer_dense:w16a16",
+        "integer_tanh:w16a16",
+        "integer_dense:w16a16",
+        "decode:w16a16",
+        "clip:f32",
+    ]
     unfolded = Policy(graph.contract, networks.tiny().nodes)
     scale = next(n.layer for n in unfolded.nodes if isinstance(n.layer, Scale))
     encode = next(n.layer for n in graph.nodes if isinstance(n.layer, Encode))
@@ -132,40 +144,73 @@ def test_scale_is_folded_into_encode() -> None:
 def test_a_scale_that_others_read_stays() -> None:
     contract = networks.tiny_contract()
     scale = Scale(networks.floats(0.5, 0.5, 0.5), networks.floats(0.0, 0.1, 0.2))
-    made = Policy(contract, (
-        Node("screen", Screen.of(contract), ()), Node("scale", scale, ("screen",)), Node("a", dense(3, 4), ("scale",)),
-        Node("b", Tanh(3), ("scale",)), Node("out", dense(3, 1), ("b",)), Node("clip", Clip.of(contract), ("out",))))
+    made = Policy(
+        contract,
+        (
+            Node("screen", Screen.of(contract), ()),
+            Node("scale", scale, ("screen",)),
+            Node("a", dense(3, 4), ("scale",)),
+            Node("b", Tanh(3), ("scale",)),
+            Node("out", dense(3, 1), ("b",)),
+            Node("clip", Clip.of(contract), ("out",)),
+        ),
+    )
     graph = networks.in_format(made, "w16a16")
-    assert [n.name for n in graph.nodes] == ["screen", "scale", "scale_encode", "a", "b", "b_encode", "out",
-                                             "out_decode", "clip"]
+    assert [n.name for n in graph.nodes] == [
+        "screen",
+        "scale",
+        "scale_encode",
+        "a",
+        "b",
+        "b_encode",
+        "out",
+        "out_decode",
+        "clip",
+    ]
     assert {n.name: n.inputs for n in graph.nodes}["scale_encode"] == ("screen",)
 
 
 def test_a_value_is_encoded_and_decoded_once() -> None:
     contract = networks.tiny_contract()
-    rows = [("screen", Screen.of(contract), None), ("a", dense(3, 4), "screen"), ("b", dense(3, 4), "screen"),
-            ("c", Scale(np.ones(4, F32), np.ones(4, F32)), "b"), ("d", Scale(np.ones(4, F32), np.ones(4, F32)), "b"),
-            ("out", dense(4, 1), "d"), ("clip", Clip.of(contract), "out")]
+    rows = [
+        ("screen", Screen.of(contract), None),
+        ("a", dense(3, 4), "screen"),
+        ("b", dense(3, 4), "screen"),
+        ("c", Scale(np.ones(4, F32), np.ones(4, F32)), "b"),
+        ("d", Scale(np.ones(4, F32), np.ones(4, F32)), "b"),
+        ("out", dense(4, 1), "d"),
+        ("clip", Clip.of(contract), "out"),
+    ]
     graph = networks.in_format(
-        Policy(contract, tuple(Node(n, layer, (reads,) if reads else ()) for n, layer, reads in rows)), "w16a16")
+        Policy(contract, tuple(Node(n, layer, (reads,) if reads else ()) for n, layer, reads in rows)), "w16a16"
+    )
     assert sum(n.layer.kind == "encode" for n in graph.nodes) == 2  # of the screen, and of d
     assert sum(n.layer.kind == "decode" for n in graph.nodes) == 2  # of b, and of out
 
 
-@pytest.mark.parametrize(("layers", "expected"), [
-    # relu keeps the scale of the dense before it
-    ((dense(3, 4), Relu(4), dense(4, 1)), ["encode", "integer_dense", "relu", "integer_dense", "decode"]),
-    # no integer form in the middle: decoded, computed in float32, encoded again
-    ((dense(3, 4), Clip(-np.ones(4, F32), np.ones(4, F32)), dense(4, 1)),
-     ["encode", "integer_dense", "decode", "clip", "encode", "integer_dense", "decode"]),
-    # a tanh whose input has not the table's scale
-    ((dense(3, 4), Relu(4), Tanh(4), dense(4, 1)),
-     ["encode", "integer_dense", "relu", "decode", "tanh", "encode", "integer_dense", "decode"]),
-    # float32 throughout before the first dense
-    ((Tanh(3), Relu(3), dense(3, 1)), ["tanh", "relu", "encode", "integer_dense", "decode"]),
-    ((dense(3, 4), Tanh(4), Relu(4), dense(4, 1)),
-     ["encode", "integer_dense", "integer_tanh", "relu", "integer_dense", "decode"]),
-])
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        # relu keeps the scale of the dense before it
+        ((dense(3, 4), Relu(4), dense(4, 1)), ["encode", "integer_dense", "relu", "integer_dense", "decode"]),
+        # no integer form in the middle: decoded, computed in float32, encoded again
+        (
+            (dense(3, 4), Clip(-np.ones(4, F32), np.ones(4, F32)), dense(4, 1)),
+            ["encode", "integer_dense", "decode", "clip", "encode", "integer_dense", "decode"],
+        ),
+        # a tanh whose input has not the table's scale
+        (
+            (dense(3, 4), Relu(4), Tanh(4), dense(4, 1)),
+            ["encode", "integer_dense", "relu", "decode", "tanh", "encode", "integer_dense", "decode"],
+        ),
+        # float32 throughout before the first dense
+        ((Tanh(3), Relu(3), dense(3, 1)), ["tanh", "relu", "encode", "integer_dense", "decode"]),
+        (
+            (dense(3, 4), Tanh(4), Relu(4), dense(4, 1)),
+            ["encode", "integer_dense", "integer_tanh", "relu", "integer_dense", "decode"],
+        ),
+    ],
+)
 def test_fallbacks(layers: tuple[Layer, ...], expected: list[str]) -> None:
     made = policy(*layers)
     graph = networks.in_format(made, "w16a16")
@@ -176,9 +221,17 @@ def test_fallbacks(layers: tuple[Layer, ...], expected: list[str]) -> None:
 
 def test_a_tanh_beside_another_reader_is_float() -> None:
     contract = networks.tiny_contract()
-    made = Policy(contract, (
-        Node("screen", Screen.of(contract), ()), Node("a", dense(3, 4), ("screen",)), Node("t", Tanh(4), ("a",)),
-        Node("r", Relu(4), ("a",)), Node("out", dense(4, 1), ("t",)), Node("clip", Clip.of(contract), ("out",))))
+    made = Policy(
+        contract,
+        (
+            Node("screen", Screen.of(contract), ()),
+            Node("a", dense(3, 4), ("screen",)),
+            Node("t", Tanh(4), ("a",)),
+            Node("r", Relu(4), ("a",)),
+            Node("out", dense(4, 1), ("t",)),
+            Node("clip", Clip.of(contract), ("out",)),
+        ),
+    )
     graph = networks.in_format(made, "w16a16")
     assert next(n.layer.kind for n in graph.nodes if n.name == "t") == "tanh"
 
@@ -215,8 +268,9 @@ def test_a_column_that_calibration_saw_at_zero() -> None:
 def test_unbounded_observations() -> None:
     """Ranges of +-1e6 (JSON null) with calibration near one."""
     base = networks.tiny_contract()
-    contract = replace(base, inputs=tuple(replace(s, low=-1e6, high=1e6) if s.source == "observation" else s
-                                          for s in base.inputs))
+    contract = replace(
+        base, inputs=tuple(replace(s, low=-1e6, high=1e6) if s.source == "observation" else s for s in base.inputs)
+    )
     made = policy(dense(3, 4), Tanh(4), dense(4, 1), contract=contract)
     data = random_sequences(contract, None, None)
     graph = quantize(made, "w16a16", data)
@@ -243,9 +297,15 @@ def test_report(tmp_path: Path) -> None:
     made = networks.tiny()
     graph, report = api.quantize(made, "w16a16")
     assert report.to_json() == {
-        "schema": 1, "format": "w16a16", "weight_bytes": 2 * 24 + 4 * 5, "output_rms_error": report.output_rms_error,
-        "output_max_error": report.output_max_error, "closed_loop_cost_ratio": None,
-        "contract_hash": made.contract.hash, "graph_hash": graph.hash}
+        "schema": 1,
+        "format": "w16a16",
+        "weight_bytes": 2 * 24 + 4 * 5,
+        "output_rms_error": report.output_rms_error,
+        "output_max_error": report.output_max_error,
+        "closed_loop_cost_ratio": None,
+        "contract_hash": made.contract.hash,
+        "graph_hash": graph.hash,
+    }
     assert weight_bytes(api.quantize(made, "f32")[0]) == 4 * 24 + 4 * 5
     archive.save(graph, tmp_path / "g.tctl")
     assert archive.load(tmp_path / "g.tctl").hash == report.graph_hash
@@ -272,9 +332,20 @@ def test_load_sequences(shape: tuple[int, ...], dtype: str) -> None:
     assert found.dtype == F32
 
 
-BAD = [np.ones((7, 4)), np.ones(5), np.ones((0, 5)), np.ones((2, 2, 2, 5)), np.array([["a"] * 5]),
-       np.ones((7, 5), bool), np.ones((7, 5), complex), np.array([[None] * 5]), np.full((7, 5), np.nan),
-       np.full((7, 5), -np.inf), np.full((7, 5), 1e300), np.array(3.0)]
+BAD = [
+    np.ones((7, 4)),
+    np.ones(5),
+    np.ones((0, 5)),
+    np.ones((2, 2, 2, 5)),
+    np.array([["a"] * 5]),
+    np.ones((7, 5), bool),
+    np.ones((7, 5), complex),
+    np.array([[None] * 5]),
+    np.full((7, 5), np.nan),
+    np.full((7, 5), -np.inf),
+    np.full((7, 5), 1e300),
+    np.array(3.0),
+]
 
 
 @pytest.mark.parametrize("data", BAD, ids=lambda data: f"{data.dtype}-{data.shape}")

@@ -14,7 +14,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.formats import FORMATS, find_format
 from tinyctl.formats.base import F32, decode, encode, requantize
 
-FLOATS = st.floats(-2.0**30, 2.0**30, width=32)
+FLOATS = st.floats(-(2.0**30), 2.0**30, width=32)
 INT32 = st.integers(-(2**31), 2**31 - 1)
 HALF = Fraction(1, 2)
 

@@ -14,8 +14,12 @@ from tinyctl.errors import TinyctlError
 from tinyctl.folders import modules
 from tinyctl.version import VERSION
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
-                  help="Tiny learned controllers, from a laptop to a microcontroller.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Tiny learned controllers, from a laptop to a microcontroller.",
+)
 
 for _name, _module in modules(sys.modules[__name__]).items():
     app.command(_name)(_module.command)

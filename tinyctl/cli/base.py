@@ -26,7 +26,9 @@ results = Console()
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 BoardName = Annotated[str, typer.Option("--board", help="Name of a board, or path of a TOML file.")]
-ToolchainName = Annotated[Literal["gcc", "zig"] | None, typer.Option("--toolchain", help="gcc or zig; gcc where it is installed.")]
+ToolchainName = Annotated[
+    Literal["gcc", "zig"] | None, typer.Option("--toolchain", help="gcc or zig; gcc where it is installed.")
+]
 Task = Annotated[str | None, typer.Option(help="Task of the plant; its first by default.")]
 
 

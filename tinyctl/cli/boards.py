@@ -14,7 +14,16 @@ def command(as_object: Json = False) -> None:
     if as_object:
         print(as_json({"schema": 1, "boards": {b.name: asdict(b) for b in boards}}))
         return
-    results.print(table("Boards", [
-        (b.name, f"{b.title}: {b.core}, {b.clock_hz / 1e6:g} MHz, {b.code.length >> 10} KiB flash, "
-                 f"{b.data.length >> 10} KiB RAM, loop {b.firmware.loop_rate_hz:g} Hz") for b in boards
-    ]))
+    results.print(
+        table(
+            "Boards",
+            [
+                (
+                    b.name,
+                    f"{b.title}: {b.core}, {b.clock_hz / 1e6:g} MHz, {b.code.length >> 10} KiB flash, "
+                    f"{b.data.length >> 10} KiB RAM, loop {b.firmware.loop_rate_hz:g} Hz",
+                )
+                for b in boards
+            ],
+        )
+    )

@@ -24,6 +24,14 @@ def command(
     if as_object:
         print(as_json(image.to_json()))
     else:
-        results.print(table(f"Built {image.name} for {image.board}", [
-            ("image", str(out)), ("toolchain", image.toolchain), ("graph", image.graph_hash), ("SHA-256", image.sha256),
-        ]))
+        results.print(
+            table(
+                f"Built {image.name} for {image.board}",
+                [
+                    ("image", str(out)),
+                    ("toolchain", image.toolchain),
+                    ("graph", image.graph_hash),
+                    ("SHA-256", image.sha256),
+                ],
+            )
+        )

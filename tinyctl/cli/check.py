@@ -20,14 +20,18 @@ def command(
     source: Annotated[Path, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")],
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
-    deadline_us: Annotated[float | None, typer.Option(help="Deadline; the board's loop period by default.", min=0)] = None,
+    deadline_us: Annotated[
+        float | None, typer.Option(help="Deadline; the board's loop period by default.", min=0)
+    ] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
     """Predict cycles, worst case, stack and memory on a board; exit status 1 when the verdict is bad."""
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
-        report = api.check(api.image_of(source, board, toolchain, Path(scratch)), board, deadline_us=deadline_us, seed=seed)
+        report = api.check(
+            api.image_of(source, board, toolchain, Path(scratch)), board, deadline_us=deadline_us, seed=seed
+        )
     if out is not None:
         write_json(out, report.to_json())
     if as_object:
@@ -46,8 +50,9 @@ def layers(report: TimingReport) -> Table:
         made.add_column(heading, justify="right")
     for layer in report.layers:
         share = layer.cycles / max(report.cycles_typical, 1)
-        made.add_row(layer.name, layer.kind, layer.format, f"{layer.cycles:,}", f"{layer.cycles_zero_wait:,}",
-                     f"{share:.1%}")
+        made.add_row(
+            layer.name, layer.kind, layer.format, f"{layer.cycles:,}", f"{layer.cycles_zero_wait:,}", f"{share:.1%}"
+        )
     return made
 
 
@@ -55,8 +60,11 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
     rows = [
         ("cycles", f"{report.cycles_typical:,} typical, {report.cycles_worst:,} worst"),
         ("time", f"{report.time_us_worst:.1f} us worst of {report.deadline_us:g} us ({report.toolchain})"),
-        ("path", f"{'single' if report.single_path else 'depends on data'}; "
-                 f"{'constant time' if report.constant_time else 'time depends on which flash lines are read'}"),
+        (
+            "path",
+            f"{'single' if report.single_path else 'depends on data'}; "
+            f"{'constant time' if report.constant_time else 'time depends on which flash lines are read'}",
+        ),
         ("flash", f"{report.flash_bytes:,} of {report.flash_budget_bytes:,} bytes"),
         ("RAM", f"{report.ram_bytes:,} of {report.ram_budget_bytes:,} bytes"),
         ("stack", f"{report.stack_bytes:,} of {report.stack_budget_bytes:,} bytes, one exception frame included"),

@@ -39,7 +39,9 @@ def command(
     calibration = api.calibration_from_plant(trained.policy, plant, TASK)
     graphs = {}
     for name in (REFERENCE, DEPLOYED):
-        graphs[name], quantized = api.quantize(trained.policy, name, calibration=calibration, plant_name=plant, task=TASK)
+        graphs[name], quantized = api.quantize(
+            trained.policy, name, calibration=calibration, plant_name=plant, task=TASK
+        )
         api.save(graphs[name], out / f"graph-{name}.tctl")
     write_json(out / "quantize.json", quantized.to_json())
 
@@ -64,26 +66,50 @@ def command(
     with progress("Flying", as_object) as update:
         for i, (name, source, on, episodes, timing) in enumerate(jobs):
             update(i, len(jobs), f"{episodes} episodes on {on}")
-            flights[name] = api.fly(source, plant, TASK, on=on, episodes=episodes, seed=seed,
-                                    delay_s=timing.time_us_worst * 1e-6)
+            flights[name] = api.fly(
+                source, plant, TASK, on=on, episodes=episodes, seed=seed, delay_s=timing.time_us_worst * 1e-6
+            )
             write_json(out / f"{name}.json", flights[name].to_json())
 
     _say("6/6 report", as_object)
     report = write_report(out)
     good = check.verdict == "pass"
     if as_object:
-        print(as_json({
-            "schema": 1, "contract_hash": check.contract_hash, "graph_hash": check.graph_hash, "verdict": check.verdict,
-            "seconds": time.perf_counter() - started, "train_seconds": train["seconds"],
-            "survived": flights["fly"].survived, "time_us_worst": check.time_us_worst, "report": str(report),
-        }))
+        print(
+            as_json(
+                {
+                    "schema": 1,
+                    "contract_hash": check.contract_hash,
+                    "graph_hash": check.graph_hash,
+                    "verdict": check.verdict,
+                    "seconds": time.perf_counter() - started,
+                    "train_seconds": train["seconds"],
+                    "survived": flights["fly"].survived,
+                    "time_us_worst": check.time_us_worst,
+                    "report": str(report),
+                }
+            )
+        )
     else:
         results.print(check_command.layers(check))
-        results.print(table("Demo", [
-            *train_command.summary(train), *quantize_command.summary(quantized), *check_command.summary(check),
-            *((f"{name}, {key}", value) for name, flight in flights.items() for key, value in fly_command.summary(flight)),
-            ("verdict", check.verdict), ("report", str(report)), ("all in", f"{time.perf_counter() - started:.1f} s"),
-        ]))
+        results.print(
+            table(
+                "Demo",
+                [
+                    *train_command.summary(train),
+                    *quantize_command.summary(quantized),
+                    *check_command.summary(check),
+                    *(
+                        (f"{name}, {key}", value)
+                        for name, flight in flights.items()
+                        for key, value in fly_command.summary(flight)
+                    ),
+                    ("verdict", check.verdict),
+                    ("report", str(report)),
+                    ("all in", f"{time.perf_counter() - started:.1f} s"),
+                ],
+            )
+        )
     raise typer.Exit(0 if good else 1)
 
 

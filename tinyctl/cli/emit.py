@@ -22,7 +22,15 @@ def command(
     if as_object:
         print(as_json(unit.to_json()))
         return
-    results.print(table(f"Emitted {name}", [
-        ("files", ", ".join(unit.files)), ("folder", str(out)), ("constants", f"{unit.const_bytes:,} bytes"),
-        ("struct", f"{unit.struct_bytes:,} bytes of RAM, {unit.state_bytes} of them state"), ("graph", unit.graph_hash),
-    ]))
+    results.print(
+        table(
+            f"Emitted {name}",
+            [
+                ("files", ", ".join(unit.files)),
+                ("folder", str(out)),
+                ("constants", f"{unit.const_bytes:,} bytes"),
+                ("struct", f"{unit.struct_bytes:,} bytes of RAM, {unit.state_bytes} of them state"),
+                ("graph", unit.graph_hash),
+            ],
+        )
+    )

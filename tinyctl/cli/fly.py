@@ -17,22 +17,27 @@ def command(
     source: Annotated[Path, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")],
     plant: Annotated[str, typer.Option(help="Name of a plant, or path of a Python file.")] = "quadrotor",
     task: Task = None,
-    on: Annotated[Literal["graph", "c", "emulator"], typer.Option(help="The NumPy definition, the C on the host, or the "
-                                                                       "ARM image in the emulator.")] = "graph",
+    on: Annotated[
+        Literal["graph", "c", "emulator"],
+        typer.Option(help="The NumPy definition, the C on the host, or the ARM image in the emulator."),
+    ] = "graph",
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
     episodes: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100,
     seed: Seed = 0,
-    delay_us: Annotated[float | None, typer.Option(help="Delay of the action; by default the predicted worst inference "
-                                                        "time on the board.", min=0)] = None,
+    delay_us: Annotated[
+        float | None,
+        typer.Option(help="Delay of the action; by default the predicted worst inference time on the board.", min=0),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
     """Fly a controller and score it."""
     delay_s = predicted_delay_s(source, board, toolchain) if delay_us is None else delay_us * 1e-6
     with progress(f"Flying {episodes} episodes on {on}", as_object):
-        report = api.fly(source, plant, task, on=on, board=board, toolchain=toolchain, episodes=episodes, seed=seed,
-                         delay_s=delay_s)
+        report = api.fly(
+            source, plant, task, on=on, board=board, toolchain=toolchain, episodes=episodes, seed=seed, delay_s=delay_s
+        )
     if out is not None:
         write_json(out, report.to_json())
     if as_object:
@@ -49,9 +54,13 @@ def predicted_delay_s(source: Path, board: str, toolchain: Literal["gcc", "zig"]
 
 def summary(report: FlightReport) -> list[tuple[str, str]]:
     low, high = report.survived_ci95
-    rows = [("survived", f"{report.survived:.1%} of {report.episodes} ({low:.1%} to {high:.1%})"),
-            ("delay", f"{report.delay_s * 1e6:.0f} us")]
+    rows = [
+        ("survived", f"{report.survived:.1%} of {report.episodes} ({low:.1%} to {high:.1%})"),
+        ("delay", f"{report.delay_s * 1e6:.0f} us"),
+    ]
     for name, score in report.scores.items():
         interval = f" ({score.ci95[0]:.3g} to {score.ci95[1]:.3g})" if score.ci95 else ""
-        rows.append((name.replace("_", " "), f"{score.value:.3g} {score.unit}{interval}" if score.value is not None else "-"))
+        rows.append(
+            (name.replace("_", " "), f"{score.value:.3g} {score.unit}{interval}" if score.value is not None else "-")
+        )
     return rows

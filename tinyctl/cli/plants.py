@@ -11,12 +11,32 @@ def command(as_object: Json = False) -> None:
     """List the plants, their tasks and their published parameter sets."""
     plants = [api.plant(name) for name in plant_names()]
     if as_object:
-        print(as_json({"schema": 1, "plants": {
-            p.name: {"tasks": list(p.tasks), "variants": list(p.variants), "states": [v.name for v in p.states]}
-            for p in plants
-        }}))
+        print(
+            as_json(
+                {
+                    "schema": 1,
+                    "plants": {
+                        p.name: {
+                            "tasks": list(p.tasks),
+                            "variants": list(p.variants),
+                            "states": [v.name for v in p.states],
+                        }
+                        for p in plants
+                    },
+                }
+            )
+        )
         return
-    results.print(table("Plants", [
-        (p.name, f"tasks {', '.join(p.tasks)}; {len(p.states)} states, {len(p.inputs)} inputs"
-         + (f"; variants {', '.join(p.variants)}" if p.variants else "")) for p in plants
-    ]))
+    results.print(
+        table(
+            "Plants",
+            [
+                (
+                    p.name,
+                    f"tasks {', '.join(p.tasks)}; {len(p.states)} states, {len(p.inputs)} inputs"
+                    + (f"; variants {', '.join(p.variants)}" if p.variants else ""),
+                )
+                for p in plants
+            ],
+        )
+    )

@@ -23,9 +23,15 @@ def command(
     format_name: Annotated[str, typer.Option("--format", help="f32 or w16a16.")] = "w16a16",
     plant: Annotated[str | None, typer.Option(help="Calibrate in closed loop with this plant.")] = None,
     task: Task = None,
-    calibration: Annotated[Path | None, typer.Option(help="Calibrate on a .npy file: (steps, n_obs) observations in "
-                                                          "their order, or (steps, sequences, n_obs).")] = None,
-    range_: Annotated[tuple[float, float] | None, typer.Option("--range", help="Calibrate on uniform observations.")] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Calibrate on a .npy file: (steps, n_obs) observations in their order, or (steps, sequences, n_obs)."
+        ),
+    ] = None,
+    range_: Annotated[
+        tuple[float, float] | None, typer.Option("--range", help="Calibrate on uniform observations.")
+    ] = None,
     out: Annotated[Path, typer.Option()] = Path("graph.tctl"),
     as_object: Json = False,
 ) -> None:
@@ -52,9 +58,11 @@ def command(
 
 def summary(report: quantizer.QuantizeReport) -> list[tuple[str, str]]:
     ratio = report.closed_loop_cost_ratio
-    return [("weights", f"{report.weight_bytes:,} bytes"),
-            ("output error", f"{report.output_rms_error:.2g} RMS, {report.output_max_error:.2g} largest"),
-            ("closed-loop cost", "unknown without a plant" if ratio is None else f"{ratio:.4f} of the policy's")]
+    return [
+        ("weights", f"{report.weight_bytes:,} bytes"),
+        ("output error", f"{report.output_rms_error:.2g} RMS, {report.output_max_error:.2g} largest"),
+        ("closed-loop cost", "unknown without a plant" if ratio is None else f"{ratio:.4f} of the policy's"),
+    ]
 
 
 def _load_npy(path: Path) -> Array:

@@ -42,19 +42,42 @@ def _plain(value: Any) -> Any:
 
 def _network(network: Network, file: Path, as_object: bool) -> None:
     if as_object:
-        print(as_json({
-            "schema": 1, "kind": network.kind, "contract_hash": network.contract.hash, "graph_hash": network.hash,
-            "contract": network.contract.to_json(),
-            "nodes": [{"name": n.name, "layer": n.layer.kind, "inputs": list(n.inputs), "format": n.format,
-                       "n_in": n.layer.n_in, "n_out": n.layer.n_out, "parameters": _parameters(n.layer)}
-                      for n in network.nodes],
-        }))
+        print(
+            as_json(
+                {
+                    "schema": 1,
+                    "kind": network.kind,
+                    "contract_hash": network.contract.hash,
+                    "graph_hash": network.hash,
+                    "contract": network.contract.to_json(),
+                    "nodes": [
+                        {
+                            "name": n.name,
+                            "layer": n.layer.kind,
+                            "inputs": list(n.inputs),
+                            "format": n.format,
+                            "n_in": n.layer.n_in,
+                            "n_out": n.layer.n_out,
+                            "parameters": _parameters(n.layer),
+                        }
+                        for n in network.nodes
+                    ],
+                }
+            )
+        )
         return
     contract = network.contract
-    results.print(table(f"{network.kind.capitalize()} {file.name}", [
-        ("rate", f"{contract.rate_hz:g} Hz"), ("latency assumed", f"{contract.latency_s:g} s"),
-        ("contract", contract.hash), ("hash", network.hash),
-    ]))
+    results.print(
+        table(
+            f"{network.kind.capitalize()} {file.name}",
+            [
+                ("rate", f"{contract.rate_hz:g} Hz"),
+                ("latency assumed", f"{contract.latency_s:g} s"),
+                ("contract", contract.hash),
+                ("hash", network.hash),
+            ],
+        )
+    )
     signals = Table(title="Contract", title_justify="left")
     for heading in ("", "name", "unit", "frame", "low", "high", "instead of NaN / safe"):
         signals.add_column(heading)
@@ -66,8 +89,14 @@ def _network(network: Network, file: Path, as_object: bool) -> None:
     for heading in ("name", "layer", "reads", "format", "shape", "parameters"):
         nodes.add_column(heading)
     for n in network.nodes:
-        nodes.add_row(n.name, n.layer.kind, ", ".join(n.inputs), n.format, f"{n.layer.n_in} → {n.layer.n_out}",
-                      str(_parameters(n.layer)))
+        nodes.add_row(
+            n.name,
+            n.layer.kind,
+            ", ".join(n.inputs),
+            n.format,
+            f"{n.layer.n_in} → {n.layer.n_out}",
+            str(_parameters(n.layer)),
+        )
     results.print(signals)
     results.print(nodes)
 

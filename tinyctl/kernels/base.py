@@ -42,8 +42,10 @@ def pack_rows(weight: NDArray[Any], size: int, columns: int = 1) -> NDArray[Any]
     `n_in` is padded with zeros to a multiple of `columns`.
     """
     padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % columns)))
-    return np.concatenate([
-        padded[row : row + rows].reshape(rows, -1, columns).swapaxes(0, 1).ravel()
-        for first, end, rows in row_groups(len(weight), size)
-        for row in range(first, end, rows)
-    ])
+    return np.concatenate(
+        [
+            padded[row : row + rows].reshape(rows, -1, columns).swapaxes(0, 1).ravel()
+            for first, end, rows in row_groups(len(weight), size)
+            for row in range(first, end, rows)
+        ]
+    )

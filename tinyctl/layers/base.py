@@ -84,7 +84,9 @@ class StatefulLayer(Layer):
     def state(self) -> tuple[StateSlot, ...]:
         raise NotImplementedError
 
-    def step(self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float) -> tuple[Array, tuple[Array, ...]]:
+    def step(
+        self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
+    ) -> tuple[Array, tuple[Array, ...]]:
         """One step at `rate_hz`. Rows where `rejected` (batch,) is true keep their state and return from it."""
         raise NotImplementedError
 

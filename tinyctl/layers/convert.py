@@ -52,11 +52,14 @@ class Encode(Layer):
         slack = rounding(np.abs(ends).max(axis=0) + np.abs(offset) + 1, 3)
         least, most = ends.min(axis=0) + offset - slack, ends.max(axis=0) + offset + slack
         if not max(-least.min(), most.max()) < 2.0**31:
-            raise TinyctlError("values could leave 32 bits before they saturate", where="encode",
-                               fix="calibrate over a wider range")
+            raise TinyctlError(
+                "values could leave 32 bits before they saturate", where="encode", fix="calibrate over a wider range"
+            )
         limits = np.iinfo(self.activation)
-        return (np.clip(np.floor(least + 0.5), limits.min, limits.max),
-                np.clip(np.floor(most + 0.5), limits.min, limits.max))
+        return (
+            np.clip(np.floor(least + 0.5), limits.min, limits.max),
+            np.clip(np.floor(most + 0.5), limits.min, limits.max),
+        )
 
     def lipschitz(self) -> float:
         return float(np.abs(self.gain).max())

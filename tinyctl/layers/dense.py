@@ -76,12 +76,17 @@ class IntegerDense(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.bias.shape == self.multiplier.shape == self.weight.shape[:1]:
-            raise TinyctlError(f"bias {self.bias.shape} or multiplier {self.multiplier.shape} does not fit weight "
-                               f"{self.weight.shape}", where="integer_dense")
+            raise TinyctlError(
+                f"bias {self.bias.shape} or multiplier {self.multiplier.shape} does not fit weight {self.weight.shape}",
+                where="integer_dense",
+            )
         row = int(self.accumulator_bound().argmax())
         if self.accumulator_bound()[row] > ACCUMULATOR_LIMIT:
-            raise TinyctlError(f"the sum of row {row} could overflow 32 bits", where="integer_dense",
-                               fix="quantize with smaller weights")
+            raise TinyctlError(
+                f"the sum of row {row} could overflow 32 bits",
+                where="integer_dense",
+                fix="quantize with smaller weights",
+            )
         if (self.multiplier < 0).any():
             raise TinyctlError("a multiplier is negative", where="integer_dense")
 
@@ -110,8 +115,10 @@ class IntegerDense(Layer):
         least, most = _extremes(self.weight.astype(np.float64), low, high)
         factor = self.multiplier / 2.0**MULTIPLIER_BITS
         limits = np.iinfo(np.int16)
-        return (np.clip((least + self.bias) * factor - 1, limits.min, limits.max),
-                np.clip((most + self.bias) * factor + 1, limits.min, limits.max))
+        return (
+            np.clip((least + self.bias) * factor - 1, limits.min, limits.max),
+            np.clip((most + self.bias) * factor + 1, limits.min, limits.max),
+        )
 
     def lipschitz(self) -> float:
         scaled = self.weight * (self.multiplier[:, None] / 2.0**MULTIPLIER_BITS)

@@ -47,7 +47,9 @@ class Integral(StatefulLayer):
     def state(self) -> tuple[StateSlot, ...]:
         return (StateSlot("s", np.zeros(len(self.columns), F32)),)
 
-    def step(self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float) -> tuple[Array, tuple[Array, ...]]:
+    def step(
+        self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
+    ) -> tuple[Array, tuple[Array, ...]]:
         (s,) = state
         moved = s + self.period(rate_hz) * x[:, self.columns]
         moved = np.where(moved < -self.limit, -self.limit, np.where(moved > self.limit, self.limit, moved))

@@ -48,7 +48,9 @@ class Lag(StatefulLayer):
     def state(self) -> tuple[StateSlot, ...]:
         return (StateSlot("y", self.initial),)
 
-    def step(self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float) -> tuple[Array, tuple[Array, ...]]:
+    def step(
+        self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
+    ) -> tuple[Array, tuple[Array, ...]]:
         (y,) = state
         y = np.where(rejected[:, None], y, y + self.alpha(rate_hz) * (x[:, self.columns] - y))
         return np.concatenate([x, y], axis=1), (y,)

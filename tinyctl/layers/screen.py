@@ -32,7 +32,9 @@ class Screen(Layer):
     @staticmethod
     def of(contract: Contract) -> Screen:
         """The screen of a contract's inputs."""
-        return Screen(*(np.array([getattr(s, side) for s in contract.inputs], F32) for side in ("low", "high", "on_nan")))
+        return Screen(
+            *(np.array([getattr(s, side) for s in contract.inputs], F32) for side in ("low", "high", "on_nan"))
+        )
 
     @property
     def n_in(self) -> int:

@@ -11,11 +11,21 @@ from tinyctl.layers.base import F32, Array, Layer
 
 # A rational minimax approximation, odd 13th degree over even 6th, on [-9, 9]: coefficients as published in the Eigen
 # library (MathFunctionsImpl.h, generic_fast_tanh_float). In float32 steps the largest error against float64 is 4.2e-7.
-NUMERATOR = tuple(F32(c) for c in (-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11,
-                                   5.12229709037114e-08, 1.48572235717979e-05, 6.37261928875436e-04,
-                                   4.89352455891786e-03))
-DENOMINATOR = tuple(F32(c) for c in (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03,
-                                     4.89352518554385e-03))
+NUMERATOR = tuple(
+    F32(c)
+    for c in (
+        -2.76076847742355e-16,
+        2.00018790482477e-13,
+        -8.60467152213735e-11,
+        5.12229709037114e-08,
+        1.48572235717979e-05,
+        6.37261928875436e-04,
+        4.89352455891786e-03,
+    )
+)
+DENOMINATOR = tuple(
+    F32(c) for c in (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+)
 CLAMP = F32(7.90531110763549805)  # where the rational first rounds to 1
 LINEAR = F32(0.0004)  # below it tanh(x) rounds to x; the select also keeps subnormals out of the division
 
@@ -59,14 +69,14 @@ class Tanh(Layer):
         return 1.0
 
 
-# The integer tanh: 1024 straight segments over [-8, 8), one pair (start, rise) a segment, so that the board reads one word.
+# The integer tanh: 512 straight segments over [-8, 8), each a pair (start, rise), so that the board reads one word.
 INPUT_SCALE = 2.0**-12  # an int16 input spans [-8, 8)
 OUTPUT_SCALE = 2.0**-15
-SEGMENT_BITS = 6  # 2^6 input steps a segment
+SEGMENT_BITS = 7  # 2^7 input steps a segment
 
 
 def tanh_table() -> tuple[Array, Array]:
-    """Start and rise of the 1024 segments, int16: the chord of tanh, moved up or down by half its largest error."""
+    """Start and rise of the 512 segments, int16: the chord of tanh, moved up or down by half its largest error."""
     edges = np.arange(-(2**15), 2**15 + 1, 2**SEGMENT_BITS) * INPUT_SCALE
     values = np.tanh(edges)
     middle = np.tanh((edges[:-1] + edges[1:]) / 2) - (values[:-1] + values[1:]) / 2
@@ -77,7 +87,7 @@ def tanh_table() -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class IntegerTanh(Layer):
-    """int16 at 2^-12 a step to int16 at 2^-15: `start[i] + ((rise[i] * rest + 32) >> 6)`, i the upper ten bits."""
+    """int16 at 2^-12 a step to int16 at 2^-15: `start[i] + ((rise[i] * rest + 64) >> 7)`, i the upper nine bits."""
 
     kind: ClassVar[str] = "integer_tanh"
     in_place: ClassVar[bool] = True

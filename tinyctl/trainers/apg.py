@@ -55,7 +55,7 @@ class ApgConfig:
     """A longer gradient is shortened to this Euclidean norm."""
     lifetime: tuple[int, int] = (100, 500)
     """Control periods, drawn uniformly, after which a plant starts afresh although it was not lost."""
-    validate_every: int = 50
+    validate_every: int = 25
     """Iterations from one validation to the next; the best validated weights are kept."""
     validation_episodes: int = 250
     """Episodes of a validation, drawn once from a seed of their own."""
