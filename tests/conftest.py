@@ -16,7 +16,7 @@ from tinyctl.graph import Graph
 
 GOLDEN = Path(__file__).parent / "golden"
 POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
-CASES = [(network, format_name) for network in POLICIES for format_name in FORMATS]
+CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,7 +62,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
     """Every network in every format, and the folder of its C, called `policy`."""
     network, format_name = request.param
-    graph = networks.in_format(POLICIES[network](), format_name)
+    graph = networks.ties() if network == "ties" else networks.in_format(POLICIES[network](), format_name)
     folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
     emit(graph, folder)
     return graph, folder
