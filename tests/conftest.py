@@ -14,6 +14,7 @@ from tinyctl.emitter import emit
 from tinyctl.formats import FORMATS
 from tinyctl.graph import Graph
 
+os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
 GOLDEN = Path(__file__).parent / "golden"
 POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
 CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]

@@ -34,9 +34,18 @@ def command(
 ) -> None:
     """Fly a controller and score it."""
     delay_s = predicted_delay_s(source, board, toolchain) if delay_us is None else delay_us * 1e-6
-    with progress(f"Flying {episodes} episodes on {on}", as_object):
+    with progress(f"Flying {episodes} episodes on {on}", as_object) as update:
         report = api.fly(
-            source, plant, task, on=on, board=board, toolchain=toolchain, episodes=episodes, seed=seed, delay_s=delay_s
+            source,
+            plant,
+            task,
+            on=on,
+            board=board,
+            toolchain=toolchain,
+            episodes=episodes,
+            seed=seed,
+            delay_s=delay_s,
+            progress=update,
         )
     if out is not None:
         write_json(out, report.to_json())
