@@ -17,7 +17,7 @@ from tinyctl.graph import Graph
 os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
 GOLDEN = Path(__file__).parent / "golden"
 POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
-CASES = [(network, format_name) for network in POLICIES for format_name in FORMATS]
+CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,7 +63,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
     """Every network in every format, and the folder of its C, called `policy`."""
     network, format_name = request.param
-    graph = networks.in_format(POLICIES[network](), format_name)
+    graph = networks.ties() if network == "ties" else networks.in_format(POLICIES[network](), format_name)
     folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
     emit(graph, folder)
     return graph, folder

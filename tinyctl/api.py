@@ -97,8 +97,8 @@ def quantize(
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, and what that costs.
 
-    Calibrates on `calibration` (steps, sequences, n_obs), else in closed loop with a plant, else on standard-normal
-    observations. With a plant the report holds the closed-loop cost over the float policy's.
+    Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
+    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     if calibration is None:
@@ -107,6 +107,7 @@ def quantize(
             if which is not None
             else quantizer.random_sequences(policy.contract, None, None)
         )
+    calibration = quantizer.load_sequences(calibration, policy.contract, "calibration")
     graph = quantizer.quantize(policy, format_name, calibration)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None

@@ -31,12 +31,15 @@ C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2)}
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2}
 HELPER_ORDER = ("bits", "tanh_f32", "saturate_a16", "encode_a16", "dual_mac", "requantize_a16")
 DSP_HELPERS = frozenset({"saturate_a16", "dual_mac", "requantize_a16"})
+INCLUDED = ("stdint", "arm_acle")
 LINE = 118  # columns of generated tables
 
 
 def emit(graph: Graph, folder: Path, name: str = "policy") -> Unit:
     """Write the C of a graph into `folder`; raises `TinyctlError` before anything is written."""
     check_identifier(name, "name")
+    if name in INCLUDED:
+        raise TinyctlError(f"name {name!r} is that of a header the C includes")
     if name.upper() == name:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
     unit, texts = render(graph, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,6 +153,21 @@ def test_quantize_twice_gives_the_same_bytes(run: Run, policy: Path, tmp_path: P
     for name in ("a", "b"):
         run("quantize", policy, "--out", name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_same_bytes_in_another_process(policy: Path, tmp_path: Path) -> None:
+    """Whatever order Python's sets have."""
+    found = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        for words in (("quantize", policy, "--out", folder / "g.tctl"), ("emit", folder / "g.tctl", "--out", folder)):
+            subprocess.run(
+                [sys.executable, "-m", "tinyctl", *map(str, words)],
+                env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True,
+            )  # fmt: skip
+        found.append({p.name: p.read_bytes() for p in folder.iterdir()})
+    assert found[0] == found[1]
+    assert len(found[0]) == 6
 
 
 def test_emit(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:

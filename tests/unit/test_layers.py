@@ -155,6 +155,12 @@ def test_tanh_accuracy_range_and_symmetry() -> None:
     assert tanh_f32(np.array([CLAMP]))[0] == 1.0
 
 
+def test_tanh_of_small_values_is_the_value() -> None:
+    x = np.concatenate([np.geomspace(1e-37, LINEAR, 100_001)[:-1].astype(F32), -around(LINEAR, 1000)[:1000]])
+    assert (np.abs(np.tanh(x.astype(np.float64)) - x) <= np.spacing(np.abs(x))).all()
+    assert (bits(tanh_f32(x)) == bits(x)).all()
+
+
 def test_tanh_is_nearly_monotonic() -> None:
     y = tanh_f32(np.linspace(-10, 10, 2_000_001).astype(F32))
     assert np.diff(y.astype(np.float64)).min() >= -(2.0**-21)
@@ -401,6 +407,16 @@ def test_encode_refuses_what_could_leave_32_bits() -> None:
     # Product and offset cancel, but their rounding alone is beyond 32 bits.
     with pytest.raises(TinyctlError, match="could leave 32 bits"):
         Encode("int16", floats(1e18), floats(-1e18)).bound(np.array([1.0]), np.array([1.0]))
+
+
+def test_dense_bounds_cover_roundings_that_all_go_one_way() -> None:
+    n = 1000
+    up = F32(2.0**-24 * 1.01)  # each addition to a sum from 1 on is rounded up
+    layer = Dense(np.ones((1, n), F32), floats(1.0))
+    y = layer.run(np.full((1, n), up))[0, 0]
+    assert float(y) > 1 + n * float(up) * 1.5
+    low, high = layer.bound(np.full(n, float(up)), np.full(n, float(up)))
+    assert low[0] < float(y) <= high[0]
 
 
 def test_bounds_tell_overflow_on_the_way() -> None:

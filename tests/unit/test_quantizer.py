@@ -311,6 +311,14 @@ def test_report(tmp_path: Path) -> None:
     assert archive.load(tmp_path / "g.tctl").hash == report.graph_hash
 
 
+def test_calibration_in_two_dimensions() -> None:
+    data = random_sequences(networks.tiny().contract, None, None)[:, :1]
+    flat, deep = (api.quantize(networks.tiny(), "w16a16", calibration=d)[0] for d in (data[:, 0], data))
+    assert flat.hash == deep.hash
+    with pytest.raises(TinyctlError, match="calibration: holds"):
+        api.quantize(networks.tiny(), "w16a16", calibration=data[..., :1])
+
+
 def test_random_sequences() -> None:
     contract = networks.all_layers_contract()
     for low, high in ((None, None), (-0.5, 2.0)):

@@ -5,6 +5,8 @@ A layer gives meaning only. How a compiler packs its weights is in `tinyctl/kern
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -16,6 +18,12 @@ from tinyctl.errors import TinyctlError
 Array = NDArray[Any]
 F32 = np.float32
 FLT_MAX = float(np.finfo(F32).max)
+# Fields other than arrays have one form whatever they were made from, so that equal layers have equal files and hashes.
+PLAIN: dict[str, Callable[[Any], Any]] = {
+    "int": operator.index,
+    "float": float,
+    "tuple[int, ...]": lambda columns: tuple(map(operator.index, columns)),
+}
 MAX_WIDTH = 65_536  # columns a layer may read or return; far above any controller this project is for
 
 
@@ -72,6 +80,8 @@ class Layer:
 
     def __post_init__(self) -> None:
         for f in fields(self):
+            if str(f.type) in PLAIN:
+                object.__setattr__(self, f.name, PLAIN[str(f.type)](getattr(self, f.name)))
             if "dtype" in f.metadata:
                 _check_array(getattr(self, f.name), f.metadata["dtype"], f.metadata["ndim"], f"{self.kind}.{f.name}")
 
