@@ -41,7 +41,7 @@ def command(
         raise TinyctlError("--calibration and --range exclude each other", fix="give one of them")
     data: Array | None = None
     if calibration is not None:
-        data = quantizer.load_sequences(_load_npy(calibration), loaded.contract, calibration)
+        data = quantizer.as_sequences(_load_npy(calibration), loaded.contract, calibration)
     elif range_ is not None:
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
