@@ -107,7 +107,7 @@ def quantize(
             if which is not None
             else quantizer.random_sequences(policy.contract, None, None)
         )
-    calibration = quantizer.load_sequences(calibration, policy.contract, "calibration")
+    calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
     graph = quantizer.quantize(policy, format_name, calibration)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None

@@ -88,7 +88,7 @@ def random_sequences(contract: Contract, low: float | None, high: float | None, 
     return np.clip(drawn, limits[:, 0], limits[:, 1]).astype(F32)
 
 
-def load_sequences(data: Array, contract: Contract, where: object) -> Array:
+def as_sequences(data: Array, contract: Contract, where: object) -> Array:
     """A calibration array as (steps, sequences, n_obs) float32; two dimensions are one sequence of rows."""
     if data.dtype.kind not in "fiu" or data.ndim not in (2, 3) or data.shape[-1] != contract.n_obs or not data.size:
         raise TinyctlError(

@@ -30,7 +30,7 @@ from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
 from tinyctl.quantizer import (
     integer_dense,
-    load_sequences,
+    as_sequences,
     measure,
     quantize,
     random_sequences,
@@ -334,8 +334,8 @@ def test_random_sequences() -> None:
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 3, 5)])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int32", "uint8"])
-def test_load_sequences(shape: tuple[int, ...], dtype: str) -> None:
-    found = load_sequences(np.ones(shape, dtype), networks.all_layers_contract(), "file")
+def test_as_sequences(shape: tuple[int, ...], dtype: str) -> None:
+    found = as_sequences(np.ones(shape, dtype), networks.all_layers_contract(), "file")
     assert found.shape == (7, shape[1] if len(shape) == 3 else 1, 5)
     assert found.dtype == F32
 
@@ -359,7 +359,7 @@ BAD = [
 @pytest.mark.parametrize("data", BAD, ids=lambda data: f"{data.dtype}-{data.shape}")
 def test_bad_calibration(data: Array) -> None:
     with pytest.raises(TinyctlError, match=r"^file: holds"):
-        load_sequences(data, networks.all_layers_contract(), "file")
+        as_sequences(data, networks.all_layers_contract(), "file")
 
 
 def test_every_quantized_network_can_be_emitted() -> None:
