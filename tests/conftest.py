@@ -16,7 +16,12 @@ from tinyctl.graph import Graph
 
 os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
 GOLDEN = Path(__file__).parent / "golden"
-POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
+POLICIES = {
+    "tiny": networks.tiny,
+    "all_layers": networks.all_layers,
+    "branching": networks.branching,
+    "widths": networks.widths,
+}
 CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
-from tinyctl.layers.base import F32, Array
+from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import Dense, IntegerDense
@@ -210,3 +210,15 @@ def ties() -> Graph:
     for name, layer in nodes:
         made.append(Node(name, layer, (made[-1].name,), "w16a16"))
     return Graph(contract, (*made, Node("clip", Clip.of(contract), ("out",))))
+
+
+def widths(seed: int = 4) -> Policy:
+    """Dense layers of all the widths around which kernels change their loops: blocks of rows, columns a turn."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    layers: list[tuple[str, Layer]] = [("screen", Screen.of(contract))]
+    n_in = 3
+    for k, n_out in enumerate((1, 2, 16, 17, 8, 1, 9, 15, 4, 10, 5, 7, 24, 6, 3, 1)):
+        layers += [(f"dense{k}", dense(rng, n_in, n_out, gain=1.5)), (f"tanh{k}", Tanh(n_out))]
+        n_in = n_out
+    return Policy(contract, chain([*layers, ("clip", Clip.of(contract))]))

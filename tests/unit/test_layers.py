@@ -322,9 +322,12 @@ def test_bad_fields(make: object, message: str) -> None:
 
 
 def test_arrays_of_a_layer_cannot_be_changed() -> None:
-    layer = Scale(floats(1.0), floats(0.0))
+    gain = floats(1.0)
+    layer = Scale(gain, floats(0.0))
     with pytest.raises(ValueError, match="read-only"):
         layer.gain[0] = 2.0
+    gain[0] = 3.0  # the caller's own
+    assert layer.gain[0] == 1.0
 
 
 # --- interval bounds --------------------------------------------------------------------------------------------------

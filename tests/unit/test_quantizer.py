@@ -29,8 +29,8 @@ from tinyctl.layers.tanh import INPUT_SCALE, Tanh
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
 from tinyctl.quantizer import (
-    integer_dense,
     as_sequences,
+    integer_dense,
     measure,
     quantize,
     random_sequences,

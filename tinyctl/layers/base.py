@@ -80,10 +80,14 @@ class Layer:
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            if str(f.type) in PLAIN:
-                object.__setattr__(self, f.name, PLAIN[str(f.type)](getattr(self, f.name)))
+            value = getattr(self, f.name)
             if "dtype" in f.metadata:
-                _check_array(getattr(self, f.name), f.metadata["dtype"], f.metadata["ndim"], f"{self.kind}.{f.name}")
+                _check_array(value, f.metadata["dtype"], f.metadata["ndim"], f"{self.kind}.{f.name}")
+                value = value.copy()  # the caller's stays theirs, this one never changes
+                value.flags.writeable = False
+            elif str(f.type) in PLAIN:
+                value = PLAIN[str(f.type)](value)
+            object.__setattr__(self, f.name, value)
 
 
 class StatefulLayer(Layer):
@@ -114,7 +118,6 @@ def _check_array(value: Any, dtype: str, ndim: int, where: str) -> None:
         raise TinyctlError(f"shape {value.shape} is empty or wider than {MAX_WIDTH}", where=where)
     if not np.isfinite(value).all():
         raise TinyctlError("a value is not finite", where=where)
-    value.flags.writeable = False
 
 
 def rounding(reach: Array, operations: int) -> Array:
