@@ -120,16 +120,16 @@ def quantize(
 
 
 def build(
-    source: Graph | Path,
+    source: Graph | str | Path,
     board: str | Path | Board = DEFAULT_BOARD,
     *,
     toolchain: builder.Toolchain | None = None,
-    out: Path,
+    out: str | Path,
     name: str = "policy",
 ) -> Image:
     """A firmware image from a graph or from an emitted folder."""
     target = board if isinstance(board, Board) else load_board(board)
-    if isinstance(source, Path):
+    if not isinstance(source, Graph):
         return builder.build(source, target, toolchain, out=out)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
@@ -161,8 +161,9 @@ class Flyable:
     identity: Identity
 
 
-def flyable(source: Policy | Graph | Path) -> Flyable:
+def flyable(source: Policy | Graph | str | Path) -> Flyable:
     """A policy, a graph, or the path of a `.tctl` file, an emitted folder or an image."""
+    source = Path(source) if isinstance(source, str) else source
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
         return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
@@ -175,7 +176,7 @@ def flyable(source: Policy | Graph | Path) -> Flyable:
 
 
 def fly(
-    source: Policy | Graph | Path,
+    source: Policy | Graph | str | Path,
     plant_name: str | Path | Plant = "quadrotor",
     task: str | None = None,
     *,
@@ -201,7 +202,7 @@ def fly(
     elif what.identity.contract_hash != which.task(name).contract.hash:
         raise TinyctlError(
             "its contract is not that of the task",
-            where=source if isinstance(source, Path) else None,
+            where=what.source,
             fix="fly it in the task it was made for",
         )
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:

@@ -35,7 +35,7 @@ INCLUDED = ("stdint", "arm_acle")
 LINE = 118  # columns of generated tables
 
 
-def emit(graph: Graph, folder: Path, name: str = "policy") -> Unit:
+def emit(graph: Graph, folder: str | Path, name: str = "policy") -> Unit:
     """Write the C of a graph into `folder`; raises `TinyctlError` before anything is written."""
     check_identifier(name, "name")
     if name in INCLUDED:
@@ -44,7 +44,7 @@ def emit(graph: Graph, folder: Path, name: str = "policy") -> Unit:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
     unit, texts = render(graph, name)
     for file_name, text in texts.items():
-        write_atomically(folder / file_name, text)
+        write_atomically(Path(folder) / file_name, text)
     return unit
 
 
