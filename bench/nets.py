@@ -1,6 +1,8 @@
-"""The reference nets of the kernel benchmark: random weights from a fixed seed, shapes that public tools were timed on."""
+"""The reference nets of the kernel benchmark: seeded random weights, shapes that public tools were timed on."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 
@@ -36,7 +38,7 @@ def net(name: str, seed: int = 0) -> Policy:
         ("screen", Screen.of(contract)),
         ("scale", Scale(np.full(widths[0], 0.5, F32), np.zeros(widths[0], F32))),
     ]
-    for k, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for k, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         weight = rng.standard_normal((n_out, n_in)) * gain / np.sqrt(n_in)
         layers.append((f"dense{k}", Dense(weight.astype(F32), (0.1 * rng.standard_normal(n_out)).astype(F32))))
         if k < len(widths) - 2:
