@@ -21,7 +21,7 @@ from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
+from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR, SEGMENT_BITS
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_steps
@@ -29,8 +29,19 @@ from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2)}
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2}
-HELPER_ORDER = ("bits", "tanh_f32", "saturate_a16", "encode_a16", "dual_mac", "requantize_a16")
-DSP_HELPERS = frozenset({"saturate_a16", "dual_mac", "requantize_a16"})
+HELPER_ORDER = (
+    "bits",
+    "tanh_f32",
+    "rows16_f32",
+    "rows4_f32",
+    "saturate_a16",
+    "encode_a16",
+    "requantize_a16",
+    "rows4_w16a16",
+    "tanh_w16a16",
+)
+DSP_HELPERS = frozenset({"saturate_a16", "requantize_a16", "rows4_w16a16", "tanh_w16a16"})
+FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
 INCLUDED = ("stdint", "arm_acle")
 LINE = 118  # columns of generated tables
 
@@ -96,6 +107,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
         helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
         uses_dsp=bool(helpers & DSP_HELPERS),
+        uses_fpu=bool(helpers & FPU_HELPERS),
         initial=_initial(graph),
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
@@ -196,6 +208,8 @@ def _helper(name: str, common: dict[str, Any]) -> str:
         "clamp_bits": _word(CLAMP),
         "numerator": [_literal(c) for c in NUMERATOR],
         "denominator": [_literal(c) for c in DENOMINATOR],
+        "bits": SEGMENT_BITS,
+        "half": 2 ** (SEGMENT_BITS - 1),
     }
     return template(f"math/{name}.c.j2").render(common, **constants)
 
@@ -245,8 +259,8 @@ def _table(owner: str, table: Table, macro: str) -> str:
             row = "   "
         row += f" {word},"
     body = "\n".join([*lines, row])
-    # Words of two 16-bit numbers are loaded at once.
-    aligned = f" {macro}_ALIGNED" if table.ctype == "int16_t" else ""
+    # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
+    aligned = f" {macro}_ALIGNED" if table.name == "weight" else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

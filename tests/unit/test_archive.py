@@ -170,7 +170,7 @@ def test_something_else(data: bytes, tmp_path: Path) -> None:
 def test_too_large(tmp_path: Path) -> None:
     with (tmp_path / "x").open("wb") as file:
         file.truncate(archive.MAX_FILE_BYTES + 1)
-    assert_refused(tmp_path / "x", "larger than 64 MiB")
+    assert_refused(tmp_path / "x", "larger than 16 MiB")
 
 
 def test_every_truncation(tmp_path: Path) -> None:
