@@ -95,7 +95,7 @@ def test_activation_functions_are_heeded(tmp_path: Path, sb3: Any) -> None:
     np.testing.assert_allclose(run(policy, x), model.predict(x, deterministic=True)[0], atol=5e-6)
     model, _ = make(sb3, "PPO", activation_fn=torch.nn.GELU)
     model.save(tmp_path / "model.zip")
-    with pytest.raises(TinyctlError, match="activation_fn .*GELU.* is not read"):
+    with pytest.raises(TinyctlError, match=r"activation_fn .*GELU.* is not read"):
         read(Request(tmp_path / "model.zip", rate_hz=20.0))
 
 
@@ -106,7 +106,7 @@ def test_other_models_are_refused(tmp_path: Path, sb3: Any) -> None:
         getattr(sb3, name)("MlpPolicy", gymnasium.make("CartPole-v1"), device="cpu").save(tmp_path / f"{name}.zip")
     with pytest.raises(TinyctlError, match="no actor of PPO"):
         read(Request(tmp_path / "DQN.zip", rate_hz=20.0))
-    with pytest.raises(TinyctlError, match="not a Box|--no-normalize"):
+    with pytest.raises(TinyctlError, match=r"not a Box|--no-normalize"):
         read(Request(tmp_path / "PPO.zip", rate_hz=20.0))
 
 

@@ -163,7 +163,7 @@ def test_nested_sharing_is_not_walked(tmp_path: Path, torch: Any) -> None:
     value: Any = []
     for _ in range(60):
         value = [value, value]
-    with pytest.raises(TinyctlError, match="not a plain tensor|not a state_dict"):
+    with pytest.raises(TinyctlError, match=r"not a plain tensor|not a state_dict"):
         saved(torch, tmp_path / "net.pt", {"a.weight": value})
 
 
