@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import networks
 import pytest
@@ -72,3 +74,18 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
     emit(graph, folder)
     return graph, folder
+
+
+@pytest.fixture(scope="session")
+def require_package() -> Callable[[str], ModuleType]:
+    """`require_package(name)`: a module. Where it is missing the test is skipped, but fails when CI=true."""
+
+    def find(name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            message = f"the Python package {name} is not installed"
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+        raise AssertionError
+
+    return find

@@ -19,18 +19,22 @@ import numpy as np
 from tinyctl import archive, builder, emitter, quantizer
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
+from tinyctl.contract import Contract
+from tinyctl.contract_toml import load_contract
 from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphController, Identity, check_contract, report
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hostlib import HostController
 from tinyctl.image import read_image
 from tinyctl.layers.base import Array
+from tinyctl.normalizer import Normalizer, load_normalizer
 from tinyctl.policy import Policy
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
+    from tinyctl.importers import Imported
     from tinyctl.sims.plant import Plant
     from tinyctl.trainers.apg import ApgConfig, TrainResult
 
@@ -74,6 +78,39 @@ def require_train() -> None:
         import tinyctl.trainers.apg  # noqa: F401
     except ImportError as error:
         raise _missing(error, "train") from None
+
+
+def import_policy(
+    path: Path,
+    *,
+    contract: Path | Contract | None = None,
+    rate_hz: float | None = None,
+    layers: tuple[str, ...] = (),
+    output: str | None = None,
+    normalize: Path | Normalizer | None = None,
+    unnormalized: bool = False,
+) -> Imported:
+    """A policy from a file of another framework; docs/import.md tells which, and what is asked for."""
+    from tinyctl import importers
+
+    return importers.read(
+        importers.Request(
+            path,
+            load_contract(contract) if isinstance(contract, Path) else contract,
+            rate_hz,
+            layers,
+            output,
+            load_normalizer(normalize) if isinstance(normalize, Path) else normalize,
+            unnormalized,
+        )
+    )
+
+
+def export_onnx(policy: Policy, path: Path) -> None:
+    """Write a policy as ONNX, its contract as metadata."""
+    from tinyctl import onnx_export
+
+    onnx_export.export_onnx(policy, path)
 
 
 def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None, *, seed: int = 1) -> Array:
