@@ -174,12 +174,30 @@ def build(
 
 
 def check(
-    image: Path, board: str | Path | Board = DEFAULT_BOARD, *, deadline_us: float | None = None, seed: int = 0
+    image: Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    deadline_us: float | None = None,
+    seed: int = 0,
+    function: str | None = None,
+    n_obs: int = 0,
+    n_act: int = 0,
 ) -> TimingReport:
-    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline."""
+    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
+
+    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board.
+    """
     from tinyctl.checker import check as predict
 
-    return predict(image, board if isinstance(board, Board) else load_board(board), deadline_us=deadline_us, seed=seed)
+    return predict(
+        image,
+        board if isinstance(board, Board) else load_board(board),
+        deadline_us=deadline_us,
+        seed=seed,
+        function=function,
+        n_obs=n_obs,
+        n_act=n_act,
+    )
 
 
 def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Path:

@@ -21,6 +21,16 @@ from tinyctl.version import VERSION
 MAX_JSON_BYTES = 64 << 20
 PARTS = ("train", "quantize", "check", "check-f32", "fly", "fly-f32", "fly-emulator")
 INK, ACCENT, MUTED, GOOD, BAD = "#1f2933", "#2563eb", "#94a3b8", "#15803d", "#b91c1c"
+MEANINGS = {
+    "load": "the second cycle of a load whose successor could not join it",
+    "store": "a load behind a store",
+    "address": "an address made by the instruction just before",
+    "fp": "a float result used at once",
+    "branch": "refilling the pipeline after a taken branch",
+    "unaligned": "accesses that are not aligned",
+    "fetch": "waiting for the fetch unit",
+    "flash": "waiting for flash, or for a slow RAM",
+}
 LINES = ("#2563eb", "#db2777", "#d97706", "#059669")
 
 
@@ -67,6 +77,7 @@ def _page(records: dict[str, dict[str, Any]]) -> str:
         checks=checks,
         version=VERSION,
         layers=_layer_chart(checks[0]) if checks else None,
+        causes=_causes(checks[0]) if checks else [],
         memory=_memory(checks[0]) if checks else [],
     )
 
@@ -194,8 +205,32 @@ def _commands(flight: dict[str, Any]) -> str | None:
 
 
 def _layer_chart(check: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of the timing table, each with the width of its bar in percent of the largest."""
+    """The rows of the timing table, each with the segments of its bar, in percent of the longest: what each layer
+    executes, then what it loses by cause."""
     layers = check["layers"]
     most = max((layer["cycles"] for layer in layers), default=1) or 1
     total = check["cycles_typical"] or 1
-    return [{**layer, "bar": 100 * layer["cycles"] / most, "share": 100 * layer["cycles"] / total} for layer in layers]
+    rows = []
+    for layer in layers:
+        work = layer["cycles"] - sum(layer["stalls"].values())
+        segments = [
+            {"cause": cause, "cycles": cycles, "width": 100 * cycles / most}
+            for cause, cycles in (("work", work), *layer["stalls"].items())
+            if cycles > 0
+        ]
+        rows.append({**layer, "segments": segments, "share": 100 * layer["cycles"] / total})
+    return rows
+
+
+def _causes(check: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lost cycles of the whole step by cause, most first."""
+    total = check["cycles_typical"] or 1
+    sums: dict[str, int] = {}
+    for layer in check["layers"]:
+        for cause, cycles in layer["stalls"].items():
+            sums[cause] = sums.get(cause, 0) + cycles
+    ordered = sorted(((cause, cycles) for cause, cycles in sums.items() if cycles), key=lambda item: -item[1])
+    return [
+        {"cause": cause, "cycles": cycles, "share": 100 * cycles / total, "meaning": MEANINGS[cause]}
+        for cause, cycles in ordered
+    ]
