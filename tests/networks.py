@@ -9,6 +9,7 @@ from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
+from tinyctl.layers.fast_tanh import FastTanh
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
 from tinyctl.layers.relu import Relu
@@ -112,6 +113,7 @@ def all_layers(seed: int = 1) -> Policy:
                 ("tanh_float", Tanh(6)),
                 ("fourth", dense(rng, 6, 9)),
                 ("tanh_last", Tanh(9)),
+                ("fast_tanh", FastTanh(9)),
                 ("fifth", dense(rng, 9, 3, gain=1.5)),
                 ("scale_out", Scale(floats(1.2, -0.3, 0.9), floats(0.2, 0.0, 0.05))),
                 ("clip", Clip.of(contract)),

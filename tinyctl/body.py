@@ -18,6 +18,7 @@ from tinyctl.importers.base import identifier
 from tinyctl.layers.base import F32, FLT_MAX, MAX_WIDTH, Array, Layer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
+from tinyctl.layers.fast_tanh import FastTanh
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
@@ -30,6 +31,7 @@ from tinyctl.policy import Policy
 ACTIVATIONS: dict[str, Callable[..., Layer]] = {
     "relu": lambda width: Relu(width),
     "tanh": lambda width: Tanh(width),
+    "fast_tanh": lambda width: FastTanh(width),
 }
 
 

@@ -16,6 +16,7 @@ from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import Dense, IntegerDense
+from tinyctl.layers.fast_tanh import FastTanh
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
 from tinyctl.layers.relu import Relu
@@ -46,6 +47,7 @@ def test_every_layer_is_found() -> None:
         "dense",
         "relu",
         "tanh",
+        "fast_tanh",
         "clip",
         "lag",
         "integral",
@@ -334,6 +336,7 @@ def float_layers(width: int, r: np.random.Generator) -> list[Layer]:
         Scale(some(width), some(width)),
         Relu(width),
         Tanh(width),
+        FastTanh(width),
         Clip(ends[0], ends[1]),
         Lag(width, (width - 1,), 0.05, some(1)),
         Integral(width, (0,), np.abs(some(1)) + F32(1e-30)),
@@ -418,6 +421,7 @@ def test_bounds_tell_overflow_on_the_way() -> None:
     [
         Relu(3),
         Tanh(3),
+        FastTanh(3),
         Scale(floats(2.0, -3.0, 0.1), floats(1, 1, 1)),
         Clip(floats(-1, -1, -1), floats(1, 1, 1)),
         Dense(np.eye(3, dtype=F32) * 4, np.zeros(3, F32)),
@@ -427,3 +431,14 @@ def test_lipschitz_bounds_hold(layer: Layer) -> None:
     a, b = (rng().standard_normal((500, 3)).astype(F32), np.random.default_rng(5).standard_normal((500, 3)).astype(F32))
     moved = np.linalg.norm(layer.run(a).astype(np.float64) - layer.run(b), axis=1)
     assert (moved <= layer.lipschitz() * np.linalg.norm(a.astype(np.float64) - b, axis=1) + 1e-5).all()
+
+
+def test_fast_tanh_is_the_rational_of_rl_tools() -> None:
+    x = np.concatenate([np.linspace(-4, 4, 100_001).astype(F32), EDGES, floats(0.0003, 0.00029999)])
+    y = FastTanh(1).run(x[:, None])[:, 0]
+    c = np.clip(x.astype(np.float64), -3, 3)
+    exact = c * (27 + c * c) / (27 + 9 * c * c)
+    np.testing.assert_allclose(y, exact, rtol=4e-7, atol=1e-45)
+    assert np.array_equal(np.signbit(y), np.signbit(x))
+    low, high = FastTanh(1).bound(x.astype(np.float64), x.astype(np.float64))
+    assert ((low <= y) & (y <= high)).all()

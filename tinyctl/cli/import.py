@@ -41,6 +41,8 @@ def command(
     api.save(made.policy, out)
     for warning in made.warnings:
         people.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+    for note in made.notes:
+        people.print(f"note: {note}", markup=False, highlight=False)
     policy = made.policy
     if as_object:
         record = {
@@ -50,6 +52,7 @@ def command(
             "graph_hash": policy.hash,
             "layers": [node.layer.kind for node in policy.nodes],
             "warnings": list(made.warnings),
+            "notes": list(made.notes),
         }
         print(as_json(record))
         return

@@ -39,11 +39,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Imported:
-    """The policy, what it was read from, and what its user should know."""
+    """The policy, what it was read from, what its user must know, and what was found in passing."""
 
     policy: Policy
     source: str
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
