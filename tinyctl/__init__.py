@@ -1,6 +1,19 @@
 """Tiny learned controllers, from a laptop to a microcontroller: see `tinyctl.api` for the verbs."""
 
-from tinyctl.api import build, check, emit, export_onnx, fly, import_policy, load, plant, quantize, save, train
+from tinyctl.api import (
+    build,
+    check,
+    emit,
+    export_onnx,
+    fly,
+    from_torch,
+    import_policy,
+    load,
+    plant,
+    quantize,
+    save,
+    train,
+)
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
@@ -22,6 +35,7 @@ __all__ = [
     "emit",
     "export_onnx",
     "fly",
+    "from_torch",
     "import_policy",
     "load",
     "plant",

@@ -33,6 +33,8 @@ from tinyctl.quantizer import QuantizeReport
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
+    import torch
+
     from tinyctl.checker import TimingReport
     from tinyctl.importers import Imported
     from tinyctl.sims.plant import Plant
@@ -104,6 +106,15 @@ def import_policy(
             unnormalized,
         )
     )
+
+
+def from_torch(module: torch.nn.Module, contract: Contract) -> Policy:
+    """A policy from a PyTorch module of this process; compared with it before it is returned."""
+    try:
+        from tinyctl import torch_module
+    except ImportError as error:
+        raise _missing(error, "torch") from None
+    return torch_module.from_torch(module, contract)
 
 
 def export_onnx(policy: Policy, path: Path) -> None:

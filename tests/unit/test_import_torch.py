@@ -17,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tinyctl
+from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.importers import Imported, Request, read
 from tinyctl.layers.base import Array
@@ -179,6 +181,56 @@ def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:
         archive.writestr("archive/data.pkl", b"\0" * (80 << 20))
     with pytest.raises(TinyctlError, match="unfolds"):
         read(Request(path, rate_hz=1.0))
+
+
+def box(n_in: int, n_out: int) -> Contract:
+    return Contract(
+        tuple(Input(f"x{i}", "1", "", -50.0, 50.0) for i in range(n_in)),
+        tuple(Output(f"u{i}", "1", "", -1.5, 1.5) for i in range(n_out)),
+        100.0,
+    )
+
+
+def normalized_actor(torch: Any) -> Any:
+    """A module with buffers, constants, arithmetic in both orders, a parameter that is computed, and plumbing."""
+    nn = torch.nn
+
+    class Actor(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.randn(5))
+            self.log_std = nn.Parameter(torch.randn(5) / 3)
+            self.net = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 8), nn.Tanh())
+            self.out = nn.Linear(8, 2, bias=False)
+
+        def forward(self, x: Any) -> Any:
+            seen = torch.clamp((x - self.mean) / self.log_std.exp(), -4, 4)
+            y = torch.tanh(self.out(self.net(seen)).reshape(1, 2, 1).flatten(1))
+            return 0.25 - nn.functional.hardtanh(2.0 * -y)
+
+    return Actor()
+
+
+def test_a_module_of_this_process(torch: Any) -> None:
+    actor = normalized_actor(torch)
+    policy = tinyctl.from_torch(actor, box(5, 2))
+    assert actor.training
+    actor.eval()
+    x = (3 * RNG.standard_normal((200, 5))).astype(np.float32)
+    wanted = np.concatenate([there(torch, actor, row[None]) for row in x])
+    np.testing.assert_allclose(run(policy, x), np.clip(wanted, -1.5, 1.5), atol=5e-6)
+
+
+def test_modules_that_are_more_than_a_network_are_refused(torch: Any) -> None:
+    nn = torch.nn
+    with pytest.raises(TinyctlError, match="layer_norm"):
+        tinyctl.from_torch(nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), box(3, 4))
+    with pytest.raises(TinyctlError, match=r"elu is not a layer|differs"):
+        tinyctl.from_torch(nn.Sequential(nn.Linear(3, 4), nn.ELU()), box(3, 4))
+    with pytest.raises(TinyctlError, match="cannot trace it for 2 inputs"):
+        tinyctl.from_torch(nn.Linear(3, 4), box(2, 4))
+    with pytest.raises(TinyctlError, match="contract has 3 outputs, the module 4"):
+        tinyctl.from_torch(nn.Linear(3, 4), box(3, 3))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)

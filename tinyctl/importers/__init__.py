@@ -8,9 +8,11 @@ import pkgutil
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import Imported, Request
 
-__all__ = ["Imported", "Request", "read", "suffixes"]
+__all__ = ["NAMES", "SUFFIXES", "Imported", "Request", "read"]
 
 NAMES = tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base"))
+_MODULES = [importlib.import_module(f"{__name__}.{name}") for name in NAMES]
+SUFFIXES = tuple(sorted({suffix for module in _MODULES for suffix in module.SUFFIXES}))
 PICKLES = (".pkl", ".pickle", ".joblib")
 
 
@@ -23,8 +25,7 @@ def read(request: Request) -> Imported:
             where=request.path,
             fix="see docs/import.md",
         )
-    for name in NAMES:
-        module = importlib.import_module(f"{__name__}.{name}")
+    for module in _MODULES:
         if suffix in module.SUFFIXES:
             try:
                 imported: Imported = module.read(request)
@@ -33,10 +34,8 @@ def read(request: Request) -> Imported:
                 if str(error).startswith(str(request.path)):
                     raise
                 raise type(error)(str(error), where=request.path) from None
-    raise FileError(f"no importer reads {suffix or 'a file without suffix'}", where=request.path, fix=suffixes())
-
-
-def suffixes() -> str:
-    """The suffixes that are read, for people."""
-    found = [s for name in NAMES for s in importlib.import_module(f"{__name__}.{name}").SUFFIXES]
-    return f"known are {', '.join(sorted(set(found)))}"
+    raise FileError(
+        f"no importer reads {suffix or 'a file without suffix'}",
+        where=request.path,
+        fix=f"known are {', '.join(SUFFIXES)}",
+    )

@@ -6,4 +6,4 @@ from tinyctl.layers.fast_tanh import CLAMP, LINEAR, FastTanh
 
 
 def kernel(layer: FastTanh, contract: Contract) -> Kernel:
-    return Kernel(values={"clamp": float(CLAMP), "linear": float(LINEAR)}, helpers=("bits",))
+    return Kernel(values={"clamp": CLAMP, "linear": LINEAR}, helpers=("bits",))
