@@ -27,8 +27,8 @@ from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_steps
 from tinyctl.version import VERSION
 
-C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2)}
-TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2}
+C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
+TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
     "tanh_f32",
@@ -37,10 +37,15 @@ HELPER_ORDER = (
     "saturate_a16",
     "encode_a16",
     "requantize_a16",
+    "saturate_a8",
+    "encode_a8",
+    "requantize_a8",
     "rows4_w16a16",
+    "rows4_w8a16",
+    "rows4_w8a8",
     "tanh_w16a16",
 )
-DSP_HELPERS = frozenset({"saturate_a16", "requantize_a16", "rows4_w16a16", "tanh_w16a16"})
+DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
 FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
 INCLUDED = ("stdint", "arm_acle")
 LINE = 118  # columns of generated tables
@@ -149,9 +154,10 @@ class _Slot:
         return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
 
     def hold(self, dtype: str, columns: int) -> None:
-        padded = columns + columns % 2  # pairs of int16 are read as one word
-        self.columns[dtype] = max(self.columns.get(dtype, 0), padded if dtype == "int16" else columns)
-        self.words = max(self.words, -(-padded * C_TYPES[dtype][2] // 4))
+        together = 4 // C_TYPES[dtype][2]  # integers are read by whole words
+        padded = -(-columns // together) * together
+        self.columns[dtype] = max(self.columns.get(dtype, 0), padded)
+        self.words = max(self.words, padded // together)
 
 
 @dataclass(frozen=True)

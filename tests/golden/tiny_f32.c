@@ -370,7 +370,7 @@ void tiny_init(struct tiny *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 5; i++) {
         s->work0.word[i] = 0;
     }
     for (i = 0; i < 4; i++) {

@@ -22,7 +22,7 @@ from tinyctl.layers.lag import Lag
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import CLAMP, LINEAR, IntegerTanh, Tanh, tanh_f32, tanh_table
+from tinyctl.layers.tanh import CLAMP, LINEAR, ByteTanh, IntegerTanh, Tanh, tanh_f32, tanh_table
 
 EDGES = np.array([0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, -1e-39, 3.4028235e38, -3.4028235e38, 1.0, -1.0], F32)
 RATE = 100.0
@@ -55,6 +55,7 @@ def test_every_layer_is_found() -> None:
         "decode",
         "integer_dense",
         "integer_tanh",
+        "byte_tanh",
     }
 
 
@@ -258,6 +259,7 @@ def test_rejected_rows_keep_their_state(layer: StatefulLayer) -> None:
 
 def integer_dense(r: np.random.Generator) -> IntegerDense:
     return IntegerDense(
+        "int16",
         r.integers(-9000, 9000, (3, 5)).astype(np.int16),
         r.integers(-(2**28), 2**28, 3).astype(np.int32),
         r.integers(0, 2**20, 3).astype(np.int32),
@@ -280,10 +282,28 @@ def test_integer_dense_refuses_sums_beyond_32_bits() -> None:
     weight = np.full((1, 2), 2**14, np.int16)  # 2 * 2^14 * 2^15 = 2^30
     rest = 2**31 - 1 - 2**30
     for bias in (rest, -rest):
-        IntegerDense(weight, np.array([bias], np.int32), np.array([1], np.int32))
+        IntegerDense("int16", weight, np.array([bias], np.int32), np.array([1], np.int32))
     for bias in (rest + 1, -rest - 1):
         with pytest.raises(TinyctlError, match="row 0 could overflow 32 bits"):
-            IntegerDense(weight, np.array([bias], np.int32), np.array([1], np.int32))
+            IntegerDense("int16", weight, np.array([bias], np.int32), np.array([1], np.int32))
+
+
+def test_byte_activations_need_less_room() -> None:
+    weight = np.full((1, 1000), 127, np.int8)
+    arrays = (weight, np.zeros(1, np.int32), np.array([2**20], np.int32))
+    with pytest.raises(TinyctlError, match="row 0 could overflow 32 bits"):
+        IntegerDense("int16", *arrays)
+    layer = IntegerDense("int8", *arrays)
+    assert layer.accumulator_bound().tolist() == [1000 * 127 * 128]
+    assert layer.run(np.full((1, 1000), -128, np.int8)).tolist() == [[-128]]
+
+
+def test_byte_tanh_is_the_nearest_step() -> None:
+    x = np.arange(-128, 128).astype(np.int8)
+    found = ByteTanh(256).run(x[None])[0]
+    assert found.dtype == np.int8
+    assert np.abs(found * 2.0**-7 - np.tanh(x * 2.0**-5)).max() <= 2.0**-7
+    assert (np.diff(found.astype(int)) >= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -313,9 +333,26 @@ def test_integer_dense_refuses_sums_beyond_32_bits() -> None:
         (lambda: Decode(1, 0.0), "scale"),
         (lambda: Decode(1, 1e39), "scale"),
         (lambda: Decode(1, 1e-50), "scale"),
-        (lambda: IntegerDense(np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)), "does not fit"),
-        (lambda: IntegerDense(np.ones((1, 1), np.int16), np.ones(1, np.int32), -np.ones(1, np.int32)), "is negative"),
-        (lambda: IntegerDense(np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)), "expected int16"),
+        (
+            lambda: IntegerDense("int16", np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)),
+            "does not fit",
+        ),
+        (
+            lambda: IntegerDense("int16", np.ones((1, 1), np.int16), np.ones(1, np.int32), -np.ones(1, np.int32)),
+            "is negative",
+        ),
+        (
+            lambda: IntegerDense("int16", np.ones((1, 1), np.int32), np.ones(1, np.int32), np.ones(1, np.int32)),
+            r"expected int8\|int16",
+        ),
+        (
+            lambda: IntegerDense("int8", np.full((1, 1), -128, np.int8), np.ones(1, np.int32), np.ones(1, np.int32)),
+            "most negative",
+        ),
+        (
+            lambda: IntegerDense("int32", np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)),
+            "neither int8 nor int16",
+        ),
     ],
 )
 def test_bad_fields(make: object, message: str) -> None:

@@ -112,6 +112,14 @@ def test_the_error_is_small(make: Callable[[], Policy], limit: float) -> None:
     assert rms < largest < 20 * limit
 
 
+@pytest.mark.parametrize(("format_name", "limit"), [("w16a16", 3e-4), ("w8a16", 1e-2), ("w8a8", 6e-2)])
+def test_the_error_of_each_format(format_name: str, limit: float) -> None:
+    made = networks.demo_size()
+    data = random_sequences(made.contract, None, None)
+    rms, _ = measure(made, quantize(made, format_name, data), data)
+    assert 0 < rms / 2.0 < limit  # of the outputs' range
+
+
 def test_float32_is_the_policy_itself() -> None:
     made = networks.all_layers()
     data = random_sequences(made.contract, None, None)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinyctl.errors import TinyctlError
+
 
 @dataclass(frozen=True)
 class Table:
@@ -27,6 +29,12 @@ class Kernel:
     values: dict[str, Any] = field(default_factory=dict)
     shared: tuple[Table, ...] = ()
     helpers: tuple[str, ...] = ()
+
+
+def check_weight(weight: NDArray[Any], dtype: str) -> None:
+    """Raise `TinyctlError` unless the weights have the type of the kernel's format."""
+    if weight.dtype != np.dtype(dtype):
+        raise TinyctlError(f"weights are {weight.dtype}, but the node's format wants {dtype}")
 
 
 def row_blocks(n_rows: int, sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:

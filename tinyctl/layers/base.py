@@ -106,12 +106,14 @@ class StatefulLayer(Layer):
 
 
 def array_field(dtype: str, ndim: int) -> Any:
-    """A dataclass field that holds an array of exactly this type and number of dimensions."""
+    """A dataclass field that holds an array of exactly this type, or one of several separated by `|`, and of this
+    number of dimensions."""
     return field(metadata={"dtype": dtype, "ndim": ndim})
 
 
 def _check_array(value: Any, dtype: str, ndim: int, where: str) -> None:
-    if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.ndim != ndim:
+    types = [np.dtype(name) for name in dtype.split("|")]
+    if not isinstance(value, np.ndarray) or value.dtype not in types or value.ndim != ndim:
         found = f"{value.dtype} with {value.ndim}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TinyctlError(f"expected {dtype} with {ndim} dimensions, found {found}", where=where)
     if not value.size or max(value.shape) > MAX_WIDTH:
