@@ -27,6 +27,8 @@ EPISODE = 16  # steps between two initialisations, so that states of every age a
 MAX_PLACES = 8
 SAMPLES = 200
 SAMPLES_WITHOUT_COMPILER = 48  # the tracer in Python is 20 times slower
+LEAST_SAMPLES = 24  # tried of long functions, so that a check ends in about 10 s; all extremes are among them
+MOST_CODE_BYTES = 200_000_000  # of executed code, for all samples together
 
 F32 = np.float32
 Floats = NDArray[np.float32]
@@ -153,7 +155,8 @@ class Trial:
 
 
 def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
-    """Call the target on `samples` inputs and keep every path; None takes 200, or 48 without a host compiler.
+    """Call the target on `samples` inputs and keep every path; None takes 200, or 48 without a host compiler, and
+    fewer of a function that runs for more than about 400,000 instructions.
 
     Raises `TinyctlError` when the program faults, runs on, or lets its stack grow into its data.
     """
@@ -170,13 +173,9 @@ def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
         if target.selftest is not None:
             failed = machine.call(target.selftest)
             free[:] = PAINT
-        if used is None:
-            with nullcontext(machine.call) as call:
-                _run_all(target, machine, inputs(target.n_obs, count, seed), call)
-            seen = []
-        else:
-            with used.paths() as record:
-                seen = _run_all(target, machine, inputs(target.n_obs, count, seed), record)
+        rows = inputs(target.n_obs, count, seed)
+        with nullcontext(machine.call) if used is None else used.paths() as record:
+            seen = _run_all(target, machine, rows, record, MOST_CODE_BYTES if samples is None else None)
     except TinyctlError as error:
         if (guard != PAINT).any():
             raise TinyctlError(f"{_overflow(target)} ({error})") from None
@@ -185,7 +184,8 @@ def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
         raise TinyctlError(_overflow(target), where=image.path)
     touched = np.flatnonzero(free != PAINT)
     stack = len(free) - int(touched[0]) if len(touched) else 0
-    return Trial(target, machine, program, used, seen, count, stack, failed)
+    tried = sum(path.count for path in seen) if seen else count
+    return Trial(target, machine, program, used, seen, tried, stack, failed)
 
 
 def _overflow(target: Target) -> str:
@@ -193,11 +193,18 @@ def _overflow(target: Target) -> str:
     return f"the stack of {target.name} grows through all {room} bytes of free RAM into the program's data"
 
 
-def _run_all(target: Target, machine: Machine, rows: Floats, record: Callable[..., Any]) -> list[Seen]:
+def _run_all(
+    target: Target, machine: Machine, rows: Floats, record: Callable[..., Any], most_bytes: int | None
+) -> list[Seen]:
+    """Call on each of `rows`; `record` gives paths, or plain results that are dropped. After `LEAST_SAMPLES` rows ends
+    when `most_bytes` of code have been executed."""
     kept = machine.view(target.state_address, target.state_bytes)
     observation = machine.view(target.observation_address, 4 * target.n_obs).view(F32)
     seen: dict[bytes, Seen] = {}
+    executed = 0
     for number, row in enumerate(rows):
+        if most_bytes is not None and number >= LEAST_SAMPLES and executed > most_bytes:
+            break
         if number % EPISODE == 0 and target.initialise is not None:
             record(*target.initialise)
         observation[:] = row
@@ -205,6 +212,7 @@ def _run_all(target: Target, machine: Machine, rows: Floats, record: Callable[..
         path = record(target.address, *target.arguments)
         if not isinstance(path, Path):
             continue
+        executed += path.code_bytes
         known = seen.setdefault(path.digest, Seen(path, np.zeros(len(path.lines), np.bool_), 0, {}))
         known.count += 1
         if len(path.lines) != len(known.moved):  # skipped loads: nothing of this path's reads is certain

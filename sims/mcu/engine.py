@@ -195,9 +195,9 @@ def _native() -> ctypes.CDLL:
     return ctypes.CDLL(binding.uclib._name)
 
 
-def native_stop() -> int:
-    """The address of the emulator's stop function, for hooks in C."""
-    return ctypes.cast(_native().uc_emu_stop, ctypes.c_void_p).value or 0
+def native(name: str) -> int:
+    """The address of one of the emulator's functions, for hooks in C."""
+    return ctypes.cast(getattr(_native(), name), ctypes.c_void_p).value or 0
 
 
 class _Watchdog:

@@ -1,12 +1,11 @@
 /* Recording what emulated code does, and timing what was recorded: trace.py, pipeline.py and memories.py say the same
- * in Python, and the tests hold both to the same cycles. Hooks have the types of unicorn.h (uc_cb_hookcode_t,
- * uc_cb_hookmem_t); the emulator's stop function comes in as a pointer, so nothing is linked. */
+ * in Python, and the tests hold both to the same cycles. Hooks have the type uc_cb_hookcode_t
+ * of unicorn.h; the emulator's own functions come in as pointers, so nothing is linked. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MEM_WRITE 17 /* UC_MEM_WRITE */
 #define SIZE_BITS 12
 
 /* --- growing arrays --- */
@@ -30,101 +29,6 @@ static int append(struct array *a, const void *item, size_t size)
     memcpy((char *)a->data + a->count * size, item, size);
     a->count++;
     return 1;
-}
-
-/* --- recording --- */
-
-struct access {
-    uint32_t position, address, size; /* size: bytes << 1 | write */
-};
-
-struct recorder {
-    int (*stop)(void *uc);
-    int64_t budget;
-    int64_t spent; /* 1: over the budget, 2: out of memory */
-    struct array blocks, lines, addresses, accesses;
-};
-
-struct recorder *recorder_new(int (*stop)(void *))
-{
-    struct recorder *r = calloc(1, sizeof *r);
-    if (r) {
-        r->stop = stop;
-    }
-    return r;
-}
-
-void recorder_free(struct recorder *r)
-{
-    free(r->blocks.data);
-    free(r->lines.data);
-    free(r->addresses.data);
-    free(r->accesses.data);
-    free(r);
-}
-
-void recorder_begin(struct recorder *r, int64_t budget)
-{
-    r->budget = budget;
-    r->spent = 0;
-    r->blocks.count = r->lines.count = r->addresses.count = r->accesses.count = 0;
-}
-
-static void give_up(struct recorder *r, void *uc, int why)
-{
-    r->spent = why;
-    r->stop(uc);
-}
-
-void on_block(void *uc, uint64_t address, uint32_t size, void *data)
-{
-    struct recorder *r = data;
-    uint64_t block = address << SIZE_BITS | size;
-
-    if (!append(&r->blocks, &block, sizeof block)) {
-        give_up(r, uc, 2);
-    }
-    r->budget -= size;
-    if (r->budget < 0) {
-        give_up(r, uc, 1);
-    }
-}
-
-void on_line(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
-{
-    struct recorder *r = data;
-    uint32_t line = (uint32_t)address >> 4;
-
-    (void)type, (void)size, (void)value;
-    if (!append(&r->lines, &line, sizeof line)) {
-        give_up(r, uc, 2);
-    }
-}
-
-void on_instruction(void *uc, uint64_t address, uint32_t size, void *data)
-{
-    struct recorder *r = data;
-    uint32_t at = (uint32_t)address;
-
-    (void)size;
-    if (!append(&r->addresses, &at, sizeof at)) {
-        give_up(r, uc, 2);
-    }
-    if (--r->budget < 0) {
-        give_up(r, uc, 1);
-    }
-}
-
-void on_access(void *uc, int type, uint64_t address, int size, int64_t value, void *data)
-{
-    struct recorder *r = data;
-    struct access a = {(uint32_t)r->addresses.count - 1u, (uint32_t)address,
-                       (uint32_t)size << 1 | (uint32_t)(type == MEM_WRITE)};
-
-    (void)value;
-    if (!append(&r->accesses, &a, sizeof a)) {
-        give_up(r, uc, 2);
-    }
 }
 
 /* --- tables: three words to a number --- */
@@ -185,6 +89,138 @@ int table_add(struct table *t, uint64_t a, uint64_t b, uint32_t c, uint32_t numb
     t->keys[slot(t, a, b, c)] = (struct key){a, b, c, number + 1};
     t->count++;
     return 1;
+}
+
+/* --- recording --- */
+
+struct access {
+    uint32_t position, address, size; /* size: bytes << 1 | write */
+};
+
+/* What an instruction reads or writes: `count` accesses of `size` bytes in a row from base + (index << shift) + offset.
+ * Registers are the emulator's numbers; 0: none, -1: the program counter. */
+struct operand {
+    int32_t base, index, shift, offset, count, size, write;
+};
+
+struct recorder {
+    int (*stop)(void *uc);
+    int (*read_register)(void *uc, int number, void *value);
+    void (*decode)(uint32_t address); /* enters an instruction into `operands` */
+    const struct table *operands;     /* by address; number 0: accesses no memory, else one more than the place */
+    const struct operand *places;
+    uint32_t lines_begin, lines_end;
+    int64_t budget;
+    int64_t spent; /* 1: over the budget, 2: out of memory, 3: an instruction that cannot be decoded */
+    struct array blocks, lines, addresses, accesses;
+};
+
+struct recorder *recorder_new(void) { return calloc(1, sizeof(struct recorder)); }
+
+void recorder_free(struct recorder *r)
+{
+    free(r->blocks.data);
+    free(r->lines.data);
+    free(r->addresses.data);
+    free(r->accesses.data);
+    free(r);
+}
+
+void recorder_begin(struct recorder *r, int64_t budget)
+{
+    r->budget = budget;
+    r->spent = 0;
+    r->blocks.count = r->lines.count = r->addresses.count = r->accesses.count = 0;
+}
+
+static void give_up(struct recorder *r, void *uc, int why)
+{
+    r->spent = why;
+    r->stop(uc);
+}
+
+void on_block(void *uc, uint64_t address, uint32_t size, void *data)
+{
+    struct recorder *r = data;
+    uint64_t block = address << SIZE_BITS | size;
+
+    if (!append(&r->blocks, &block, sizeof block)) {
+        give_up(r, uc, 2);
+    }
+    r->budget -= size;
+    if (r->budget < 0) {
+        give_up(r, uc, 1);
+    }
+}
+
+/* The accesses of one instruction, from the registers before it is executed: hooks on the accesses themselves would
+ * make the emulator several times slower. `first` gets the first address. */
+static const struct operand *operand_at(struct recorder *r, void *uc, uint32_t at, uint32_t *first)
+{
+    const struct key *k = &r->operands->keys[slot(r->operands, at, 0, 0)];
+    const struct operand *o;
+    uint32_t base, index = 0;
+
+    if (!k->value) {
+        r->decode(at);
+        k = &r->operands->keys[slot(r->operands, at, 0, 0)];
+        if (!k->value) {
+            give_up(r, uc, 3);
+            return NULL;
+        }
+    }
+    if (k->value == 1) {
+        return NULL;
+    }
+    o = &r->places[k->value - 2];
+    if (o->base < 0) {
+        base = o->index ? at + 4u : (at + 4u) & ~3u; /* a table branch, or a literal */
+    } else {
+        r->read_register(uc, o->base, &base);
+    }
+    if (o->index) {
+        r->read_register(uc, o->index, &index);
+    }
+    *first = base + (index << o->shift) + (uint32_t)o->offset;
+    return o;
+}
+
+/* Lines that are read, beside on_block. */
+void on_line(void *uc, uint64_t address, uint32_t size, void *data)
+{
+    struct recorder *r = data;
+    uint32_t first;
+    const struct operand *o = operand_at(r, uc, (uint32_t)address, &first);
+
+    (void)size;
+    for (int32_t i = 0; o && !o->write && i < o->count; i++) {
+        uint32_t at = first + (uint32_t)(i * o->size), line = at >> 4;
+        if (at >= r->lines_begin && at < r->lines_end && !append(&r->lines, &line, sizeof line)) {
+            give_up(r, uc, 2);
+        }
+    }
+}
+
+void on_instruction(void *uc, uint64_t address, uint32_t size, void *data)
+{
+    struct recorder *r = data;
+    uint32_t at = (uint32_t)address, first;
+    const struct operand *o = operand_at(r, uc, at, &first);
+
+    (void)size;
+    for (int32_t i = 0; o && i < o->count; i++) {
+        struct access a = {(uint32_t)r->addresses.count, first + (uint32_t)(i * o->size),
+                           (uint32_t)o->size << 1 | (uint32_t)o->write};
+        if (!append(&r->accesses, &a, sizeof a)) {
+            give_up(r, uc, 2);
+        }
+    }
+    if (!append(&r->addresses, &at, sizeof at)) {
+        give_up(r, uc, 2);
+    }
+    if (--r->budget < 0) {
+        give_up(r, uc, 1);
+    }
 }
 
 /* --- the time of blocks without wait states: (state, block, next block) looked up --- */

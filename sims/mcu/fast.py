@@ -6,9 +6,10 @@ import ctypes
 import hashlib
 import os
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
@@ -16,11 +17,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from unicorn import unicorn_const
+from unicorn import arm_const, unicorn_const
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
-from tinyctl.sims.mcu.engine import RETURN, Machine, native_stop
+from tinyctl.sims.mcu.engine import RETURN, Machine, native
 from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
 from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, Pipeline, State
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
@@ -39,7 +40,19 @@ ROW = np.dtype(
     + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
 )
 TIMED = np.dtype([("cycles", "i4"), ("state", "i4"), ("part", "i4")])
+OPERAND = np.dtype([(name, "i4") for name in ("base", "index", "shift", "offset", "count", "size", "write")])
 ACCESS = np.dtype([("position", "u4"), ("address", "u4"), ("size", "u4")])
+
+
+REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
+    "sb": arm_const.UC_ARM_REG_R9,
+    "sl": arm_const.UC_ARM_REG_R10,
+    "fp": arm_const.UC_ARM_REG_R11,
+    "ip": arm_const.UC_ARM_REG_R12,
+    "sp": arm_const.UC_ARM_REG_SP,
+    "lr": arm_const.UC_ARM_REG_LR,
+    "pc": -1,
+}
 
 
 class _Array(ctypes.Structure):
@@ -48,7 +61,8 @@ class _Array(ctypes.Structure):
 
 class _Recorder(ctypes.Structure):
     _fields_ = (
-        ("stop", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("stop", "read_register", "decode", "operands", "places")),
+        *((name, ctypes.c_uint32) for name in ("lines_begin", "lines_end")),
         ("budget", ctypes.c_int64),
         ("spent", ctypes.c_int64),
         *((name, _Array) for name in ("blocks", "lines", "addresses", "accesses")),
@@ -104,7 +118,7 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(path))
     pointer, number, whole = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     for name, result, arguments in (
-        ("recorder_new", pointer, (pointer,)),
+        ("recorder_new", pointer, ()),
         ("recorder_free", None, (pointer,)),
         ("recorder_begin", None, (pointer, number)),
         ("table_new", pointer, ()),
@@ -154,17 +168,34 @@ class FastTracer:
         self._machine = machine
         self._program = program
         self._core = core
-        self._recorder = self._library.recorder_new(native_stop())
-        self._pairs, self._memo = self._library.table_new(), self._library.table_new()
-        if not (self._recorder and self._pairs and self._memo):
+        self._recorder = self._library.recorder_new()
+        self._pairs, self._memo, self._operands = (self._library.table_new() for _ in range(3))
+        if not (self._recorder and self._pairs and self._memo and self._operands):
             raise TinyctlError("out of memory")
-        self._rows, self._timed = np.zeros(1024, ROW), np.zeros(1024, TIMED)
-        self._n_rows = self._n_timed = 0
+        self._rows, self._timed, self._places = np.zeros(1024, ROW), np.zeros(1024, TIMED), np.zeros(1024, OPERAND)
+        self._n_rows = self._n_timed = self._n_places = 0
+        self._failure: TinyctlError | None = None
+        reference = weakref.ref(self)  # a callback that held the tracer would keep it for ever
+
+        def decode(address: int) -> None:
+            tracer = reference()
+            assert tracer is not None
+            tracer._add_operand(address)
+
+        self._decode = ctypes.CFUNCTYPE(None, ctypes.c_uint32)(decode)
+        record = _Recorder.from_address(self._recorder)
+        record.stop, record.read_register = native("uc_emu_stop"), native("uc_reg_read")
+        record.decode = ctypes.cast(self._decode, ctypes.c_void_p)
+        record.operands, record.places = self._operands, self._places.ctypes.data
+        code = machine.board.code
+        record.lines_begin, record.lines_end = code.origin, code.end
+        self._cached = code.model in CACHES
         self._states: dict[State, int] = {}
         self._by_number: list[State] = []
 
     def __del__(self) -> None:
-        for name, free in (("_recorder", "recorder_free"), ("_pairs", "table_free"), ("_memo", "table_free")):
+        tables = [(name, "table_free") for name in ("_pairs", "_memo", "_operands")]
+        for name, free in (("_recorder", "recorder_free"), *tables):
             if getattr(self, name, None):
                 getattr(self._library, free)(getattr(self, name))
 
@@ -174,11 +205,8 @@ class FastTracer:
             returned = self._call(2 * trace.MAX_INSTRUCTIONS, function, arguments)
             return Path(self._copy("blocks", np.uint64), self._copy("lines", np.uint32), returned)
 
-        code = self._machine.board.code
-        with (
-            self._hooked(unicorn_const.UC_HOOK_BLOCK, "on_block"),
-            self._hooked(unicorn_const.UC_HOOK_MEM_READ, "on_line", code.origin, code.end - 1),
-        ):
+        lines = self._hooked(unicorn_const.UC_HOOK_CODE, "on_line") if self._cached else nullcontext()
+        with self._hooked(unicorn_const.UC_HOOK_BLOCK, "on_block"), lines:
             yield record
 
     @contextmanager
@@ -187,10 +215,7 @@ class FastTracer:
             self._call(trace.MAX_INSTRUCTIONS, function, arguments)
             return self._walk(self._copy("addresses", np.uint32), self._copy("accesses", ACCESS))
 
-        with (
-            self._hooked(unicorn_const.UC_HOOK_CODE, "on_instruction"),
-            self._hooked(unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE, "on_access"),
-        ):
+        with self._hooked(unicorn_const.UC_HOOK_CODE, "on_instruction"):
             yield record
 
     def memories(self, unknown: NDArray[np.bool_] | None = None) -> _Memories:
@@ -273,15 +298,18 @@ class FastTracer:
             return self._machine.call(function, *arguments)
         except TinyctlError:
             spent = _Recorder.from_address(self._recorder).spent
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure from None
             if spent:
                 raise self._machine.error("needs too much memory" if spent > 1 else trace.too_long()) from None
             raise
 
     @contextmanager
-    def _hooked(self, kind: int, name: str, begin: int = 1, end: int = 0) -> Iterator[None]:
+    def _hooked(self, kind: int, name: str) -> Iterator[None]:
         function = ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value
         assert function is not None
-        with self._machine.natively_hooked(kind, function, self._recorder, begin, end):
+        with self._machine.natively_hooked(kind, function, self._recorder):
             yield
 
     def _copy(self, name: str, dtype: Any) -> Any:
@@ -339,6 +367,30 @@ class FastTracer:
         )
         self._add(self._pairs, before, address, 0, self._n_rows)
         self._n_rows += 1
+
+    def _add_operand(self, address: int) -> None:
+        """Called by the recorder for an instruction that it meets for the first time."""
+        try:
+            operand = self._program.instruction(address).operand
+            number = 0
+            if operand is not None:
+                self._places = _grown(self._places, self._n_places)
+                _Recorder.from_address(self._recorder).places = self._places.ctypes.data
+                base, index = (0 if r is None else REGISTERS[r] for r in (operand.base, operand.index))
+                self._places[self._n_places] = (
+                    base,
+                    index,
+                    operand.shift,
+                    operand.offset,
+                    operand.count,
+                    operand.size,
+                    operand.write,
+                )
+                self._n_places += 1
+                number = self._n_places
+            self._add(self._operands, address, 0, 0, number)
+        except TinyctlError as error:  # it may not cross the emulator's C
+            self._failure = error
 
     def _add(self, table: int, a: int, b: int, c: int, number: int) -> None:
         if not self._library.table_add(table, a, b, c, number):

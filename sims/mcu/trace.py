@@ -46,6 +46,11 @@ class Path:
         return hashlib.blake2b(self.blocks.data, digest_size=16).digest()
 
     @property
+    def code_bytes(self) -> int:
+        """Bytes of the instructions executed."""
+        return int((self.blocks & np.uint64((1 << SIZE_BITS) - 1)).sum())
+
+    @property
     def lines_digest(self) -> bytes:
         """Equal for calls that read the same flash lines in the same order."""
         return hashlib.blake2b(self.lines.data, digest_size=16).digest()

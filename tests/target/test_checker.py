@@ -14,14 +14,14 @@ import pytest
 from tinyctl.boards import Board
 from tinyctl.builder import build
 from tinyctl.checker import EXCEPTION_FRAME_BYTES, check
-from tinyctl.errors import TinyctlError
+from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.graph import Graph
 from tinyctl.image import read_image
 from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.engine import Machine
-from tinyctl.sims.mcu.fast import FastTracer
+from tinyctl.sims.mcu.fast import FastTracer, FastWalk
 from tinyctl.sims.mcu.program import Program
-from tinyctl.sims.mcu.trace import PythonTracer
+from tinyctl.sims.mcu.trace import PythonTracer, Walk
 from tinyctl.trial import inputs
 
 DESIGN_KEYS = {
@@ -74,6 +74,13 @@ def test_report(each_image: Path, board: Board, graph: Graph) -> None:
     assert check(each_image, board) == report
 
 
+def accesses(walk: Walk | FastWalk) -> list[tuple[int, int, bool]]:
+    """Address, bytes and direction: as the emulator reports them, or as found from registers."""
+    if isinstance(walk, Walk):
+        return [(a.address, a.size, a.write) for listed in walk.accesses.values() for a in listed]
+    return [(int(a["address"]), int(a["size"]) >> 1, bool(a["size"] & 1)) for a in walk.accesses]
+
+
 def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
     """The memoised time of the block trace is the time of every instruction in turn."""
     image = read_image(each_image)
@@ -87,11 +94,18 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         descriptor.action_address,
     )
     timed = []
-    for tracer in (PythonTracer(machine, program, CORE), FastTracer(machine, program, CORE)):
+    tracers = (
+        PythonTracer(machine, program, CORE),
+        FastTracer(machine, program, CORE),
+        FastTracer(machine, program, CORE, "zig"),
+    )
+    walked = []
+    for tracer in tracers:
         with tracer.paths() as record:
             path = record(*arguments)
         with tracer.walks() as record:
             walk = record(*arguments)
+        walked.append(accesses(walk))
         first, zero_wait = tracer.time_path(path), tracer.time_walk(walk, None)
         assert first == tracer.time_path(path)
         assert (first.total, first.parts) == (zero_wait.total, zero_wait.parts)
@@ -102,7 +116,28 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         assert missed.total > cold.total > warm.total > first.total
         assert all(sum(lost) <= cold.parts[part] for part, lost in cold.stalls.items())
         timed.append((path.digest, path.lines_digest, first, zero_wait, cold, warm, missed))
-    assert timed[0] == timed[1]
+    assert timed[0] == timed[1] == timed[2]
+    assert walked[0] == walked[1] == walked[2]
+    assert any(write for _, _, write in walked[0])
+
+
+def test_without_a_host_compiler(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same report from the tracer in Python, of fewer inputs unless told otherwise."""
+
+    def missing(compiler: str | None = None) -> None:
+        raise ToolMissing("no compiler")
+
+    expected = check(image, board, samples=20)
+    monkeypatch.setattr("tinyctl.sims.mcu.fast.library", missing)
+    assert check(image, board, samples=20) == expected
+    assert check(image, board).samples == 48
+
+
+def test_long_functions_are_tried_on_fewer_inputs(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(image, board).samples == 200
+    monkeypatch.setattr("tinyctl.trial.MOST_CODE_BYTES", 1)
+    assert check(image, board).samples == 24
+    assert check(image, board, samples=30).samples == 30
 
 
 def test_deadline(image: Path, board: Board) -> None:

@@ -14,7 +14,24 @@ from tinyctl.boards import Board
 from tinyctl.checker import check
 from tinyctl.cli import app
 from tinyctl.errors import TinyctlError
+from tinyctl.image import read_program
+from tinyctl.sims.mcu.cortex_m4 import CORE
+from tinyctl.sims.mcu.engine import Machine
+from tinyctl.sims.mcu.fast import FastTracer
+from tinyctl.sims.mcu.program import Program
+from tinyctl.sims.mcu.trace import PythonTracer
 
+MOVES = """
+push {r4, r5, r6, r7, lr}; vpush {d8, d9}; str.w r8, [sp, #-4]!; movs r2, #8; ldr r3, [r0]; ldr r3, [r0, #4]!
+ldr r3, [r0], #4; ldr.w r3, [r0, r2, lsl #2]; ldr r3, [r0, #-8]; ldrb r3, [r0, r2]; ldrh r3, [r0, #2]
+ldrsb r3, [r0, #1]; ldrsh.w r3, [r0, r2, lsl #1]; ldrd r4, r5, [r0]; ldrd r4, r5, [r0], #8
+ldm r0, {r4, r5, r6}; ldmdb r0!, {r4, r5}; ldr r3, [r0, #1]; ldrh r3, [r0, #1]; ldrex r3, [r0]
+ldr r3, =0x12345678; vldr s0, [r0, #4]; vldr d1, [r0]; vldmia r0!, {s4-s6}; vldmdb r0!, {d2}; str r3, [r1]
+strb r3, [r1, #3]; strh r3, [r1, r2]; strd r4, r5, [r1, #8]; str r3, [r1], #4; stmdb sp!, {r4, r5}; add sp, #8
+stm r1!, {r4, r5}; vstr s0, [r1]; vstr d1, [r1, #8]; vstmia r1, {d1-d2}; cmp r2, #9; ittt eq; ldreq r3, [r0]
+streq r3, [r1]; vldmiaeq r0, {s0-s3}; movs r3, #1; tbb [pc, r3]; 0: .byte 1, 1; tbh [pc, r3, lsl #1]
+1: .hword 2, 2; ldr.w r8, [sp], #4; vpop {d8, d9}; pop {r4, r5, r6, r7, pc}; .ltorg
+"""
 SOURCE = """
 static const float weights[8] = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f};
 static volatile float last;
@@ -26,6 +43,7 @@ void jumps(const float *o, float *a) { (void)o; a[0] = 0.0f; *(volatile int *)0x
 __attribute__((noinline)) float dig(float x, int n) {
     volatile float room[64]; room[n & 63] = x; return n ? dig(x + room[n & 63], n - 1) + room[0] : x; }
 void falls(const float *o, float *a) { a[0] = dig(o[0], 2000); }
+__attribute__((naked)) void moves(const float *o, float *a) { __asm__ volatile(MOVES); }
 int main(void) { return 0; }
 """
 
@@ -38,7 +56,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def linked(folder: Path, text: str) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "user.c").write_text(SOURCE)
+    text_of_moves = json.dumps(MOVES.strip().replace("; ", "\n"))
+    (folder / "user.c").write_text(SOURCE.replace("MOVES", text_of_moves))
     cpu = ["-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"]
     compile_only = ["-O2", "-fno-unwind-tables", "-c", "user.c", "-o", "user.o"]
     toolchains.run([*toolchains.zig(), "cc", *cpu, *compile_only], what="test", cwd=folder)
@@ -63,6 +82,30 @@ def test_a_users_function(program: Path, board: Board) -> None:
     assert forks.cycles_slowest > forks.cycles_fastest + 40
     assert all(place.startswith("forks+") for place in forks.parting)
     assert check(program, board, function="keeps", n_obs=1, n_act=1).single_path
+
+
+def test_accesses_are_found_from_registers(program: Path, board: Board) -> None:
+    """Every form of address: what the tracer in C works out is what the emulator reports to the one in Python."""
+    image = read_program(program)
+    machine, code = Machine(image, board), Program(image, "moves")
+    start, data = image.function("moves").start, board.data.origin + 0x1000
+    python, fast = PythonTracer(machine, code, CORE), FastTracer(machine, code, CORE)
+    with python.walks() as record:
+        slow_walk = record(start, data, data + 0x400)
+    with fast.walks() as record:
+        walk = record(start, data, data + 0x400)
+    expected = [(a.address, a.size, a.write) for listed in slow_walk.accesses.values() for a in listed]
+    assert len(expected) >= 60
+    assert [(int(a["address"]), int(a["size"]) >> 1, bool(a["size"] & 1)) for a in walk.accesses] == expected
+    slow, quick = python.memories(), fast.memories()
+    for _ in range(2):
+        assert python.time_walk(slow_walk, slow) == fast.time_walk(walk, quick)
+    paths = []
+    for tracer in (python, fast):
+        with tracer.paths() as record:
+            paths.append(record(start, data, data + 0x400))
+    assert len(paths[0].lines) >= 2
+    assert (paths[0].digest, paths[0].lines_digest) == (paths[1].digest, paths[1].lines_digest)
 
 
 @pytest.mark.parametrize(
