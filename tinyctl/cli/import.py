@@ -28,7 +28,7 @@ def command(
     out: Annotated[Path, typer.Option()] = Path("policy.tctl"),
     as_object: Json = False,
 ) -> None:
-    """Import a trained network: ONNX, PyTorch, CleanRL, Stable-Baselines3, rl-tools."""
+    """Import a trained network: ONNX, PyTorch, CleanRL, Stable-Baselines3, Keras, rl-tools."""
     made = api.import_policy(
         file,
         contract=contract,

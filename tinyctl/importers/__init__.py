@@ -1,4 +1,7 @@
-"""Importers, found by listing this folder: each file has `SUFFIXES` and `read(request) -> Imported`."""
+"""Importers, found by listing this folder: each file has `SUFFIXES` and `read(request) -> Imported`.
+
+Where several read the same suffix, each but the last has `claims(path) -> bool`.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,15 @@ def read(request: Request) -> Imported:
             where=request.path,
             fix="see docs/import.md",
         )
-    for module in _MODULES:
-        if suffix in module.SUFFIXES:
-            try:
-                imported: Imported = module.read(request)
-                return imported
-            except TinyctlError as error:
-                if str(error).startswith(str(request.path)):
-                    raise
-                raise type(error)(str(error), where=request.path) from None
-    raise FileError(
-        f"no importer reads {suffix or 'a file without suffix'}",
-        where=request.path,
-        fix=f"known are {', '.join(SUFFIXES)}",
-    )
+    readers = [module for module in _MODULES if suffix in module.SUFFIXES]
+    if not readers:
+        told = suffix or "a file without suffix"
+        raise FileError(f"no importer reads {told}", where=request.path, fix=f"known are {', '.join(SUFFIXES)}")
+    try:
+        chosen = next((module for module in readers[:-1] if module.claims(request.path)), readers[-1])
+        imported: Imported = chosen.read(request)
+        return imported
+    except TinyctlError as error:
+        if str(error).startswith(str(request.path)):
+            raise
+        raise type(error)(str(error), where=request.path) from None

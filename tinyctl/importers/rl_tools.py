@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinyctl.body import Body, Value
-from tinyctl.errors import FileError, TinyctlError
-from tinyctl.importers.base import MAX_ELEMENTS, Imported, Request, contract_of, missing, read_bytes
+from tinyctl.errors import TinyctlError
+from tinyctl.hdf5_file import child, dataset, hdf5_file, text
+from tinyctl.importers.base import Imported, Request, contract_of, read_bytes
 from tinyctl.layers.base import F32, Array
 from tinyctl.rl_tools_header import Namespace, parse_header
 
@@ -42,7 +43,7 @@ def read(request: Request) -> Imported:
         found = parse_header(data.decode("utf-8", "replace"))
         layers, example = _from_header(found), _example(found)
     else:
-        layers = _from_hdf5(request)
+        layers = _from_hdf5(data)
     if not 0 < len(layers) <= MAX_LAYERS:
         raise TinyctlError(f"{len(layers)} layers of an actor inside; 1 to {MAX_LAYERS} are read")
     body, y = _body(request, layers)
@@ -130,33 +131,15 @@ def _checked(body: Body, y: Value, example: tuple[Array, Array]) -> str:
     return f"the file's own example is met within {worst:.1g}"
 
 
-def _from_hdf5(request: Request) -> list[_Layer]:
-    try:
-        import h5py
-    except ImportError:
-        raise missing("h5py", "rl-tools") from None
+def _from_hdf5(data: bytes) -> list[_Layer]:
     layers: list[_Layer] = []
-    try:
-        with h5py.File(request.path, "r") as file:
-            _walk(h5py, file, "", layers, [0], 0)
-    except TinyctlError:
-        raise
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        MemoryError,
-        RecursionError,
-    ) as error:
-        raise FileError(f"not an HDF5 file, or damaged ({type(error).__name__})") from None
+    with hdf5_file(data) as file:
+        _walk(file, "", layers, [0], 0)
     actors = [layer for layer in layers if layer.name.startswith("actor/")]
     return actors or layers
 
 
-def _walk(h5py: Any, group: Any, path: str, layers: list[_Layer], visited: list[int], depth: int) -> None:
+def _walk(group: Any, path: str, layers: list[_Layer], visited: list[int], depth: int) -> None:
     """Collect the groups that are layers, numbers and the names of an MLP in their order."""
     if depth > 16:
         raise TinyctlError("groups are nested too deep")
@@ -165,18 +148,16 @@ def _walk(h5py: Any, group: Any, path: str, layers: list[_Layer], visited: list[
         visited[0] += 1
         if visited[0] > MAX_VISITED:
             raise TinyctlError(f"more than {MAX_VISITED} objects inside")
-        if isinstance(group.get(name, getlink=True), h5py.HardLink):  # others can lead out of the file
-            children[name] = group[name]
+        children[name] = child(group, name)
     for parts in PARTS:
         if parts <= set(children):
-            activation = group.attrs.get("activation_function")
-            told = activation.decode("ascii", "replace") if isinstance(activation, bytes) else activation
-            arrays = {p: _dataset(h5py, children[p], f"{path}{p}") for p in sorted(parts)}
-            layers.append(_Layer(path.strip("/") or "layer", arrays, told if isinstance(told, str) else None))
+            told = text(group.attrs.get("activation_function")) or None
+            arrays = {p: _parameter(children[p], f"{path}{p}") for p in sorted(parts)}
+            layers.append(_Layer(path.strip("/") or "layer", arrays, told))
             return
-    for name, child in children.items():
-        if isinstance(child, h5py.Group):
-            _walk(h5py, child, f"{path}{name}/", layers, visited, depth + 1)
+    for name, node in children.items():
+        if hasattr(node, "keys"):
+            _walk(node, f"{path}{name}/", layers, visited, depth + 1)
 
 
 def _rank(name: str) -> tuple[int, int, str]:
@@ -186,14 +167,6 @@ def _rank(name: str) -> tuple[int, int, str]:
     return ({"input_layer": 0, "output_layer": 2}.get(name, 1), len(name), name)
 
 
-def _dataset(h5py: Any, node: Any, where: str) -> Array:
+def _parameter(node: Any, where: str) -> Array:
     """The numbers of a parameter: a dataset, or a group with the dataset `parameters`."""
-    if isinstance(node, h5py.Group):
-        if not isinstance(node.get("parameters", getlink=True), h5py.HardLink):
-            raise TinyctlError("has no parameters", where=where[-80:])
-        node = node["parameters"]
-    if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
-        raise TinyctlError("keeps its data in another file, or is no data set", where=where[-80:])
-    if node.dtype.kind != "f" or not 1 <= node.ndim <= 3 or node.size > MAX_ELEMENTS:
-        raise TinyctlError(f"shape {node.shape!s:.60} of {node.dtype!s:.20} is not read", where=where[-80:])
-    return np.array(node[()], np.float64)
+    return dataset(child(node, "parameters") if hasattr(node, "keys") else node, where)
