@@ -190,11 +190,13 @@ def ties() -> Graph:
     )
     ones = np.ones(2, F32)
     first = IntegerDense(
+        "int16",
         np.array([[1, 0], [0, 1], [-1, 1], [3, -2], [1, 1], [-1, -1], [0, 5]], np.int16),
         np.array([0, 1, -1, 2, 2**31 - 1 - 2**16, -(2**31) + 1 + 2**16, 0], np.int32),
         np.array([2**30, 2**30, 2**30, 2**29, 2**30, 70000, 2**31 - 1], np.int32),
     )
     second = IntegerDense(
+        "int16",
         np.array([[1, 1, 0, 0, 1, 0, 0], [0, 0, 1, -1, 0, 1, 1]], np.int16),
         np.zeros(2, np.int32),
         np.full(2, 2**30, np.int32),
