@@ -1,6 +1,19 @@
 """Tiny learned controllers, from a laptop to a microcontroller: see `tinyctl.api` for the verbs."""
 
-from tinyctl.api import build, check, emit, fly, load, plant, quantize, save, train
+from tinyctl.api import (
+    build,
+    check,
+    emit,
+    export_onnx,
+    fly,
+    from_torch,
+    import_policy,
+    load,
+    plant,
+    quantize,
+    save,
+    train,
+)
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
@@ -20,7 +33,10 @@ __all__ = [
     "build",
     "check",
     "emit",
+    "export_onnx",
     "fly",
+    "from_torch",
+    "import_policy",
     "load",
     "plant",
     "quantize",

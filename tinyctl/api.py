@@ -19,18 +19,24 @@ import numpy as np
 from tinyctl import archive, builder, emitter, quantizer
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
+from tinyctl.contract import Contract
+from tinyctl.contract_toml import load_contract
 from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphController, Identity, check_contract, report
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hostlib import HostController
 from tinyctl.image import read_image
 from tinyctl.layers.base import Array
+from tinyctl.normalizer import Normalizer, load_normalizer
 from tinyctl.policy import Policy
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
+    import torch
+
     from tinyctl.checker import TimingReport
+    from tinyctl.importers import Imported
     from tinyctl.sims.plant import Plant
     from tinyctl.trainers.apg import ApgConfig, TrainResult
 
@@ -76,6 +82,48 @@ def require_train() -> None:
         raise _missing(error, "train") from None
 
 
+def import_policy(
+    path: Path,
+    *,
+    contract: Path | Contract | None = None,
+    rate_hz: float | None = None,
+    layers: tuple[str, ...] = (),
+    output: str | None = None,
+    normalize: Path | Normalizer | None = None,
+    unnormalized: bool = False,
+) -> Imported:
+    """A policy from a file of another framework; docs/import.md tells which, and what is asked for."""
+    from tinyctl import importers
+
+    return importers.read(
+        importers.Request(
+            path,
+            load_contract(contract) if isinstance(contract, Path) else contract,
+            rate_hz,
+            layers,
+            output,
+            load_normalizer(normalize) if isinstance(normalize, Path) else normalize,
+            unnormalized,
+        )
+    )
+
+
+def from_torch(module: torch.nn.Module, contract: Contract) -> Policy:
+    """A policy from a PyTorch module of this process; compared with it before it is returned."""
+    try:
+        from tinyctl import torch_module
+    except ImportError as error:
+        raise _missing(error, "torch") from None
+    return torch_module.from_torch(module, contract)
+
+
+def export_onnx(policy: Policy, path: Path) -> None:
+    """Write a policy as ONNX, its contract as metadata."""
+    from tinyctl import onnx_export
+
+    onnx_export.export_onnx(policy, path)
+
+
 def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None, *, seed: int = 1) -> Array:
     """(steps, episodes, n_obs): what the policy observes in closed loop, lost episodes included up to their loss."""
     from tinyctl.sims.loop import BATCH, fly
@@ -97,8 +145,8 @@ def quantize(
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, and what that costs.
 
-    Calibrates on `calibration` (steps, sequences, n_obs), else in closed loop with a plant, else on standard-normal
-    observations. With a plant the report holds the closed-loop cost over the float policy's.
+    Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
+    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     if calibration is None:
@@ -107,6 +155,7 @@ def quantize(
             if which is not None
             else quantizer.random_sequences(policy.contract, None, None)
         )
+    calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
     graph = quantizer.quantize(policy, format_name, calibration)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None
@@ -119,16 +168,16 @@ def quantize(
 
 
 def build(
-    source: Graph | Path,
+    source: Graph | str | Path,
     board: str | Path | Board = DEFAULT_BOARD,
     *,
     toolchain: builder.Toolchain | None = None,
-    out: Path,
+    out: str | Path,
     name: str = "policy",
 ) -> Image:
     """A firmware image from a graph or from an emitted folder."""
     target = board if isinstance(board, Board) else load_board(board)
-    if isinstance(source, Path):
+    if not isinstance(source, Graph):
         return builder.build(source, target, toolchain, out=out)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
@@ -178,8 +227,9 @@ class Flyable:
     identity: Identity
 
 
-def flyable(source: Policy | Graph | Path) -> Flyable:
+def flyable(source: Policy | Graph | str | Path) -> Flyable:
     """A policy, a graph, or the path of a `.tctl` file, an emitted folder or an image."""
+    source = Path(source) if isinstance(source, str) else source
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
         return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
@@ -192,7 +242,7 @@ def flyable(source: Policy | Graph | Path) -> Flyable:
 
 
 def fly(
-    source: Policy | Graph | Path,
+    source: Policy | Graph | str | Path,
     plant_name: str | Path | Plant = "quadrotor",
     task: str | None = None,
     *,
@@ -202,6 +252,7 @@ def fly(
     episodes: int = 1000,
     seed: int = 0,
     delay_s: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, or the emulated image.
 
@@ -217,12 +268,21 @@ def fly(
     elif what.identity.contract_hash != which.task(name).contract.hash:
         raise TinyctlError(
             "its contract is not that of the task",
-            where=source if isinstance(source, Path) else None,
+            where=what.source,
             fix="fly it in the task it was made for",
         )
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         controller = _controller(what.source, on, board, toolchain, Path(scratch))
-        flights = loop(which, which.task(name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
+        flights = loop(
+            which,
+            which.task(name),
+            controller,
+            episodes=episodes,
+            seed=seed,
+            delay_s=delay_s,
+            keep=KEPT,
+            progress=progress,
+        )
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 

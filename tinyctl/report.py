@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import UndefinedError
 
 from tinyctl.errors import FileError, ToolMissing
 from tinyctl.files import write_atomically
@@ -40,7 +41,7 @@ def write_report(folder: Path) -> Path:
         raise FileError("holds no train.json, check.json or fly.json", where=folder, fix="run `tinyctl demo` first")
     try:
         html = _page(records)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise FileError(f"a JSON file in it is not what tinyctl writes ({error!r:.80})", where=folder) from None
     path = folder / "report.html"
     write_atomically(path, html)
@@ -58,23 +59,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _page(records: dict[str, dict[str, Any]]) -> str:
     plots = []
-    if "train" in records:
-        plots.append(
-            {
-                "title": "Training",
-                "note": "Each point flies the validation episodes.",
-                "svg": _training(records["train"]),
-            }
-        )
-    if "fly" in records and records["fly"]["trajectories"]:
-        for title, note, draw in (
-            ("Position", "The first episodes, flown as emitted C.", _positions),
-            ("Seen from above", "The same episodes; a dot marks the start.", _above),
-            ("Motor commands", "Of the first episode.", _commands),
-        ):
-            svg = draw(records["fly"])
-            if svg:
-                plots.append({"title": title, "note": note, "svg": svg})
+    for source, title, note, draw, wide in (
+        ("train", "Training", "Each point flies the validation episodes.", _training, True),
+        ("fly", "Position", "The first episodes.", _positions, True),
+        ("fly", "Seen from above", "The same episodes; a dot marks the start.", _above, False),
+        ("fly", "Commands", "Of the first episode.", _commands, False),
+    ):
+        svg = draw(records[source]) if source in records else None
+        if svg:
+            plots.append({"title": title, "note": note, "svg": svg, "wide": wide})
     flights = [records[name] for name in ("fly", "fly-f32", "fly-emulator") if name in records]
     checks = [records[name] for name in ("check", "check-f32") if name in records]
     return page("report.html.j2").render(
@@ -160,7 +153,9 @@ def _columns(flight: dict[str, Any], names: tuple[str, ...]) -> list[int]:
     return [known.index(n) for n in names if n in known]
 
 
-def _positions(flight: dict[str, Any]) -> str:
+def _positions(flight: dict[str, Any]) -> str | None:
+    if not flight["trajectories"]:
+        return None
     names = [n for n in flight["state_names"] if n.startswith("p_")] or list(flight["state_names"])[:3]
     figure, axes = _figure(7.6, 2.3, len(names))
     for ax, name, column in zip(axes, names, _columns(flight, tuple(names)), strict=True):
@@ -178,9 +173,9 @@ def _positions(flight: dict[str, Any]) -> str:
 
 def _above(flight: dict[str, Any]) -> str | None:
     columns = _columns(flight, ("p_x", "p_y"))
-    if len(columns) < 2:
+    if len(columns) < 2 or not flight["trajectories"]:
         return None
-    figure, (ax,) = _figure(3.4, 3.2)
+    figure, (ax,) = _figure(4.2, 3.0)
     for k, trajectory in enumerate(flight["trajectories"]):
         x, y = ([row[c] for row in trajectory["states"]] for c in columns)
         ax.plot(x, y, color=LINES[k % 4], linewidth=0.9)
@@ -190,9 +185,11 @@ def _above(flight: dict[str, Any]) -> str | None:
     return _svg(figure)
 
 
-def _commands(flight: dict[str, Any]) -> str:
+def _commands(flight: dict[str, Any]) -> str | None:
+    if not flight["trajectories"]:
+        return None
     rows = flight["trajectories"][0]["actions"]
-    figure, (ax,) = _figure(4.2, 3.2)
+    figure, (ax,) = _figure(4.2, 3.0)
     for k in range(len(rows[0])):
         ax.step(
             flight["times_s"][: len(rows)],

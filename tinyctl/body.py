@@ -1,0 +1,168 @@
+"""Builds the nodes between screen and final clip from what an importer reads, one operation after the other.
+
+A scale after a scale becomes one scale, an addition after a dense layer its bias: composed in float64, rounded once.
+A clip after a clip becomes one clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinyctl.contract import Contract
+from tinyctl.errors import TinyctlError
+from tinyctl.importers.base import identifier
+from tinyctl.layers.base import F32, FLT_MAX, MAX_WIDTH, Array, Layer
+from tinyctl.layers.clip import Clip
+from tinyctl.layers.dense import Dense
+from tinyctl.layers.fast_tanh import FastTanh
+from tinyctl.layers.relu import Relu
+from tinyctl.layers.scale import Scale
+from tinyctl.layers.screen import Screen
+from tinyctl.layers.tanh import Tanh
+from tinyctl.network import MAX_NODES, Node
+from tinyctl.normalizer import Normalizer
+from tinyctl.policy import Policy
+
+# Elementwise layers by the name that layer lists use: the layer for a width and the parameters the file gives.
+ACTIVATIONS: dict[str, Callable[..., Layer]] = {
+    "relu": lambda width: Relu(width),
+    "tanh": lambda width: Tanh(width),
+    "fast_tanh": lambda width: FastTanh(width),
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """The output of a node: its name and number of columns."""
+
+    name: str
+    width: int
+
+
+class Body:
+    """The nodes made so far; `input` is the value of the screen."""
+
+    def __init__(self, n_in: int) -> None:
+        if not 0 < n_in <= MAX_WIDTH:
+            raise TinyctlError(f"{n_in} inputs; 1 to {MAX_WIDTH} are possible")
+        self.input = Value("screen", n_in)
+        self._nodes: dict[str, Node] = {}
+        self._affine: dict[str, tuple[Value, Array, Array]] = {}  # of a scale: input, gain, offset in float64
+        self._dense: dict[str, tuple[Value, Array, Array]] = {}  # of a dense: input, weight, bias in float64
+
+    def dense(self, x: Value, weight: Array, bias: Array, name: str) -> Value:
+        """`weight` (n_out, n_in), `bias` (n_out,)."""
+        if weight.ndim != 2 or weight.shape[1] != x.width:
+            raise TinyctlError(f"weight {weight.shape} does not fit {x.width} columns", where=_told(name))
+        if bias.shape != weight.shape[:1]:
+            raise TinyctlError(f"bias {bias.shape} does not fit weight {weight.shape}", where=_told(name))
+        made = self._add(Dense(_f32(weight, name), _f32(bias, name)), (x,), name)
+        self._dense[made.name] = (x, weight, bias)
+        return made
+
+    def scale(self, x: Value, gain: Array | float, offset: Array | float, name: str) -> Value:
+        """`x * gain + offset`; gain and offset are scalars or (n,)."""
+        full = [np.broadcast_to(np.asarray(v, np.float64), (x.width,)) for v in (gain, offset)]
+        if x.name in self._dense and (full[0] == 1).all():
+            source, weight, bias = self._dense[x.name]
+            return self.dense(source, weight, bias + full[1], name)
+        if x.name in self._affine:
+            x, before, shift = self._affine[x.name]
+            full = [before * full[0], shift * full[0] + full[1]]
+        if (full[0] == 1).all() and (full[1] == 0).all():
+            return x
+        made = self._add(Scale(_f32(full[0], name), _f32(full[1], name)), (x,), name)
+        self._affine[made.name] = (x, full[0], full[1])
+        return made
+
+    def clip(self, x: Value, low: Array | float, high: Array | float, name: str) -> Value:
+        """Clamp to [low, high]; infinite sides are no limits."""
+        ends = [np.clip(np.broadcast_to(np.asarray(v, np.float64), (x.width,)), -FLT_MAX, FLT_MAX) for v in (low, high)]
+        before = self._nodes.get(x.name)
+        if before is not None and isinstance(before.layer, Clip):  # two clips are one
+            ends = [np.clip(side, *ends) for side in (before.layer.low, before.layer.high)]
+            x = Value(before.inputs[0], x.width)
+        return self._add(Clip(_f32(ends[0], name), _f32(ends[1], name)), (x,), name)
+
+    def activation(self, x: Value, kind: str, name: str, **parameters: float) -> Value:
+        """An elementwise layer by its kind."""
+        if kind not in ACTIVATIONS:
+            raise TinyctlError(
+                f"{kind} is not a layer of tinyctl", where=_told(name), fix=f"it has {', '.join(sorted(ACTIVATIONS))}"
+            )
+        return self._add(ACTIVATIONS[kind](x.width, **parameters), (x,), name)
+
+    def normalize(self, x: Value, normalizer: Normalizer) -> Value:
+        """What the normaliser makes of x."""
+        if len(normalizer.mean) != x.width:
+            raise TinyctlError(f"the normaliser has {len(normalizer.mean)} columns, the network {x.width}")
+        gain = 1 / np.sqrt(normalizer.var + normalizer.epsilon)
+        scaled = self.scale(x, gain, -normalizer.mean * gain, "normalize")
+        if normalizer.clip is None:
+            return scaled
+        return self.clip(scaled, -normalizer.clip, normalizer.clip, "normalize_clip")
+
+    def final_range(self, y: Value) -> tuple[Array, Array] | None:
+        """(low, high) when the last operation is a clip."""
+        layer = self._nodes[y.name].layer if y.name in self._nodes else None
+        return (layer.low, layer.high) if isinstance(layer, Clip) else None
+
+    def policy(self, y: Value, contract: Contract) -> Policy:
+        """The policy whose action is `y`: screen, the nodes that `y` needs, and the clip to the contract's ranges."""
+        needed: list[Node] = []
+        wanted = {y.name}
+        for node in reversed(self._nodes.values()):
+            if node.name in wanted:
+                needed.insert(0, node)
+                wanted.update(node.inputs)
+        limits = Clip.of(contract)
+        last = needed[-1].layer if needed else None
+        if isinstance(last, Clip) and all(
+            np.array_equal(np.clip(getattr(last, side), limits.low, limits.high), getattr(limits, side))
+            for side in ("low", "high")
+        ):
+            y = replace(y, name=needed.pop().inputs[0])  # the contract's own clip does the same
+        screen = Node("screen", Screen.of(contract), ())
+        clip = Node(identifier("limits", {n.name for n in needed} | {"screen"}, "limits"), limits, (y.name,))
+        return Policy(contract, (screen, *needed, clip))
+
+    def _add(self, layer: Layer, inputs: tuple[Value, ...], name: str) -> Value:
+        if len(self._nodes) >= 4 * MAX_NODES:
+            raise TinyctlError(f"more than {4 * MAX_NODES} operations", where=_told(name))
+        unique = identifier(name, {*self._nodes, "screen"}, layer.kind)
+        self._nodes[unique] = Node(unique, layer, tuple(v.name for v in inputs))
+        return Value(unique, layer.n_out)
+
+
+def add_chain(body: Body, x: Value, kinds: tuple[str, ...], weights: list[tuple[str, Array, Array]]) -> Value:
+    """A chain of layers: `kinds` in order, each `dense` with the next of `weights` (name, weight, bias)."""
+    if kinds.count("dense") != len(weights):
+        raise TinyctlError(
+            f"the layer list has {kinds.count('dense')} dense layers, the file {len(weights)}",
+            fix=f"the file's are {', '.join(name for name, _, _ in weights)!s:.200}",
+        )
+    rest = iter(weights)
+    for number, kind in enumerate(kinds):
+        if kind == "dense":
+            name, weight, bias = next(rest)
+            x = body.dense(x, weight, bias, name)
+        else:
+            x = body.activation(x, kind, f"{kind}_{number}")
+    return x
+
+
+def _f32(value: Any, name: str) -> Array:
+    """As float32, refusing what float32 cannot hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.array(value, F32)
+    if not np.isfinite(single).all():
+        raise TinyctlError("a value is not finite in float32", where=_told(name))
+    return single
+
+
+def _told(name: str) -> str:
+    return f"node {name!r:.80}"
