@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-hover size clean
+.PHONY: demo test lint bench-bits bench-hover bench-kernels bench-emulator size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -22,6 +22,12 @@ bench-bits: $(VENV)/dev.done  # every target against Graph.run, 100,000 observat
 
 bench-hover: $(VENV)/dev.done  # survival and position error, 5 x 1000 episodes for each of three training seeds
 	$(BIN)/python bench/hover.py
+
+bench-kernels: $(VENV)/dev.done  # cycles of the reference nets beside those of public tools
+	$(BIN)/python bench/kernels.py
+
+bench-emulator: $(VENV)/dev.done  # instructions a second with the cycle model, and seconds of a check
+	$(BIN)/python bench/emulator.py
 
 size:  # lines by folder
 	@git ls-files '*.py' '*.j2' '*.c' '*.h' | xargs wc -l | awk '$$2 != "total" {split($$2, p, "/"); n[p[1]] += $$1} \

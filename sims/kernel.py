@@ -29,7 +29,17 @@ from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
 LANES = 32  # a block's arrays stay in the first-level cache; four AVX2 vectors
-FLAGS = ("-std=gnu99", "-O3", "-fopenmp-simd", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", *SHARED)
+# gcc 12 fuses in its SLP vectoriser whatever -ffp-contract says.
+FLAGS = (
+    "-std=gnu99",
+    "-O3",
+    "-fopenmp-simd",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-tree-slp-vectorize",
+    *SHARED,
+)
 
 
 class _View(ctypes.Structure):

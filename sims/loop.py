@@ -7,8 +7,9 @@ the episode's number: it depends neither on the controller nor on how many episo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -81,21 +82,25 @@ class Flights:
 
 def fly(
     plant: Plant, task: Task, controller: Controller, *, episodes: int = 1000, seed: int = 0, delay_s: float = 0.0,
-    variant: str | None = None, keep: int = 8,
+    variant: str | None = None, keep: int = 8, progress: Callable[[int, int], None] | None = None,
 ) -> Flights:  # fmt: skip
     """Fly `episodes` of `task` with `controller`, whose action takes effect `delay_s` after the observation.
 
     `variant` names a parameter set of the plant; the trajectories of the first `keep` episodes are kept. A controller
     slower than a control period starts its next inference at the first period after the one before has ended.
+    `progress` is told how many control periods have been flown, and of how many.
     """
     if episodes < 1:
         raise TinyctlError(f"{episodes} episodes cannot be flown", fix="at least one")
     kernel = compile_plant(plant, task)
     starts = range(0, episodes, BATCH)
-    parts = []
+    parts: list[Flights] = []
     for first in starts:
         drawn = draw(plant, task, range(first, min(first + BATCH, episodes)), seed, variant=variant)
-        parts.append(close_loop(kernel, drawn, controller, delay_s=delay_s, keep=keep if first == 0 else 0))
+        done, total = len(parts) * task.episode_steps, len(starts) * task.episode_steps
+        tick = partial(_tick, progress, done, total) if progress is not None else None
+        kept = keep if first == 0 else 0
+        parts.append(close_loop(kernel, drawn, controller, delay_s=delay_s, keep=kept, tick=tick))
     return Flights(
         survived=np.concatenate([f.survived for f in parts]),
         lost_s=np.concatenate([f.lost_s for f in parts]),
@@ -127,8 +132,14 @@ def draw_start(plant: Plant, task: Task, rng: np.random.Generator, p: Mapping[st
     return x, task.disturb(rng, 1, p) if plant.disturbances else np.zeros((1, 1), np.float32)
 
 
-def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s: float = 0.0, keep: int = 8) -> Flights:
-    """Fly the drawn episodes together. Raises `TinyctlError` for actions of a wrong shape or a delay below zero."""
+def close_loop(
+    kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s: float = 0.0, keep: int = 8,
+    tick: Callable[[int], None] | None = None,
+) -> Flights:  # fmt: skip
+    """Fly the drawn episodes together; `tick` is told each control period that was flown.
+
+    Raises `TinyctlError` for actions of a wrong shape or a delay below zero.
+    """
     task, period = kernel.task, kernel.task.period_s
     steps, n = len(drawn.noise), len(drawn.x)
     missed, rest, stride = split_delay(delay_s, period)
@@ -165,11 +176,17 @@ def close_loop(kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s:
             sums += kernel.score(x) * [k >= start for start in tail]
         states.append(x[:keep])
         actions.append(applied[:keep])
+        if tick is not None:
+            tick(k + 1)
     means = sums / [steps - start for start in tail] if task.scores else sums
     return Flights(
         alive, lost_s, spent / flown, {s.name: means[:, i] for i, s in enumerate(task.scores)},
         np.arange(steps + 1) * period, np.stack(states), np.stack(actions),
     )  # fmt: skip
+
+
+def _tick(progress: Callable[[int, int], None], before: int, total: int, periods: int) -> None:
+    progress(before + periods, total)
 
 
 def split_delay(delay_s: float, period_s: float) -> tuple[int, float, int]:

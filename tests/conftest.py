@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,9 +16,23 @@ from tinyctl.emitter import emit
 from tinyctl.formats import FORMATS
 from tinyctl.graph import Graph
 
+os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
 GOLDEN = Path(__file__).parent / "golden"
-POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
-CASES = [(network, format_name) for network in POLICIES for format_name in FORMATS]
+POLICIES = {
+    "tiny": networks.tiny,
+    "all_layers": networks.all_layers,
+    "branching": networks.branching,
+    "widths": networks.widths,
+}
+CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled plants of a test run go to a folder of their own, shared by its tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYCTL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +70,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
     """Every network in every format, and the folder of its C, called `policy`."""
     network, format_name = request.param
-    graph = networks.in_format(POLICIES[network](), format_name)
+    graph = networks.ties() if network == "ties" else networks.in_format(POLICIES[network](), format_name)
     folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
     emit(graph, folder)
     return graph, folder

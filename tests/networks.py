@@ -6,9 +6,10 @@ import numpy as np
 
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
-from tinyctl.layers.base import F32, Array
+from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
-from tinyctl.layers.dense import Dense
+from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.layers.fast_tanh import FastTanh
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
@@ -178,3 +179,50 @@ def branching(seed: int = 3) -> Policy:
         "clip": (Clip.of(contract), "out"),
     }
     return Policy(contract, tuple(Node(n, layer, (reads,) if reads else ()) for n, (layer, reads) in layers.items()))
+
+
+def ties() -> Graph:
+    """Integer nodes made by hand so that results fall exactly between two integers, saturate, and fill 32 bits."""
+    contract = Contract(
+        inputs=(Input("a", "1", "", -40000.0, 40000.0), Input("b", "1", "", -50.0, 50.0)),
+        outputs=(Output("u", "1", "", -64.0, 64.0), Output("v", "1", "", -64.0, 64.0)),
+        rate_hz=100.0,
+    )
+    ones = np.ones(2, F32)
+    first = IntegerDense(
+        "int16",
+        np.array([[1, 0], [0, 1], [-1, 1], [3, -2], [1, 1], [-1, -1], [0, 5]], np.int16),
+        np.array([0, 1, -1, 2, 2**31 - 1 - 2**16, -(2**31) + 1 + 2**16, 0], np.int32),
+        np.array([2**30, 2**30, 2**30, 2**29, 2**30, 70000, 2**31 - 1], np.int32),
+    )
+    second = IntegerDense(
+        "int16",
+        np.array([[1, 1, 0, 0, 1, 0, 0], [0, 0, 1, -1, 0, 1, 1]], np.int16),
+        np.zeros(2, np.int32),
+        np.full(2, 2**30, np.int32),
+    )
+    screen = Node("screen", Screen.of(contract), ())
+    nodes = [
+        ("encode", Encode("int16", ones, 0 * ones)),
+        ("first", first),
+        ("decode", Decode(7, 1.0)),
+        ("halve", Encode("int16", np.full(7, 0.5, F32), np.zeros(7, F32))),
+        ("second", second),
+        ("out", Decode(2, 2.0**-9)),
+    ]
+    made = [screen]
+    for name, layer in nodes:
+        made.append(Node(name, layer, (made[-1].name,), "w16a16"))
+    return Graph(contract, (*made, Node("clip", Clip.of(contract), ("out",))))
+
+
+def widths(seed: int = 4) -> Policy:
+    """Dense layers of all the widths around which kernels change their loops: blocks of rows, columns a turn."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    layers: list[tuple[str, Layer]] = [("screen", Screen.of(contract))]
+    n_in = 3
+    for k, n_out in enumerate((1, 2, 16, 17, 8, 1, 9, 15, 4, 10, 5, 7, 24, 6, 3, 1)):
+        layers += [(f"dense{k}", dense(rng, n_in, n_out, gain=1.5)), (f"tanh{k}", Tanh(n_out))]
+        n_in = n_out
+    return Policy(contract, chain([*layers, ("clip", Clip.of(contract))]))

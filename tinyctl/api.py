@@ -145,8 +145,8 @@ def quantize(
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, and what that costs.
 
-    Calibrates on `calibration` (steps, sequences, n_obs), else in closed loop with a plant, else on standard-normal
-    observations. With a plant the report holds the closed-loop cost over the float policy's.
+    Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
+    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     if calibration is None:
@@ -155,6 +155,7 @@ def quantize(
             if which is not None
             else quantizer.random_sequences(policy.contract, None, None)
         )
+    calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
     graph = quantizer.quantize(policy, format_name, calibration)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None
@@ -167,16 +168,16 @@ def quantize(
 
 
 def build(
-    source: Graph | Path,
+    source: Graph | str | Path,
     board: str | Path | Board = DEFAULT_BOARD,
     *,
     toolchain: builder.Toolchain | None = None,
-    out: Path,
+    out: str | Path,
     name: str = "policy",
 ) -> Image:
     """A firmware image from a graph or from an emitted folder."""
     target = board if isinstance(board, Board) else load_board(board)
-    if isinstance(source, Path):
+    if not isinstance(source, Graph):
         return builder.build(source, target, toolchain, out=out)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
@@ -184,12 +185,30 @@ def build(
 
 
 def check(
-    image: Path, board: str | Path | Board = DEFAULT_BOARD, *, deadline_us: float | None = None, seed: int = 0
+    image: Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    deadline_us: float | None = None,
+    seed: int = 0,
+    function: str | None = None,
+    n_obs: int = 0,
+    n_act: int = 0,
 ) -> TimingReport:
-    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline."""
+    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
+
+    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board.
+    """
     from tinyctl.checker import check as predict
 
-    return predict(image, board if isinstance(board, Board) else load_board(board), deadline_us=deadline_us, seed=seed)
+    return predict(
+        image,
+        board if isinstance(board, Board) else load_board(board),
+        deadline_us=deadline_us,
+        seed=seed,
+        function=function,
+        n_obs=n_obs,
+        n_act=n_act,
+    )
 
 
 def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Path:
@@ -208,8 +227,9 @@ class Flyable:
     identity: Identity
 
 
-def flyable(source: Policy | Graph | Path) -> Flyable:
+def flyable(source: Policy | Graph | str | Path) -> Flyable:
     """A policy, a graph, or the path of a `.tctl` file, an emitted folder or an image."""
+    source = Path(source) if isinstance(source, str) else source
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
         return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
@@ -222,7 +242,7 @@ def flyable(source: Policy | Graph | Path) -> Flyable:
 
 
 def fly(
-    source: Policy | Graph | Path,
+    source: Policy | Graph | str | Path,
     plant_name: str | Path | Plant = "quadrotor",
     task: str | None = None,
     *,
@@ -232,6 +252,7 @@ def fly(
     episodes: int = 1000,
     seed: int = 0,
     delay_s: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, or the emulated image.
 
@@ -247,12 +268,21 @@ def fly(
     elif what.identity.contract_hash != which.task(name).contract.hash:
         raise TinyctlError(
             "its contract is not that of the task",
-            where=source if isinstance(source, Path) else None,
+            where=what.source,
             fix="fly it in the task it was made for",
         )
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         controller = _controller(what.source, on, board, toolchain, Path(scratch))
-        flights = loop(which, which.task(name), controller, episodes=episodes, seed=seed, delay_s=delay_s, keep=KEPT)
+        flights = loop(
+            which,
+            which.task(name),
+            controller,
+            episodes=episodes,
+            seed=seed,
+            delay_s=delay_s,
+            keep=KEPT,
+            progress=progress,
+        )
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 

@@ -29,23 +29,23 @@ from tinyctl.policy import Policy
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
-MAX_FILE_BYTES = 64 << 20
+MAX_FILE_BYTES = 16 << 20  # far above any controller; also bounds the directory that zipfile parses
 MAX_MEMBERS = 2048
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: files carry no date
 DTYPES = frozenset({"float32", "int32", "int16", "int8"})
 KINDS: dict[str, type[Network]] = {"policy": Policy, "graph": Graph}
 
 
-def save(network: Network, path: Path) -> None:
+def save(network: Network, path: str | Path) -> None:
     """Write a policy or graph; an existing file is replaced only once the new one is complete."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members(network):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(Path(path), buffer.getvalue())
 
 
-def load(path: Path) -> Policy | Graph:
+def load(path: str | Path) -> Policy | Graph:
     """Read a policy or graph. Raises `FileError`, in one line, for anything that is not exactly one."""
     try:
         if os.path.getsize(path) > MAX_FILE_BYTES:

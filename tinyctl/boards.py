@@ -17,10 +17,10 @@ from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import record_from_json
 
-Core = Literal["cortex_m4"]
-Fpu = Literal["none", "single"]
+Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "rv32imc"]
+Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
-MemoryModel = Literal["zero_wait", "stm32f4_art"]
+MemoryModel = Literal["zero_wait", "every_access", "first_load", "stm32f4_art", "stm32l4_art", "unknown"]
 
 FOLDER = Path(__file__).parent / "boards"
 SCHEMA = 1
@@ -42,7 +42,8 @@ PLAIN_TEXT = re.compile(r"[A-Za-z0-9 ,.;:()+/_-]{0,120}")
 class Region:
     """A range of addresses: bytes from `origin`, who may access it, and the model that times it.
 
-    `wait_states` are the cycles added to an access that the model does not hide.
+    `wait_states` are the cycles added to an access that the model does not hide. Model `unknown`: the region's timing
+    is not modelled, and cycles are refused where code or data lie in it.
     """
 
     origin: int
@@ -88,7 +89,8 @@ class Flags:
 
 @dataclass(frozen=True)
 class Board:
-    """A target. Clocks in Hz; `regions` in the file's order; `toolchains` by name ("gcc", "zig")."""
+    """A target. Clocks in Hz; `regions` in the file's order; `toolchains` by name ("gcc", "zig"), none where no
+    compiler is known for the core."""
 
     name: str
     title: str
@@ -167,7 +169,7 @@ def _board(record: dict[str, Any], where: str) -> Board:
         "firmware": record_from_json(Firmware, _table(row, "firmware", where), where=f"{where}: firmware"),
         "toolchains": tuple(
             (name, _flags(value, f"{where}: toolchain.{name}"))
-            for name, value in _table(row, "toolchain", where).items()
+            for name, value in (_table(row, "toolchain", where) if "toolchain" in row else {}).items()
         ),
     }
     plain = {f.name for f in fields(Board)} - set(parts)

@@ -115,6 +115,8 @@ class _Compiler:
         if wanted not in (None, "gcc", "zig"):
             raise TinyctlError(f"toolchain {wanted!r:.40} is neither gcc nor zig")
         known = {name for name, _ in board.toolchains}
+        if not known:
+            raise TinyctlError(f"no compiler for core {board.core} yet", where=f"board {board.name}")
         if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()

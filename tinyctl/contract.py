@@ -124,6 +124,9 @@ class Contract:
     latency_s: float = 0.0
 
     def __post_init__(self) -> None:
+        # One value, one text and one hash: 50 and 50.0 are the same rate, a list and a tuple the same signals.
+        for name, plain in (("inputs", tuple), ("outputs", tuple), ("rate_hz", float), ("latency_s", float)):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         for signals, what in ((self.inputs, "inputs"), (self.outputs, "outputs")):
             if not 0 < len(signals) <= MAX_SIGNALS:
                 raise TinyctlError(f"{len(signals)} {what}; 1 to {MAX_SIGNALS} are possible", where="contract")

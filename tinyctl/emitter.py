@@ -21,27 +21,46 @@ from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
+from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR, SEGMENT_BITS
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_steps
 from tinyctl.version import VERSION
 
-C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2)}
-TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2}
-HELPER_ORDER = ("bits", "tanh_f32", "saturate_a16", "encode_a16", "dual_mac", "requantize_a16")
-DSP_HELPERS = frozenset({"saturate_a16", "dual_mac", "requantize_a16"})
+C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
+TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
+HELPER_ORDER = (
+    "bits",
+    "tanh_f32",
+    "rows16_f32",
+    "rows4_f32",
+    "saturate_a16",
+    "encode_a16",
+    "requantize_a16",
+    "saturate_a8",
+    "encode_a8",
+    "requantize_a8",
+    "rows4_w16a16",
+    "rows4_w8a16",
+    "rows4_w8a8",
+    "tanh_w16a16",
+)
+DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
+FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
+INCLUDED = ("stdint", "arm_acle")
 LINE = 118  # columns of generated tables
 
 
-def emit(graph: Graph, folder: Path, name: str = "policy") -> Unit:
+def emit(graph: Graph, folder: str | Path, name: str = "policy") -> Unit:
     """Write the C of a graph into `folder`; raises `TinyctlError` before anything is written."""
     check_identifier(name, "name")
+    if name in INCLUDED:
+        raise TinyctlError(f"name {name!r} is that of a header the C includes")
     if name.upper() == name:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
     unit, texts = render(graph, name)
     for file_name, text in texts.items():
-        write_atomically(folder / file_name, text)
+        write_atomically(Path(folder) / file_name, text)
     return unit
 
 
@@ -93,6 +112,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
         helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
         uses_dsp=bool(helpers & DSP_HELPERS),
+        uses_fpu=bool(helpers & FPU_HELPERS),
         initial=_initial(graph),
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
@@ -134,9 +154,10 @@ class _Slot:
         return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
 
     def hold(self, dtype: str, columns: int) -> None:
-        padded = columns + columns % 2  # pairs of int16 are read as one word
-        self.columns[dtype] = max(self.columns.get(dtype, 0), padded if dtype == "int16" else columns)
-        self.words = max(self.words, -(-padded * C_TYPES[dtype][2] // 4))
+        together = 4 // C_TYPES[dtype][2]  # integers are read by whole words
+        padded = -(-columns // together) * together
+        self.columns[dtype] = max(self.columns.get(dtype, 0), padded)
+        self.words = max(self.words, padded // together)
 
 
 @dataclass(frozen=True)
@@ -193,6 +214,8 @@ def _helper(name: str, common: dict[str, Any]) -> str:
         "clamp_bits": _word(CLAMP),
         "numerator": [_literal(c) for c in NUMERATOR],
         "denominator": [_literal(c) for c in DENOMINATOR],
+        "bits": SEGMENT_BITS,
+        "half": 2 ** (SEGMENT_BITS - 1),
     }
     return template(f"math/{name}.c.j2").render(common, **constants)
 
@@ -242,8 +265,8 @@ def _table(owner: str, table: Table, macro: str) -> str:
             row = "   "
         row += f" {word},"
     body = "\n".join([*lines, row])
-    # Words of two 16-bit numbers are loaded at once.
-    aligned = f" {macro}_ALIGNED" if table.ctype == "int16_t" else ""
+    # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
+    aligned = f" {macro}_ALIGNED" if table.name == "weight" else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

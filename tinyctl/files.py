@@ -19,10 +19,12 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             stream.write(data.encode() if isinstance(data, str) else data)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
+        raise FileError(f"cannot be written ({error.strerror or error})", where=path) from None
+    finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise FileError(f"cannot be written ({error.strerror or error})", where=path) from None
 
 
 def _umask() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
 from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, host_cc, run
@@ -42,7 +43,7 @@ class HostController:
         """Observations (n, n_obs) to actions (n, n_act), float32; `status` then holds the status words."""
         obs = np.ascontiguousarray(obs, F32)
         if obs.shape != (len(self._states), self.unit.n_obs):
-            raise ValueError(f"observations {obs.shape} for {len(self._states)} copies of {self.unit.n_obs} inputs")
+            raise TinyctlError(f"observations {obs.shape} for {len(self._states)} copies of {self.unit.n_obs} inputs")
         act = np.empty((len(obs), self.unit.n_act), F32)
         self._library.batch_step(_pointer(self._states), _pointer(obs), _pointer(act), _pointer(self.status), len(obs))
         return act

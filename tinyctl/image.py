@@ -12,7 +12,8 @@ import math
 import re
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -97,7 +98,9 @@ class ImageFile:
         """The function of this name; raises `TinyctlError` when there is none."""
         found = next((f for f in self.functions if f.name == name), None)
         if found is None:
-            raise TinyctlError(f"no function {name!r:.80}", where=self.path)
+            near = get_close_matches(name, [f.name for f in self.functions], 3)
+            fix = f"did you mean {', '.join(near)}?" if near else None
+            raise TinyctlError(f"no function {name!r:.80}", where=self.path, fix=fix)
         return found
 
     def function_at(self, address: int) -> Function | None:
@@ -126,6 +129,19 @@ class ImageFile:
 
 def read_image(path: str | Path) -> ImageFile:
     """Read and check an image. Raises `FileError` for anything that is not a tinyctl image for a 32-bit ARM core."""
+    image = read_program(path)
+    place = next((s for s in image.sections if s.name == ".tinyctl"), None)
+    if place is None or place.size < DESCRIPTOR.size:
+        raise FileError(
+            "no descriptor: this is not an image made by tinyctl build",
+            where=image.path,
+            fix="to time a function of any program, name it with --function",
+        )
+    return replace(image, descriptor=_descriptor(image, place.address))
+
+
+def read_program(path: str | Path) -> ImageFile:
+    """Read and check any linked program for a 32-bit ARM core; its descriptor says nothing."""
     path = Path(path)
     try:
         if path.stat().st_size > MAX_ELF_BYTES:
@@ -142,10 +158,15 @@ def read_image(path: str | Path) -> ImageFile:
 
 
 def _parse(path: Path, content: bytes) -> ImageFile:
+    if not content.startswith(b"\x7fELF"):
+        raise FileError("not an ELF file", where=path)
     elf = ELFFile(io.BytesIO(content))
     header = elf.header
-    if header["e_machine"] != "EM_ARM" or elf.elfclass != 32 or not elf.little_endian or header["e_type"] != "ET_EXEC":
-        raise FileError("not a linked little-endian 32-bit ARM program", where=path)
+    if header["e_machine"] != "EM_ARM" or elf.elfclass != 32 or not elf.little_endian:
+        machine = str(header["e_machine"]).removeprefix("EM_")
+        raise FileError(f"for a {elf.elfclass}-bit {machine}, not for a little-endian 32-bit ARM core", where=path)
+    if header["e_type"] != "ET_EXEC":
+        raise FileError("not linked: an object file or a shared library, not a program", where=path)
     segments = tuple(
         Segment(int(s["p_vaddr"]), bytes(s.data()), int(s["p_memsz"]))
         for s in elf.iter_segments()
@@ -168,7 +189,7 @@ def _parse(path: Path, content: bytes) -> ImageFile:
             start = int(symbol["st_value"]) & ~1  # bit 0 marks Thumb code
             functions.append(Function(str(symbol.name), start, start + int(symbol["st_size"])))
     functions.sort(key=lambda f: (f.start, f.name))
-    image = ImageFile(
+    return ImageFile(
         path,
         hashlib.sha256(content).hexdigest(),
         segments,
@@ -178,10 +199,6 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         int(header["e_entry"]),
         _NO_DESCRIPTOR,
     )
-    place = next((s for s in sections if s.name == ".tinyctl"), None)
-    if place is None or place.size < DESCRIPTOR.size:
-        raise FileError("no descriptor: this is not an image made by tinyctl build", where=path)
-    return ImageFile(**{**image.__dict__, "descriptor": _descriptor(image, place.address)})
 
 
 def _descriptor(image: ImageFile, address: int) -> Descriptor:

@@ -74,6 +74,7 @@ class Network:
     nodes: tuple[Node, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(self.nodes))
         _check_structure(self.contract, self.nodes)
 
     @cached_property

@@ -22,11 +22,12 @@ from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
-from tinyctl.layers.tanh import INPUT_SCALE, OUTPUT_SCALE, IntegerTanh, Tanh
+from tinyctl.layers.tanh import ByteTanh, IntegerTanh, Tanh
 from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
 
-HEADROOM = 4.0  # how far beyond the calibrated range a 16-bit value may go before it saturates
+HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
+TANH: dict[str, type[IntegerTanh] | type[ByteTanh]] = {"int8": ByteTanh, "int16": IntegerTanh}
 REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
@@ -53,7 +54,9 @@ def quantize(policy: Policy, format_name: str, calibration: Array) -> Graph:
     chosen, exact = find_format(format_name), Graph(policy.contract, policy.nodes)
     if not chosen.integer:
         return exact
-    return Graph(policy.contract, _Rewriter(policy, chosen, _ranges(policy, calibration)).nodes())
+    return Graph(
+        policy.contract, _Rewriter(policy, chosen, _ranges(policy, calibration, HEADROOM[chosen.activation])).nodes()
+    )
 
 
 def measure(policy: Policy, graph: Graph, calibration: Array) -> tuple[float, float]:
@@ -88,7 +91,7 @@ def random_sequences(contract: Contract, low: float | None, high: float | None, 
     return np.clip(drawn, limits[:, 0], limits[:, 1]).astype(F32)
 
 
-def load_sequences(data: Array, contract: Contract, where: object) -> Array:
+def as_sequences(data: Array, contract: Contract, where: object) -> Array:
     """A calibration array as (steps, sequences, n_obs) float32; two dimensions are one sequence of rows."""
     if data.dtype.kind not in "fiu" or data.ndim not in (2, 3) or data.shape[-1] != contract.n_obs or not data.size:
         raise TinyctlError(
@@ -103,7 +106,7 @@ def load_sequences(data: Array, contract: Contract, where: object) -> Array:
     return sequences
 
 
-def _ranges(policy: Policy, calibration: Array) -> dict[str, Array]:
+def _ranges(policy: Policy, calibration: Array, headroom: float) -> dict[str, Array]:
     """The largest magnitude (columns,) to represent of each node's value: what calibration saw times the headroom, not
     beyond what interval bounds prove, and not so little (a column that stayed at zero) that `REACH` would be passed."""
     seen = {node.name: np.zeros(node.layer.n_out) for node in policy.nodes}
@@ -113,7 +116,7 @@ def _ranges(policy: Policy, calibration: Array) -> dict[str, Array]:
         for name, value in values.items():
             np.maximum(seen[name], np.abs(value).max(axis=0), out=seen[name])
     proven = {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
-    return {name: np.clip(HEADROOM * seen[name], proven[name] / REACH, proven[name]) for name in seen}
+    return {name: np.clip(headroom * seen[name], proven[name] / REACH, proven[name]) for name in seen}
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,9 @@ class _Rewriter:
         assert source.scale is not None
         readers = [n.layer for n in self.policy.nodes if node.name in n.inputs]
         if readers and all(isinstance(layer, Tanh) for layer in readers):
-            out_scale = INPUT_SCALE  # what the tanh table takes; its saturation is where tanh is 1
+            out_scale = TANH[
+                self.format.activation
+            ].input_scale  # what the tanh table takes; its saturation is where tanh is 1
         else:
             out_scale = max(float(self.ranges[node.name].max()), 1e-9) / np.iinfo(self.format.activation).max
         layer = integer_dense(node.layer, source.scale, out_scale, self.format)
@@ -198,12 +203,11 @@ class _Rewriter:
 
     def _tanh(self, node: Node) -> _Value | None:
         source = self.values[node.inputs[0]]
-        if source.scale is None or not (source.scale == INPUT_SCALE).all():
+        if source.scale is None or not (source.scale == TANH[self.format.activation].input_scale).all():
             return None
-        width = node.layer.n_in
-        return self._add(
-            Node(node.name, IntegerTanh(width), (source.name,), self.format.name), np.full(width, OUTPUT_SCALE)
-        )
+        tanh = TANH[self.format.activation]
+        made = Node(node.name, tanh(node.layer.n_in), (source.name,), self.format.name)
+        return self._add(made, np.full(node.layer.n_in, tanh.output_scale))
 
     def _free(self, name: str, verb: str) -> str:
         """A name for the node that encodes or decodes `name`; it stays a C identifier of legal length."""
@@ -225,15 +229,17 @@ def integer_dense(layer: Dense, in_scale: Array, out_scale: float, chosen: Forma
     """
     weight = layer.weight.astype(np.float64) * in_scale
     bias = layer.bias.astype(np.float64)
-    reach = np.abs(weight).sum(axis=1) * 2**15 + np.abs(bias)
-    spare = ACCUMULATOR_LIMIT - (layer.n_in * 2**14 + 1)  # every weight may be rounded up by half a step
+    most = -float(np.iinfo(chosen.activation).min)
+    reach = np.abs(weight).sum(axis=1) * most + np.abs(bias)
+    spare = ACCUMULATOR_LIMIT - (layer.n_in * most / 2 + 1)  # every weight may be rounded up by half a step
     unit = np.maximum(np.abs(weight).max(axis=1) / chosen.weight_limit, reach / spare)
     unit = np.maximum(unit, 1e-30)
     multiplier = np.floor(unit / out_scale * 2.0**MULTIPLIER_BITS + 0.5)
     if (multiplier > ACCUMULATOR_LIMIT).any():
         raise TinyctlError(f"row {int(multiplier.argmax())} is too large for its output's range", where="dense")
     return IntegerDense(
-        np.floor(weight / unit[:, None] + 0.5).astype(np.int16),
+        chosen.activation,
+        np.floor(weight / unit[:, None] + 0.5).astype(chosen.weight),
         np.floor(bias / unit + 0.5).astype(np.int32),
         multiplier.astype(np.int32),
     )

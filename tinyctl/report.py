@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import UndefinedError
 
 from tinyctl.errors import FileError, ToolMissing
 from tinyctl.files import write_atomically
@@ -20,6 +21,16 @@ from tinyctl.version import VERSION
 MAX_JSON_BYTES = 64 << 20
 PARTS = ("train", "quantize", "check", "check-f32", "fly", "fly-f32", "fly-emulator")
 INK, ACCENT, MUTED, GOOD, BAD = "#1f2933", "#2563eb", "#94a3b8", "#15803d", "#b91c1c"
+MEANINGS = {
+    "load": "the second cycle of a load whose successor could not join it",
+    "store": "a load behind a store",
+    "address": "an address made by the instruction just before",
+    "fp": "a float result used at once",
+    "branch": "refilling the pipeline after a taken branch",
+    "unaligned": "accesses that are not aligned",
+    "fetch": "waiting for the fetch unit",
+    "flash": "waiting for flash, or for a slow RAM",
+}
 LINES = ("#2563eb", "#db2777", "#d97706", "#059669")
 
 
@@ -30,7 +41,7 @@ def write_report(folder: Path) -> Path:
         raise FileError("holds no train.json, check.json or fly.json", where=folder, fix="run `tinyctl demo` first")
     try:
         html = _page(records)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise FileError(f"a JSON file in it is not what tinyctl writes ({error!r:.80})", where=folder) from None
     path = folder / "report.html"
     write_atomically(path, html)
@@ -48,23 +59,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _page(records: dict[str, dict[str, Any]]) -> str:
     plots = []
-    if "train" in records:
-        plots.append(
-            {
-                "title": "Training",
-                "note": "Each point flies the validation episodes.",
-                "svg": _training(records["train"]),
-            }
-        )
-    if "fly" in records and records["fly"]["trajectories"]:
-        for title, note, draw in (
-            ("Position", "The first episodes, flown as emitted C.", _positions),
-            ("Seen from above", "The same episodes; a dot marks the start.", _above),
-            ("Motor commands", "Of the first episode.", _commands),
-        ):
-            svg = draw(records["fly"])
-            if svg:
-                plots.append({"title": title, "note": note, "svg": svg})
+    for source, title, note, draw, wide in (
+        ("train", "Training", "Each point flies the validation episodes.", _training, True),
+        ("fly", "Position", "The first episodes.", _positions, True),
+        ("fly", "Seen from above", "The same episodes; a dot marks the start.", _above, False),
+        ("fly", "Commands", "Of the first episode.", _commands, False),
+    ):
+        svg = draw(records[source]) if source in records else None
+        if svg:
+            plots.append({"title": title, "note": note, "svg": svg, "wide": wide})
     flights = [records[name] for name in ("fly", "fly-f32", "fly-emulator") if name in records]
     checks = [records[name] for name in ("check", "check-f32") if name in records]
     return page("report.html.j2").render(
@@ -74,6 +77,7 @@ def _page(records: dict[str, dict[str, Any]]) -> str:
         checks=checks,
         version=VERSION,
         layers=_layer_chart(checks[0]) if checks else None,
+        causes=_causes(checks[0]) if checks else [],
         memory=_memory(checks[0]) if checks else [],
     )
 
@@ -149,7 +153,9 @@ def _columns(flight: dict[str, Any], names: tuple[str, ...]) -> list[int]:
     return [known.index(n) for n in names if n in known]
 
 
-def _positions(flight: dict[str, Any]) -> str:
+def _positions(flight: dict[str, Any]) -> str | None:
+    if not flight["trajectories"]:
+        return None
     names = [n for n in flight["state_names"] if n.startswith("p_")] or list(flight["state_names"])[:3]
     figure, axes = _figure(7.6, 2.3, len(names))
     for ax, name, column in zip(axes, names, _columns(flight, tuple(names)), strict=True):
@@ -167,9 +173,9 @@ def _positions(flight: dict[str, Any]) -> str:
 
 def _above(flight: dict[str, Any]) -> str | None:
     columns = _columns(flight, ("p_x", "p_y"))
-    if len(columns) < 2:
+    if len(columns) < 2 or not flight["trajectories"]:
         return None
-    figure, (ax,) = _figure(3.4, 3.2)
+    figure, (ax,) = _figure(4.2, 3.0)
     for k, trajectory in enumerate(flight["trajectories"]):
         x, y = ([row[c] for row in trajectory["states"]] for c in columns)
         ax.plot(x, y, color=LINES[k % 4], linewidth=0.9)
@@ -179,9 +185,11 @@ def _above(flight: dict[str, Any]) -> str | None:
     return _svg(figure)
 
 
-def _commands(flight: dict[str, Any]) -> str:
+def _commands(flight: dict[str, Any]) -> str | None:
+    if not flight["trajectories"]:
+        return None
     rows = flight["trajectories"][0]["actions"]
-    figure, (ax,) = _figure(4.2, 3.2)
+    figure, (ax,) = _figure(4.2, 3.0)
     for k in range(len(rows[0])):
         ax.step(
             flight["times_s"][: len(rows)],
@@ -197,8 +205,32 @@ def _commands(flight: dict[str, Any]) -> str:
 
 
 def _layer_chart(check: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of the timing table, each with the width of its bar in percent of the largest."""
+    """The rows of the timing table, each with the segments of its bar, in percent of the longest: what each layer
+    executes, then what it loses by cause."""
     layers = check["layers"]
     most = max((layer["cycles"] for layer in layers), default=1) or 1
     total = check["cycles_typical"] or 1
-    return [{**layer, "bar": 100 * layer["cycles"] / most, "share": 100 * layer["cycles"] / total} for layer in layers]
+    rows = []
+    for layer in layers:
+        work = layer["cycles"] - sum(layer["stalls"].values())
+        segments = [
+            {"cause": cause, "cycles": cycles, "width": 100 * cycles / most}
+            for cause, cycles in (("work", work), *layer["stalls"].items())
+            if cycles > 0
+        ]
+        rows.append({**layer, "segments": segments, "share": 100 * layer["cycles"] / total})
+    return rows
+
+
+def _causes(check: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lost cycles of the whole step by cause, most first."""
+    total = check["cycles_typical"] or 1
+    sums: dict[str, int] = {}
+    for layer in check["layers"]:
+        for cause, cycles in layer["stalls"].items():
+            sums[cause] = sums.get(cause, 0) + cycles
+    ordered = sorted(((cause, cycles) for cause, cycles in sums.items() if cycles), key=lambda item: -item[1])
+    return [
+        {"cause": cause, "cycles": cycles, "share": 100 * cycles / total, "meaning": MEANINGS[cause]}
+        for cause, cycles in ordered
+    ]

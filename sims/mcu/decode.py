@@ -42,13 +42,27 @@ class Kind(Enum):
     OTHER = auto()
 
 
+@dataclass(frozen=True)
+class Operand:
+    """Memory that an instruction accesses: `count` times `size` bytes in a row, the first at
+    base + (index << shift) + offset. A literal's base is "pc", which stands for the aligned address."""
+
+    base: str
+    index: str | None
+    shift: int
+    offset: int
+    count: int
+    size: int
+    write: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Instruction:
     """One instruction at `address`, `size` bytes long.
 
     `address_registers` form a memory address; `result` are core registers an ALU operation writes; `loaded` those a
     single load writes; `words` counts the words moved; FP registers are named singly ("s0".."s31"), and `fp_addend`
-    is the accumulator of a multiply-accumulate.
+    is the accumulator of a multiply-accumulate. `operand` is the memory it accesses.
     """
 
     address: int
@@ -65,6 +79,7 @@ class Instruction:
     fp_reads: frozenset[str] = NONE
     fp_writes: frozenset[str] = NONE
     fp_addend: frozenset[str] = NONE
+    operand: Operand | None = None
 
     @property
     def end(self) -> int:
@@ -127,7 +142,41 @@ def _instruction(item: Any) -> Instruction:
             fields["fp_reads"] = _singles(registers[1:])
     elif kind in (Kind.ALU, Kind.DIVIDE):
         fields["result"] = frozenset(writes - {"cpsr", "itstate", "pc"})
+    if kind in MEMORY_KINDS:
+        fields["operand"] = _operand(name, kind, item, memory, registers, fields.get("words", 0))
     return Instruction(item.address, item.size, f"{item.mnemonic} {item.op_str}".strip(), kind, **fields)
+
+
+MEMORY_KINDS = (
+    *(Kind.LOAD, Kind.STORE, Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.TABLE_BRANCH),
+    *(Kind.FP_LOAD, Kind.FP_STORE, Kind.FP_LOAD_MULTIPLE, Kind.FP_STORE_MULTIPLE),
+)
+
+
+def _operand(name: str, kind: Kind, item: Any, memory: Any, registers: list[str], words: int) -> Operand:
+    """Doubles are moved by one access of 8 bytes each, as the emulator does it."""
+    write = kind in (Kind.STORE, Kind.STORE_MULTIPLE, Kind.FP_STORE, Kind.FP_STORE_MULTIPLE)
+    size = 4
+    if kind is Kind.TABLE_BRANCH:
+        size = 2 if name == "tbh" else 1
+    elif kind in (Kind.LOAD, Kind.STORE) and name not in ("push", "pop"):
+        size = 1 if "b" in name[3:] else 2 if "h" in name[3:] else 4
+    elif name.startswith("v") and any(r[0] == "d" and r[1:].isdigit() for r in registers):
+        size = 8
+    count = max(1, 4 * words // size) if words > 1 else 1
+    if memory is not None:
+        base = str(item.reg_name(memory.base))
+        index = str(item.reg_name(memory.index)) if memory.index else None
+        shift = memory.lshift if memory.index else 0
+        if index is not None and not shift and kind is not Kind.TABLE_BRANCH:
+            shift = next((o.shift.value for o in item.operands if o.type == arm.ARM_OP_MEM), 0)
+        offset = 0 if item.post_index else memory.disp
+        return Operand(base, index, 1 if name == "tbh" else shift, offset, count, size, write)
+    if name in ("push", "pop", "vpush", "vpop"):
+        base, down = "sp", name.endswith("push")
+    else:
+        base, down = next(r for r in registers if not _singles([r])), "db" in name
+    return Operand(base, None, 0, -4 * words if down else 0, count, size, write)
 
 
 def _base_name(item: Any) -> str:

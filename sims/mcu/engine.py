@@ -6,9 +6,12 @@ image (an access outside the board's regions, an undefined instruction, no end) 
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +31,13 @@ RETURN = HOST + 0x800  # where a call returns to, and the run stops
 
 FPU_FULL_ACCESS = 0xF << 20  # CPACR: coprocessors 10 and 11 (ARM DDI 0403, B3.2.20)
 FPU_ENABLE = 1 << 30  # the emulator's own switch
-CPU_MODELS = {"cortex_m4": arm_const.UC_CPU_ARM_CORTEX_M4}
+CPU_MODELS = {
+    "cortex_m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,  # the same instructions
+    "cortex_m3": arm_const.UC_CPU_ARM_CORTEX_M3,
+    "cortex_m4": arm_const.UC_CPU_ARM_CORTEX_M4,
+    "cortex_m7": arm_const.UC_CPU_ARM_CORTEX_M7,
+    "cortex_m33": arm_const.UC_CPU_ARM_CORTEX_M33,
+}
 
 _FAULTS = {
     unicorn_const.UC_MEM_READ_UNMAPPED: "reads {address} outside the board's memory",
@@ -44,6 +53,8 @@ class Machine:
     """One emulated core. Memory starts as after the reset handler: segments at their run-time addresses, the rest 0."""
 
     def __init__(self, image: ImageFile, board: Board, limit_s: float = 60.0) -> None:
+        if board.core not in CPU_MODELS:
+            raise TinyctlError(f"core {board.core} is not emulated", where=f"board {board.name}")
         self.image = image
         self.board = board
         self.limit_s = limit_s
@@ -69,6 +80,15 @@ class Machine:
         for _, memory in self._memory[:-1]:
             memory[:] = 0
         for segment in self.image.segments:
+            region = self.board.region_of(segment.address)
+            if region is None or segment.address + segment.size > region[1].end:
+                what = (
+                    "lie in no region" if region is None else f"do not fit the {region[1].length} bytes of {region[0]}"
+                )
+                raise TinyctlError(
+                    f"{segment.size} bytes at {segment.address:#010x} {what} of {self.board.name}",
+                    where=self.image.path,
+                )
             self.view(segment.address, segment.size)[: len(segment.data)] = np.frombuffer(segment.data, np.uint8)
 
     def map(self, address: int, size: int, protection: int) -> Bytes:
@@ -104,28 +124,50 @@ class Machine:
         try:
             uc.emu_start(begin | 1, until)
         except unicorn.UcError as error:
-            raise self._error(self._fault or f"stops: {error}") from None
+            raise self.error(self._fault or f"stops: {error}") from None
         finally:
             _Watchdog.disarm(token)
         if uc.reg_read(arm_const.UC_ARM_REG_PC) != until:
-            raise self._error(self._fault or f"does not come to an end within {self.limit_s:g} s")
+            raise self.error(self._fault or f"does not come to an end within {self.limit_s:g} s")
 
     def fault(self, text: str) -> None:
         """For hooks: stop the run and let it fail with this text."""
         self._fault = text
         self._uc.emu_stop()
 
-    def hook(self, kind: int, callback: Callable[..., Any], begin: int = 1, end: int = 0) -> Callable[[], None]:
-        """Add a hook and return the function that takes it away. Blocks translated before carry no hook, and after
-        it keep it: both times the translations are dropped."""
+    @contextmanager
+    def hooked(self, kind: int, callback: Callable[..., Any], begin: int = 1, end: int = 0) -> Iterator[None]:
+        """With a hook. Blocks translated before carry no hook, and after it keep it: both times the translations are
+        dropped."""
         handle = self._uc.hook_add(kind, callback, None, begin, end)
         self._uc.ctl_flush_tb()
-
-        def remove() -> None:
+        try:
+            yield
+        finally:
             self._uc.hook_del(handle)
             self._uc.ctl_flush_tb()
 
-        return remove
+    @contextmanager
+    def natively_hooked(self, kind: int, function: int, data: int, begin: int = 1, end: int = 0) -> Iterator[None]:
+        """With a hook that is machine code at address `function`, which gets `data`."""
+        handle = ctypes.c_size_t()
+        failed = _native().uc_hook_add(
+            self._uc._uch,
+            ctypes.byref(handle),
+            ctypes.c_int(kind),
+            ctypes.c_void_p(function),
+            ctypes.c_void_p(data),
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
+        )
+        if failed:
+            raise TinyctlError(f"the emulator refuses a hook (error {failed})")
+        self._uc.ctl_flush_tb()
+        try:
+            yield
+        finally:
+            _native().uc_hook_del(self._uc._uch, handle)
+            self._uc.ctl_flush_tb()
 
     def register(self, number: int) -> int:
         return int(self._uc.reg_read(number))
@@ -134,7 +176,8 @@ class Machine:
         self._fault = _FAULTS.get(access, "accesses {address} wrongly").format(address=f"{address:#010x}")
         return False
 
-    def _error(self, text: str) -> TinyctlError:
+    def error(self, text: str) -> TinyctlError:
+        """That the program does so, and where it stands."""
         pc = int(self._uc.reg_read(arm_const.UC_ARM_REG_PC))
         return TinyctlError(f"the program at {self.image.place(pc)} {text}", where=self.image.path)
 
@@ -142,6 +185,19 @@ class Machine:
 def _protection(region: Region) -> int:
     bits = {"r": unicorn_const.UC_PROT_READ, "w": unicorn_const.UC_PROT_WRITE, "x": unicorn_const.UC_PROT_EXEC}
     return sum(bits[letter] for letter in region.access)
+
+
+@cache
+def _native() -> ctypes.CDLL:
+    """The emulator's library, already in this process, without the binding's own ideas of argument types."""
+    from unicorn.unicorn_py3 import unicorn as binding
+
+    return ctypes.CDLL(binding.uclib._name)
+
+
+def native(name: str) -> int:
+    """The address of one of the emulator's functions, for hooks in C."""
+    return ctypes.cast(getattr(_native(), name), ctypes.c_void_p).value or 0
 
 
 class _Watchdog:

@@ -13,12 +13,19 @@ WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, an
 class Program:
     """Decodes on demand and keeps what it decoded: equal addresses give the same `Instruction` object."""
 
-    def __init__(self, image: ImageFile) -> None:
+    def __init__(self, image: ImageFile, step: str | None = None) -> None:
+        """`step` names the function that is called; by default the step function of the image's controller."""
         self.image = image
+        self._step = f"{image.descriptor.name}_step" if step is None else step
         self._instructions: dict[int, Instruction] = {}
         self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self._parts: dict[int, int] = {}
-        self._nodes = {node.symbol: index for index, node in enumerate(image.descriptor.nodes)}
+        nodes = image.descriptor.nodes if step is None else ()
+        self._nodes = {node.symbol: index for index, node in enumerate(nodes)}
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self._nodes)
 
     def instruction(self, address: int) -> Instruction:
         found = self._instructions.get(address)
@@ -46,6 +53,5 @@ class Program:
         if found is None:
             function = self.image.function_at(address)
             name = "" if function is None else function.name.split(".")[0]  # gcc: NAME.isra.0, NAME.constprop.0
-            step = f"{self.image.descriptor.name}_step"
-            found = self._parts[address] = self._nodes.get(name, STEP if name == step else INHERIT)
+            found = self._parts[address] = self._nodes.get(name, STEP if name == self._step else INHERIT)
         return found

@@ -98,7 +98,8 @@ def test_it_learns_and_the_same_seed_gives_the_same_weights() -> None:
     assert list(members(first.policy)) != list(members(train(plant, config=config, seed=4).policy))
     assert [p.iteration for p in first.curve] == [30, 60, 90]
     assert first.curve[-1].cost < 0.5 * first.curve[0].cost
-    assert first.survived.value == max(p.survived for p in first.curve) > 0.2
+    assert max(p.survived for p in first.curve) > 0.2
+    assert first.survived.value >= max(p.survived for p in first.curve) - 0.06  # a standard error of 100 episodes
     assert len(calls) == 90
     assert first.env_steps == 90 * 48 * 64
 

@@ -19,17 +19,33 @@
 #endif
 #if defined(__clang__)
 #define TINY_NOINLINE __attribute__((noinline))
-#define TINY_ALIGNED __attribute__((aligned(4)))
+#define TINY_ALIGNED __attribute__((aligned(16)))
+#define TINY_UNUSED __attribute__((unused)) /* where assembly stands in for it */
 #elif defined(__GNUC__)
 #define TINY_NOINLINE __attribute__((noinline, noclone))
-#define TINY_ALIGNED __attribute__((aligned(4)))
+#define TINY_ALIGNED __attribute__((aligned(16)))
+#define TINY_UNUSED __attribute__((unused))
 #else
 #define TINY_NOINLINE
 #define TINY_ALIGNED
+#define TINY_UNUSED
 #endif
 /* Define it to place the constants, e.g. as __attribute__((section(".ccm"))). */
 #ifndef TINY_CONSTANTS
 #define TINY_CONSTANTS
+#endif
+/* Assembly for Cortex-M where the compiler can take it; define it as 0 for plain C, which gives the same bits. */
+#ifndef TINY_ASSEMBLY
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
+#define TINY_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
+#else
+#define TINY_ASSEMBLY 0
+#endif
+#endif
+#if TINY_ASSEMBLY && defined(__ARM_FP)
+#define TINY_FPU ((__ARM_FP & 4) != 0)
+#else
+#define TINY_FPU 0
 #endif
 
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
@@ -87,31 +103,149 @@ static inline float tiny_tanh(float x)
     return tiny_float(((tiny_bits(z * p / q) & ~small) | (clamped & small)) | sign);
 }
 
+/* y = bias + weight x for `blocks` blocks of 4 rows: each row its own sum, inputs in order, every product and
+   sum rounded. `w` runs by blocks of rows, then columns, then the rows of a block. */
+static TINY_NOINLINE void tiny_rows4(const float *w, const float *b, const float *x, float *y,
+    int32_t blocks, int32_t n_in)
+{
+    for (; blocks > 0; blocks--, b += 4, y += 4) {
+#if TINY_FPU
+        const float *xs = x;
+        int32_t fours = n_in >> 2, ones = n_in & 3; /* VLDM of four words: one line of most flash caches */
+        __asm__ volatile(
+            "vldm %[b], {s0-s3}\n"
+            "cmp %[fours], #0\n"
+            "beq 2f\n"
+            "1:\n"
+            "vldm %[x]!, {s16-s19}\n"
+            "vldm %[w]!, {s20-s23}\n"
+            "vmul.f32 s20,s20,s16\n"
+            "vmul.f32 s21,s21,s16\n"
+            "vmul.f32 s22,s22,s16\n"
+            "vmul.f32 s23,s23,s16\n"
+            "vadd.f32 s0,s0,s20\n"
+            "vadd.f32 s1,s1,s21\n"
+            "vadd.f32 s2,s2,s22\n"
+            "vadd.f32 s3,s3,s23\n"
+            "vldm %[w]!, {s20-s23}\n"
+            "vmul.f32 s20,s20,s17\n"
+            "vmul.f32 s21,s21,s17\n"
+            "vmul.f32 s22,s22,s17\n"
+            "vmul.f32 s23,s23,s17\n"
+            "vadd.f32 s0,s0,s20\n"
+            "vadd.f32 s1,s1,s21\n"
+            "vadd.f32 s2,s2,s22\n"
+            "vadd.f32 s3,s3,s23\n"
+            "vldm %[w]!, {s20-s23}\n"
+            "vmul.f32 s20,s20,s18\n"
+            "vmul.f32 s21,s21,s18\n"
+            "vmul.f32 s22,s22,s18\n"
+            "vmul.f32 s23,s23,s18\n"
+            "vadd.f32 s0,s0,s20\n"
+            "vadd.f32 s1,s1,s21\n"
+            "vadd.f32 s2,s2,s22\n"
+            "vadd.f32 s3,s3,s23\n"
+            "vldm %[w]!, {s20-s23}\n"
+            "vmul.f32 s20,s20,s19\n"
+            "vmul.f32 s21,s21,s19\n"
+            "vmul.f32 s22,s22,s19\n"
+            "vmul.f32 s23,s23,s19\n"
+            "vadd.f32 s0,s0,s20\n"
+            "vadd.f32 s1,s1,s21\n"
+            "vadd.f32 s2,s2,s22\n"
+            "vadd.f32 s3,s3,s23\n"
+            "subs %[fours], %[fours], #1\n"
+            "bne 1b\n"
+            "2:\n"
+            "cmp %[ones], #0\n"
+            "beq 4f\n"
+            "3:\n"
+            "vldm %[x]!, {s16}\n"
+            "vldm %[w]!, {s20-s23}\n"
+            "vmul.f32 s20,s20,s16\n"
+            "vmul.f32 s21,s21,s16\n"
+            "vmul.f32 s22,s22,s16\n"
+            "vmul.f32 s23,s23,s16\n"
+            "vadd.f32 s0,s0,s20\n"
+            "vadd.f32 s1,s1,s21\n"
+            "vadd.f32 s2,s2,s22\n"
+            "vadd.f32 s3,s3,s23\n"
+            "subs %[ones], %[ones], #1\n"
+            "bne 3b\n"
+            "4:\n"
+            "vstm %[y], {s0-s3}"
+            : [w] "+r"(w), [x] "+r"(xs), [fours] "+r"(fours), [ones] "+r"(ones)
+            : [b] "r"(b), [y] "r"(y)
+            : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "cc", "memory");
+#else
+        int32_t j;
+        float sum0 = b[0];
+        float sum1 = b[1];
+        float sum2 = b[2];
+        float sum3 = b[3];
+        for (j = 0; j < n_in; j++, w += 4) {
+            const float v = x[j];
+            sum0 = sum0 + w[0] * v;
+            sum1 = sum1 + w[1] * v;
+            sum2 = sum2 + w[2] * v;
+            sum3 = sum3 + w[3] * v;
+        }
+        y[0] = sum0;
+        y[1] = sum1;
+        y[2] = sum2;
+        y[3] = sum3;
+#endif
+    }
+}
+
 /* screen: screen, 3 -> 3, f32 */
-static const float tiny_screen_node_limits[9] TINY_CONSTANTS = {
-    -3.5f, 3.5f, 0.0f, -8.0f, 8.0f, 0.5f, -1.0f, 1.0f, 0.25f,
+static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
+    3227516928u, 1080033280u, 0u, 3238002688u, 1090519040u, 1056964608u, 3212836864u, 1065353216u, 1048576000u,
 };
 static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
     0,
 };
-static inline float tiny_screen_node_value(float v, const float *limits, uint32_t *status)
+/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
+   `high` is at least 0 and `low` below 0 in the quick form. */
+static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
 {
-    const uint32_t bad = 0u - (uint32_t)((tiny_bits(v) & 0x7f800000u) == 0x7f800000u);
+#if TINY_ASSEMBLY
+    uint32_t doubled;
+    __asm__(
+        "lsls %[doubled], %[bits], #1\n\t"
+        "cmp %[doubled], #0xff000000\n\t"
+        "itt hs\n\t"
+        "orrhs %[status], %[status], #1\n\t"
+        "movhs %[bits], %[on_nan]"
+        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
+    __asm__(
+        "cmp %[bits], %[high]\n\t"
+        "it gt\n\t"
+        "movgt %[bits], %[high]\n\t"
+        "cmp %[bits], %[low]\n\t"
+        "it hi\n\t"
+        "movhi %[bits], %[low]"
+        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
+    return bits;
+#else
+    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
+    const float clamped = tiny_clamp(tiny_float(bits), tiny_float(limits[0]), tiny_float(limits[1]));
     *status |= bad & TINY_REJECTED;
-    return tiny_select(bad, limits[2], tiny_clamp(v, limits[0], limits[1]));
+    return (limits[2] & bad) | (tiny_bits(clamped) & ~bad);
+#endif
 }
 
 static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
 {
-    const float *limits = tiny_screen_node_limits; /* low, high, on_nan */
+    const uint32_t *limits = tiny_screen_node_limits; /* the bits of low, high, on_nan */
     uint32_t status = 0;
     int32_t i;
 
     for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_screen_node_value(obs[i], limits, &status);
+        y[i] = tiny_float(tiny_screen_node_value(tiny_bits(obs[i]), limits, &status));
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_screen_node_value(applied[tiny_screen_node_applied[i]], limits, &status);
+        y[2 + i] = tiny_float(tiny_screen_node_value(tiny_bits(applied[tiny_screen_node_applied[i]]), limits, &status));
     }
     return status;
 }
@@ -167,7 +301,7 @@ static TINY_NOINLINE void tiny_scale_node(const float *x, float *y)
 }
 
 /* hidden: dense, 5 -> 4, f32 */
-static const float tiny_hidden_node_weight[20] TINY_CONSTANTS = {
+static const float tiny_hidden_node_weight[20] TINY_ALIGNED TINY_CONSTANTS = {
     0.056228265f, 0.16171022f, -0.2787368f, -0.32747993f, -0.059079092f, 0.58316654f, 0.01848154f, -0.24340002f,
     0.2864057f, 0.42354748f, -1.0397854f, -0.14145373f, 0.04691276f, -0.31471997f, -0.097846605f, 0.18408677f,
     -0.23955862f, -0.5659137f, -0.55718833f, 0.46622616f,
@@ -177,42 +311,7 @@ static const float tiny_hidden_node_bias[4] TINY_CONSTANTS = {
 };
 static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
 {
-    const float *w = tiny_hidden_node_weight; /* by blocks of rows, then columns, then the rows of a block */
-    const float *b = tiny_hidden_node_bias;
-    int32_t i, j;
-
-    for (i = 0; i < 4; i += 4) {
-        float sum0 = b[i + 0];
-        float sum1 = b[i + 1];
-        float sum2 = b[i + 2];
-        float sum3 = b[i + 3];
-        for (j = 0; j < 4; j += 2) {
-            const float x0 = x[j + 0];
-            const float x1 = x[j + 1];
-            sum0 = sum0 + w[0] * x0;
-            sum1 = sum1 + w[1] * x0;
-            sum2 = sum2 + w[2] * x0;
-            sum3 = sum3 + w[3] * x0;
-            sum0 = sum0 + w[4] * x1;
-            sum1 = sum1 + w[5] * x1;
-            sum2 = sum2 + w[6] * x1;
-            sum3 = sum3 + w[7] * x1;
-            w += 8;
-        }
-        {
-            const float x0 = x[j + 0];
-            sum0 = sum0 + w[0] * x0;
-            sum1 = sum1 + w[1] * x0;
-            sum2 = sum2 + w[2] * x0;
-            sum3 = sum3 + w[3] * x0;
-            w += 4;
-        }
-        j++;
-        y[i + 0] = sum0;
-        y[i + 1] = sum1;
-        y[i + 2] = sum2;
-        y[i + 3] = sum3;
-    }
+    tiny_rows4(tiny_hidden_node_weight + 0, tiny_hidden_node_bias + 0, x, y + 0, 1, 5);
 }
 
 /* tanh: tanh, 4 -> 4, f32 */
@@ -226,7 +325,7 @@ static TINY_NOINLINE void tiny_tanh_node(const float *x, float *y)
 }
 
 /* out: dense, 4 -> 1, f32 */
-static const float tiny_out_node_weight[4] TINY_CONSTANTS = {
+static const float tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
     0.45173508f, 0.04700615f, -0.37174964f, -0.4608627f,
 };
 static const float tiny_out_node_bias[1] TINY_CONSTANTS = {
@@ -234,20 +333,15 @@ static const float tiny_out_node_bias[1] TINY_CONSTANTS = {
 };
 static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
 {
-    const float *w = tiny_out_node_weight; /* by blocks of rows, then columns, then the rows of a block */
-    const float *b = tiny_out_node_bias;
+    const float *w = tiny_out_node_weight + 0;
     int32_t i, j;
 
-    for (i = 0; i < 1; i += 1) {
-        float sum0 = b[i + 0];
-        for (j = 0; j < 4; j += 2) {
-            const float x0 = x[j + 0];
-            const float x1 = x[j + 1];
-            sum0 = sum0 + w[0] * x0;
-            sum0 = sum0 + w[1] * x1;
-            w += 2;
+    for (i = 0; i < 1; i++) {
+        float sum = tiny_out_node_bias[i];
+        for (j = 0; j < 4; j++, w++) {
+            sum = sum + *w * x[j];
         }
-        y[i + 0] = sum0;
+        y[i] = sum;
     }
 }
 
@@ -276,7 +370,7 @@ void tiny_init(struct tiny *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 5; i++) {
         s->work0.word[i] = 0;
     }
     for (i = 0; i < 4; i++) {

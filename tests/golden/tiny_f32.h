@@ -34,7 +34,7 @@ struct tiny {
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[6];
+        uint32_t word[5];
         float f32[5];
     } work0;
     union {

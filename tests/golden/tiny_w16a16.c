@@ -19,99 +19,34 @@
 #endif
 #if defined(__clang__)
 #define TINY_NOINLINE __attribute__((noinline))
-#define TINY_ALIGNED __attribute__((aligned(4)))
+#define TINY_ALIGNED __attribute__((aligned(16)))
+#define TINY_UNUSED __attribute__((unused)) /* where assembly stands in for it */
 #elif defined(__GNUC__)
 #define TINY_NOINLINE __attribute__((noinline, noclone))
-#define TINY_ALIGNED __attribute__((aligned(4)))
+#define TINY_ALIGNED __attribute__((aligned(16)))
+#define TINY_UNUSED __attribute__((unused))
 #else
 #define TINY_NOINLINE
 #define TINY_ALIGNED
+#define TINY_UNUSED
 #endif
 /* Define it to place the constants, e.g. as __attribute__((section(".ccm"))). */
 #ifndef TINY_CONSTANTS
 #define TINY_CONSTANTS
 #endif
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_BIG_ENDIAN)
-#include <arm_acle.h>
+/* Assembly for Cortex-M where the compiler can take it; define it as 0 for plain C, which gives the same bits. */
+#ifndef TINY_ASSEMBLY
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
+#define TINY_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
+#else
+#define TINY_ASSEMBLY 0
+#endif
+#endif
+#if TINY_ASSEMBLY && defined(__ARM_FEATURE_DSP)
 #define TINY_DSP 1
 #else
 #define TINY_DSP 0
 #endif
-
-/* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
-union tiny_word {
-    float f;
-    uint32_t u;
-};
-
-static inline uint32_t tiny_bits(float f)
-{
-    union tiny_word word;
-    word.f = f;
-    return word.u;
-}
-
-static inline float tiny_float(uint32_t u)
-{
-    union tiny_word word;
-    word.u = u;
-    return word.f;
-}
-
-static inline float tiny_select(uint32_t mask, float yes, float no)
-{
-    return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
-}
-
-static inline float tiny_clamp(float x, float low, float high)
-{
-    const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
-    return tiny_select(0u - (uint32_t)(x > high), high, raised);
-}
-
-static inline int16_t tiny_saturate(int32_t q)
-{
-#if TINY_DSP
-    int32_t saturated;
-    __asm__("ssat %0, #16, %1" : "=r"(saturated) : "r"(q));
-    return (int16_t)saturated;
-#else
-    return (int16_t)(q > 32767 ? 32767 : q < -32768 ? -32768 : q);
-#endif
-}
-
-/* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
-   32 bits was proven when the gains were chosen. */
-static inline int16_t tiny_encode(float y)
-{
-    const float z = y + 0.5f;
-    const int32_t whole = (int32_t)z;
-    return tiny_saturate(whole - (int32_t)((float)whole > z));
-}
-
-/* sum + w[0] * x[0] + w[1] * x[1]; no sum can overflow, for any input: that was proven when the weights were chosen. */
-#if TINY_DSP
-typedef int32_t tiny_pair __attribute__((may_alias));
-#define tiny_dual_mac(w, x, sum) __smlad(*(const tiny_pair *)(w), *(const tiny_pair *)(x), (sum))
-#else
-static inline int32_t tiny_dual_mac(const int16_t *w, const int16_t *x, int32_t sum)
-{
-    return sum + (int32_t)w[0] * x[0] + (int32_t)w[1] * x[1];
-}
-#endif
-
-/* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
-static inline int16_t tiny_requantize(int32_t sum, int32_t multiplier)
-{
-#if TINY_DSP
-    int32_t rounded;
-    __asm__("smmulr %0, %1, %2" : "=r"(rounded) : "r"(sum), "r"(multiplier));
-    return tiny_saturate(rounded);
-#else
-    const int64_t product = (int64_t)sum * multiplier + 0x80000000;
-    return tiny_saturate((int32_t)(product >> 32));
-#endif
-}
 
 static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
@@ -157,31 +92,323 @@ static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
     32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u,
     32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u,
 };
+/* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
+union tiny_word {
+    float f;
+    uint32_t u;
+};
+
+static inline uint32_t tiny_bits(float f)
+{
+    union tiny_word word;
+    word.f = f;
+    return word.u;
+}
+
+static inline float tiny_float(uint32_t u)
+{
+    union tiny_word word;
+    word.u = u;
+    return word.f;
+}
+
+static inline float tiny_select(uint32_t mask, float yes, float no)
+{
+    return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
+}
+
+static inline float tiny_clamp(float x, float low, float high)
+{
+    const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
+    return tiny_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
+{
+#if TINY_DSP
+    int32_t saturated;
+    __asm__("ssat %0, #16, %1" : "=r"(saturated) : "r"(q));
+    return (int16_t)saturated;
+#else
+    return (int16_t)(q > 32767 ? 32767 : q < -32768 ? -32768 : q);
+#endif
+}
+
+/* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
+   32 bits was proven when the gains were chosen. */
+static inline int16_t tiny_encode(float y)
+{
+    const float z = y + 0.5f;
+    const int32_t whole = (int32_t)z;
+    return tiny_saturate(whole - (int32_t)(tiny_bits(z - (float)whole) >> 31));
+}
+
+/* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
+static inline TINY_UNUSED int16_t tiny_requantize(int32_t sum, int32_t multiplier)
+{
+#if TINY_DSP
+    int32_t rounded;
+    __asm__("smmulr %0, %1, %2" : "=r"(rounded) : "r"(sum), "r"(multiplier));
+    return tiny_saturate(rounded);
+#else
+    const int64_t product = (int64_t)sum * multiplier + 0x80000000;
+    return tiny_saturate((int32_t)(product >> 32));
+#endif
+}
+
+/* y = requantize(bias + weight x) for `blocks` blocks of four rows and `pairs` pairs of columns. `w` runs by blocks of
+   rows, then pairs of columns, then the rows of a block. No sum can overflow: that was proven when the weights were
+   chosen, so their order is free. */
+static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const int32_t *m, const int16_t *x,
+    int16_t *y, int32_t blocks, int32_t pairs)
+{
+#if TINY_DSP
+    /* r0 weights, r1 inputs, r2-r5 four weights, r6 a pair of inputs, r8-r11 sums, r12 counts; r7 may be the frame. */
+    struct {
+        const int16_t *w;
+        const int32_t *b, *m;
+        const int16_t *x;
+        int16_t *y;
+        int32_t blocks, eights, ones;
+    } frame;
+    frame.w = w, frame.b = b, frame.m = m, frame.x = x, frame.y = y;
+    frame.blocks = blocks, frame.eights = pairs >> 3, frame.ones = pairs & 7;
+    __asm__ volatile(
+        "ldr r0, [%[frame], #0]\n"
+        "5:\n"
+        "ldr r2, [%[frame], #4]\n"
+        "ldr r1, [%[frame], #12]\n"
+        "ldr r12, [%[frame], #24]\n"
+        "ldm r2!, {r8-r11}\n"
+        "str r2, [%[frame], #4]\n"
+        "cmp r12, #0\n"
+        "beq 2f\n"
+        "1:\n"
+        "ldr r6, [r1, #0]\n"
+        "ldr r2, [r0, #0]\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr r5, [r0, #12]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #4]\n"
+        "ldr r2, [r0, #16]\n"
+        "ldr r3, [r0, #20]\n"
+        "ldr r4, [r0, #24]\n"
+        "ldr r5, [r0, #28]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #8]\n"
+        "ldr r2, [r0, #32]\n"
+        "ldr r3, [r0, #36]\n"
+        "ldr r4, [r0, #40]\n"
+        "ldr r5, [r0, #44]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #12]\n"
+        "ldr r2, [r0, #48]\n"
+        "ldr r3, [r0, #52]\n"
+        "ldr r4, [r0, #56]\n"
+        "ldr r5, [r0, #60]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #16]\n"
+        "ldr r2, [r0, #64]\n"
+        "ldr r3, [r0, #68]\n"
+        "ldr r4, [r0, #72]\n"
+        "ldr r5, [r0, #76]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #20]\n"
+        "ldr r2, [r0, #80]\n"
+        "ldr r3, [r0, #84]\n"
+        "ldr r4, [r0, #88]\n"
+        "ldr r5, [r0, #92]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #24]\n"
+        "ldr r2, [r0, #96]\n"
+        "ldr r3, [r0, #100]\n"
+        "ldr r4, [r0, #104]\n"
+        "ldr r5, [r0, #108]\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldr r6, [r1, #28]\n"
+        "ldr r2, [r0, #112]\n"
+        "ldr r3, [r0, #116]\n"
+        "ldr r4, [r0, #120]\n"
+        "ldr r5, [r0, #124]\n"
+        "adds r1, #32\n"
+        "adds r0, #128\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "subs r12, r12, #1\n"
+        "bne 1b\n"
+        "2:\n"
+        "ldr r12, [%[frame], #28]\n"
+        "cmp r12, #0\n"
+        "beq 4f\n"
+        "3:\n"
+        "ldr r6, [r1]\n"
+        "ldr r2, [r0, #0]\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr r5, [r0, #12]\n"
+        "adds r1, #4\n"
+        "adds r0, #16\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "subs r12, r12, #1\n"
+        "bne 3b\n"
+        "4:\n"
+        "ldr r1, [%[frame], #8]\n"
+        "ldr r6, [%[frame], #16]\n"
+        "ldr r12, [%[frame], #20]\n"
+        "ldm r1!, {r2-r5}\n"
+        "str r1, [%[frame], #8]\n"
+        "smmulr r8, r8, r2\n"
+        "ssat r8, #16, r8\n"
+        "smmulr r9, r9, r3\n"
+        "ssat r9, #16, r9\n"
+        "smmulr r10, r10, r4\n"
+        "ssat r10, #16, r10\n"
+        "smmulr r11, r11, r5\n"
+        "ssat r11, #16, r11\n"
+        "pkhbt r8, r8, r9, lsl #16\n"
+        "pkhbt r10, r10, r11, lsl #16\n"
+        "str r8, [r6], #4\n"
+        "str r10, [r6], #4\n"
+        "str r6, [%[frame], #16]\n"
+        "subs r12, r12, #1\n"
+        "str r12, [%[frame], #20]\n"
+        "bne 5b"
+        :
+        : [frame] "r"(&frame)
+        : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+#else
+    for (; blocks > 0; blocks--, b += 4, m += 4, y += 4) {
+        int32_t sum0 = b[0], sum1 = b[1], sum2 = b[2], sum3 = b[3], j;
+        for (j = 0; j < 2 * pairs; j += 2, w += 8) {
+            const int32_t v0 = x[j], v1 = x[j + 1];
+            sum0 += w[0] * v0 + w[1] * v1;
+            sum1 += w[2] * v0 + w[3] * v1;
+            sum2 += w[4] * v0 + w[5] * v1;
+            sum3 += w[6] * v0 + w[7] * v1;
+        }
+        y[0] = tiny_requantize(sum0, m[0]);
+        y[1] = tiny_requantize(sum1, m[1]);
+        y[2] = tiny_requantize(sum2, m[2]);
+        y[3] = tiny_requantize(sum3, m[3]);
+    }
+#endif
+}
+
+/* start + ((rise * rest + 64) >> 7) in the segment of each of 2 * `pairs` values; start and rise share
+   a word of the table. */
+static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t pairs)
+{
+#if TINY_DSP
+    const uint32_t *middle = tiny_tanh_segment + 256;
+    int32_t pair, low, high, first, second, weight = 128; /* the weight of start, below the rest */
+    __asm__ volatile(
+        "1:\n"
+        "ldr %[pair], [%[x]], #4\n"
+        "subs %[n], %[n], #1\n"
+        "sbfx %[low], %[pair], #7, #9\n"
+        "asr %[high], %[pair], #23\n"
+        "bfi %[weight], %[pair], #16, #7\n"
+        "ldr %[first], [%[middle], %[low], lsl #2]\n"
+        "ldr %[second], [%[middle], %[high], lsl #2]\n"
+        "and %[pair], %[pair], #8323072\n"
+        "orr %[pair], %[pair], #128\n"
+        "smlad %[first], %[first], %[weight], %[half]\n"
+        "smlad %[second], %[second], %[pair], %[half]\n"
+        "ubfx %[first], %[first], #7, #16\n"
+        "pkhbt %[first], %[first], %[second], lsl #9\n"
+        "str %[first], [%[y]], #4\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [n] "+r"(pairs), [weight] "+r"(weight), [pair] "=&r"(pair), [low] "=&r"(low),
+          [high] "=&r"(high), [first] "=&r"(first), [second] "=&r"(second)
+        : [middle] "r"(middle), [half] "r"(64)
+        : "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < 2 * pairs; i++) {
+        const int32_t place = x[i] + 32768;
+        const uint32_t segment = tiny_tanh_segment[place >> 7];
+        const int32_t rise = (int32_t)segment >> 16;
+        const int32_t rest = place & 127;
+        y[i] = (int16_t)((int16_t)segment + ((rise * rest + 64) >> 7));
+    }
+#endif
+}
+
 /* screen: screen, 3 -> 3, f32 */
-static const float tiny_screen_node_limits[9] TINY_CONSTANTS = {
-    -3.5f, 3.5f, 0.0f, -8.0f, 8.0f, 0.5f, -1.0f, 1.0f, 0.25f,
+static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
+    3227516928u, 1080033280u, 0u, 3238002688u, 1090519040u, 1056964608u, 3212836864u, 1065353216u, 1048576000u,
 };
 static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
     0,
 };
-static inline float tiny_screen_node_value(float v, const float *limits, uint32_t *status)
+/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
+   `high` is at least 0 and `low` below 0 in the quick form. */
+static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
 {
-    const uint32_t bad = 0u - (uint32_t)((tiny_bits(v) & 0x7f800000u) == 0x7f800000u);
+#if TINY_ASSEMBLY
+    uint32_t doubled;
+    __asm__(
+        "lsls %[doubled], %[bits], #1\n\t"
+        "cmp %[doubled], #0xff000000\n\t"
+        "itt hs\n\t"
+        "orrhs %[status], %[status], #1\n\t"
+        "movhs %[bits], %[on_nan]"
+        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
+    __asm__(
+        "cmp %[bits], %[high]\n\t"
+        "it gt\n\t"
+        "movgt %[bits], %[high]\n\t"
+        "cmp %[bits], %[low]\n\t"
+        "it hi\n\t"
+        "movhi %[bits], %[low]"
+        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
+    return bits;
+#else
+    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
+    const float clamped = tiny_clamp(tiny_float(bits), tiny_float(limits[0]), tiny_float(limits[1]));
     *status |= bad & TINY_REJECTED;
-    return tiny_select(bad, limits[2], tiny_clamp(v, limits[0], limits[1]));
+    return (limits[2] & bad) | (tiny_bits(clamped) & ~bad);
+#endif
 }
 
 static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
 {
-    const float *limits = tiny_screen_node_limits; /* low, high, on_nan */
+    const uint32_t *limits = tiny_screen_node_limits; /* the bits of low, high, on_nan */
     uint32_t status = 0;
     int32_t i;
 
     for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_screen_node_value(obs[i], limits, &status);
+        y[i] = tiny_float(tiny_screen_node_value(tiny_bits(obs[i]), limits, &status));
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_screen_node_value(applied[tiny_screen_node_applied[i]], limits, &status);
+        y[2 + i] = tiny_float(tiny_screen_node_value(tiny_bits(applied[tiny_screen_node_applied[i]]), limits, &status));
     }
     return status;
 }
@@ -249,78 +476,13 @@ static const int32_t tiny_hidden_node_multiplier[4] TINY_CONSTANTS = {
 };
 static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = tiny_hidden_node_weight; /* by blocks of rows, then pairs of columns, then the rows of a block */
-    const int32_t *b = tiny_hidden_node_bias;
-    const int32_t *m = tiny_hidden_node_multiplier;
-    int32_t i, j;
-
-    for (i = 0; i < 4; i += 4) {
-        int32_t sum0 = b[i + 0];
-        int32_t sum1 = b[i + 1];
-        int32_t sum2 = b[i + 2];
-        int32_t sum3 = b[i + 3];
-        for (j = 0; j < 0; j += 4) {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
-            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
-            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
-            sum0 = tiny_dual_mac(w + 8, x + 2 * j + 2, sum0);
-            sum1 = tiny_dual_mac(w + 10, x + 2 * j + 2, sum1);
-            sum2 = tiny_dual_mac(w + 12, x + 2 * j + 2, sum2);
-            sum3 = tiny_dual_mac(w + 14, x + 2 * j + 2, sum3);
-            sum0 = tiny_dual_mac(w + 16, x + 2 * j + 4, sum0);
-            sum1 = tiny_dual_mac(w + 18, x + 2 * j + 4, sum1);
-            sum2 = tiny_dual_mac(w + 20, x + 2 * j + 4, sum2);
-            sum3 = tiny_dual_mac(w + 22, x + 2 * j + 4, sum3);
-            sum0 = tiny_dual_mac(w + 24, x + 2 * j + 6, sum0);
-            sum1 = tiny_dual_mac(w + 26, x + 2 * j + 6, sum1);
-            sum2 = tiny_dual_mac(w + 28, x + 2 * j + 6, sum2);
-            sum3 = tiny_dual_mac(w + 30, x + 2 * j + 6, sum3);
-            w += 32;
-        }
-        {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
-            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
-            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
-            w += 8;
-        }
-        j++;
-        {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
-            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
-            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
-            w += 8;
-        }
-        j++;
-        {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            sum1 = tiny_dual_mac(w + 2, x + 2 * j + 0, sum1);
-            sum2 = tiny_dual_mac(w + 4, x + 2 * j + 0, sum2);
-            sum3 = tiny_dual_mac(w + 6, x + 2 * j + 0, sum3);
-            w += 8;
-        }
-        j++;
-        y[i + 0] = tiny_requantize(sum0, m[i + 0]);
-        y[i + 1] = tiny_requantize(sum1, m[i + 1]);
-        y[i + 2] = tiny_requantize(sum2, m[i + 2]);
-        y[i + 3] = tiny_requantize(sum3, m[i + 3]);
-    }
+    tiny_rows4(tiny_hidden_node_weight, tiny_hidden_node_bias, tiny_hidden_node_multiplier, x, y, 1, 3);
 }
 
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
 static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 4; i++) {
-        const int32_t place = x[i] + 32768;
-        const uint32_t segment = tiny_tanh_segment[place >> 7]; /* start, rise << 16 */
-        const int32_t rise = (int32_t)segment >> 16;
-        const int32_t rest = place & 127;
-        y[i] = (int16_t)((int16_t)segment + ((rise * rest + 64) >> 7));
-    }
+    tiny_tanh16(x, y, 2);
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */
@@ -335,31 +497,15 @@ static const int32_t tiny_out_node_multiplier[1] TINY_CONSTANTS = {
 };
 static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = tiny_out_node_weight; /* by blocks of rows, then pairs of columns, then the rows of a block */
-    const int32_t *b = tiny_out_node_bias;
-    const int32_t *m = tiny_out_node_multiplier;
+    const int16_t *w = tiny_out_node_weight + 0;
     int32_t i, j;
 
-    for (i = 0; i < 1; i += 1) {
-        int32_t sum0 = b[i + 0];
-        for (j = 0; j < 0; j += 4) {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            sum0 = tiny_dual_mac(w + 2, x + 2 * j + 2, sum0);
-            sum0 = tiny_dual_mac(w + 4, x + 2 * j + 4, sum0);
-            sum0 = tiny_dual_mac(w + 6, x + 2 * j + 6, sum0);
-            w += 8;
+    for (i = 0; i < 1; i++) {
+        int32_t sum = tiny_out_node_bias[i];
+        for (j = 0; j < 4; j++, w++) {
+            sum += (int32_t)*w * x[j];
         }
-        {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            w += 2;
-        }
-        j++;
-        {
-            sum0 = tiny_dual_mac(w + 0, x + 2 * j + 0, sum0);
-            w += 2;
-        }
-        j++;
-        y[i + 0] = tiny_requantize(sum0, m[i + 0]);
+        y[i] = tiny_requantize(sum, tiny_out_node_multiplier[i]);
     }
 }
 
@@ -398,7 +544,7 @@ void tiny_init(struct tiny *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 5; i++) {
         s->work0.word[i] = 0;
     }
     for (i = 0; i < 3; i++) {

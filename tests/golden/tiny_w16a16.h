@@ -27,14 +27,14 @@ extern "C" {
 #define TINY_STATE_BYTES 12 /* the leading bytes of the struct */
 #define TINY_REJECTED 1u /* status bit: an observation was not finite */
 #define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
-#define TINY_GRAPH_HASH "99c7694caf9a17f2fd89134c4053600b086f06f6b6d7543f4ea436441bebc646"
+#define TINY_GRAPH_HASH "ad11554ec0df7526f9a97ee15cf0291c78cd49cf7af19fbabfdd537a3520c86b"
 
 struct tiny {
     float applied[1]; /* the action last applied */
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[6];
+        uint32_t word[5];
         float f32[5];
         int16_t i16[4];
     } work0;

@@ -13,14 +13,16 @@ import pytest
 
 from tinyctl.boards import Board
 from tinyctl.builder import build
-from tinyctl.checker import EXCEPTION_FRAME_BYTES, check, inputs
-from tinyctl.errors import TinyctlError
+from tinyctl.checker import EXCEPTION_FRAME_BYTES, check
+from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.graph import Graph
 from tinyctl.image import read_image
+from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.engine import Machine
-from tinyctl.sims.mcu.memories import Memories
+from tinyctl.sims.mcu.fast import FastTracer, FastWalk
 from tinyctl.sims.mcu.program import Program
-from tinyctl.sims.mcu.trace import PathTimer, record_path, record_walk, time_walk
+from tinyctl.sims.mcu.trace import PythonTracer, Walk
+from tinyctl.trial import inputs
 
 DESIGN_KEYS = {
     "schema",
@@ -67,9 +69,16 @@ def test_report(each_image: Path, board: Board, graph: Graph) -> None:
     assert report.deadline_us == 2000
     assert report.ram_bytes == read_image(each_image).descriptor.struct_bytes
     assert report.ram_bytes < report.flash_bytes < report.image_flash_bytes
-    assert report.stack_bytes == report.stack_painted_bytes + EXCEPTION_FRAME_BYTES
+    assert report.stack_bytes == report.stack_painted_bytes + EXCEPTION_FRAME_BYTES[True]
     assert report.stack_painted_bytes % 4 == 0
     assert check(each_image, board) == report
+
+
+def accesses(walk: Walk | FastWalk) -> list[tuple[int, int, bool]]:
+    """Address, bytes and direction: as the emulator reports them, or as found from registers."""
+    if isinstance(walk, Walk):
+        return [(a.address, a.size, a.write) for listed in walk.accesses.values() for a in listed]
+    return [(int(a["address"]), int(a["size"]) >> 1, bool(a["size"] & 1)) for a in walk.accesses]
 
 
 def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
@@ -84,11 +93,51 @@ def test_block_table_and_walk_agree(each_image: Path, board: Board) -> None:
         descriptor.observation_address,
         descriptor.action_address,
     )
-    path, walk = record_path(machine, *arguments), record_walk(machine, program, *arguments)
-    timer = PathTimer(program)
-    first = timer.time(path)
-    assert first == timer.time(path) == time_walk(walk, program, None)
-    assert time_walk(walk, program, Memories(board)).total > first.total
+    timed = []
+    tracers = (
+        PythonTracer(machine, program, CORE),
+        FastTracer(machine, program, CORE),
+        FastTracer(machine, program, CORE, "zig"),
+    )
+    walked = []
+    for tracer in tracers:
+        with tracer.paths() as record:
+            path = record(*arguments)
+        with tracer.walks() as record:
+            walk = record(*arguments)
+        walked.append(accesses(walk))
+        first, zero_wait = tracer.time_path(path), tracer.time_walk(walk, None)
+        assert first == tracer.time_path(path)
+        assert (first.total, first.parts) == (zero_wait.total, zero_wait.parts)
+        memories = tracer.memories()
+        cold, warm = (tracer.time_walk(walk, memories) for _ in range(2))
+        moved = np.arange(len(path.lines)) % 3 == 0
+        missed = tracer.time_walk(walk, tracer.memories(moved))
+        assert missed.total > cold.total > warm.total > first.total
+        assert all(sum(lost) <= cold.parts[part] for part, lost in cold.stalls.items())
+        timed.append((path.digest, path.lines_digest, first, zero_wait, cold, warm, missed))
+    assert timed[0] == timed[1] == timed[2]
+    assert walked[0] == walked[1] == walked[2]
+    assert any(write for _, _, write in walked[0])
+
+
+def test_without_a_host_compiler(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same report from the tracer in Python, of fewer inputs unless told otherwise."""
+
+    def missing(compiler: str | None = None) -> None:
+        raise ToolMissing("no compiler")
+
+    expected = check(image, board, samples=20)
+    monkeypatch.setattr("tinyctl.sims.mcu.fast.library", missing)
+    assert check(image, board, samples=20) == expected
+    assert check(image, board).samples == 48
+
+
+def test_long_functions_are_tried_on_fewer_inputs(image: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(image, board).samples == 200
+    monkeypatch.setattr("tinyctl.trial.MOST_CODE_BYTES", 1)
+    assert check(image, board).samples == 24
+    assert check(image, board, samples=30).samples == 30
 
 
 def test_deadline(image: Path, board: Board) -> None:

@@ -22,7 +22,12 @@ from tinyctl import archive
 from tinyctl.archive import load, members, save
 from tinyctl.errors import FileError
 from tinyctl.graph import Graph
-from tinyctl.network import Network
+from tinyctl.layers.clip import Clip
+from tinyctl.layers.dense import Dense
+from tinyctl.layers.lag import Lag
+from tinyctl.layers.relu import Relu
+from tinyctl.layers.screen import Screen
+from tinyctl.network import Network, chain
 from tinyctl.policy import Policy
 
 NETWORKS: dict[str, Network] = {
@@ -43,6 +48,7 @@ def packed(network: Network) -> bytes:
 
 
 GOOD = packed(TINY)
+OUT = Dense(np.ones((1, 4), np.float32), np.zeros(1, np.float32))
 
 
 def assert_refused(path: Path, message: str = ".") -> None:
@@ -96,6 +102,29 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == GOOD
 
 
+def test_python_types_do_not_matter(tmp_path: Path) -> None:
+    """What is saved is what is loaded, and has its hash, whatever numbers the layers were made from."""
+    contract = networks.tiny_contract()
+    initial = np.zeros(1, np.float32)
+    layers = [
+        (Lag(3, (1,), 1, initial), Relu(4)),
+        (Lag(np.int64(3), [np.int32(1)], np.float32(1), initial), Relu(np.uint8(4))),
+    ]
+    hashes = set()
+    for lag, relu in layers:
+        rows = [
+            ("screen", Screen.of(contract)),
+            ("lag", lag),
+            ("relu", relu),
+            ("out", OUT),
+            ("clip", Clip.of(contract)),
+        ]
+        made = Policy(contract, list(chain(rows)))
+        save(made, tmp_path / "x")
+        hashes |= {made.hash, load(tmp_path / "x").hash}
+    assert len(hashes) == 1
+
+
 def test_a_memory_order_does_not_matter(tmp_path: Path) -> None:
     made = networks.tiny()
     rows = [
@@ -141,7 +170,7 @@ def test_something_else(data: bytes, tmp_path: Path) -> None:
 def test_too_large(tmp_path: Path) -> None:
     with (tmp_path / "x").open("wb") as file:
         file.truncate(archive.MAX_FILE_BYTES + 1)
-    assert_refused(tmp_path / "x", "larger than 64 MiB")
+    assert_refused(tmp_path / "x", "larger than 16 MiB")
 
 
 def test_every_truncation(tmp_path: Path) -> None:

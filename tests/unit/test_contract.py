@@ -159,6 +159,12 @@ def test_hash_tells_every_part(changes: dict[str, Any]) -> None:
     assert contract(**changes).hash != contract().hash
 
 
+def test_hash_does_not_depend_on_python_types() -> None:
+    same = contract(inputs=[replace(ANGLE, low=np.float64(-3.5))], rate_hz=50, latency_s=np.float32(0))
+    assert same == contract()
+    assert same.hash == contract().hash
+
+
 def test_order_is_part_of_the_hash() -> None:
     speed = replace(ANGLE, name="speed")
     assert contract(inputs=(ANGLE, speed)).hash != contract(inputs=(speed, ANGLE)).hash

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tinyctl.errors import TinyctlError
-from tinyctl.sims.mcu.cortex_m4 import Access, Pipeline
+from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.decode import Kind, decode_block
+from tinyctl.sims.mcu.pipeline import CAUSES, Access, Pipeline
 
 BASE = 0x0800_0100
 
@@ -50,7 +51,7 @@ VMOV_CORE = "10ee100a"  # vmov r0, s0
 
 def cycles(*code: str, at: int = BASE, target: int | None = None) -> int:
     """The cycles of straight code entered by a branch, or left for `target` by its last instruction."""
-    pipeline = Pipeline()
+    pipeline = Pipeline(CORE)
     pipeline.call(at)
     begin = pipeline.time
     instructions = decode_block(bytes.fromhex("".join(code)), at)
@@ -199,7 +200,7 @@ def test_straight_aligned_code_streams() -> None:
 )
 def test_unaligned_accesses(address: int, size: int, extra: int) -> None:
     (load,) = decode_block(bytes.fromhex(LDR), BASE)
-    pipeline = Pipeline()
+    pipeline = Pipeline(CORE)
     pipeline.call(BASE)
     begin = pipeline.time
     pipeline.execute(load, load.end, [Access(address, size, False)])
@@ -212,12 +213,12 @@ def test_state_carries_over() -> None:
     instructions = decode_block(bytes.fromhex("".join(code)), BASE)
     whole = cycles(*code)
     for cut in range(1, len(instructions)):
-        first = Pipeline()
+        first = Pipeline(CORE)
         first.call(BASE)
         begin = first.time
         for instruction in instructions[:cut]:
             first.execute(instruction, instruction.end)
-        second = Pipeline()
+        second = Pipeline(CORE)
         second.restore(first.state())
         for instruction in instructions[cut:]:
             second.execute(instruction, instruction.end)
@@ -227,3 +228,66 @@ def test_state_carries_over() -> None:
 def test_undefined_code_is_an_error() -> None:
     with pytest.raises(TinyctlError, match="no instruction"):
         decode_block(bytes.fromhex("00defff7"), BASE)
+
+
+def loop_cycles(*code: str, at: int = BASE, times: int = 50) -> float:
+    """Cycles of one turn of a loop that ends in a branch to its first instruction, once it has settled."""
+    instructions = decode_block(bytes.fromhex("".join(code)), at)
+    pipeline = Pipeline(CORE)
+    pipeline.call(at)
+    ends = []
+    for _ in range(times + 1):
+        for instruction in instructions[:-1]:
+            pipeline.execute(instruction, instruction.end)
+        pipeline.execute(instructions[-1], at)
+        ends.append(pipeline.time)
+    return (ends[-1] - ends[0]) / times
+
+
+SUBS = "013e"  # subs r6, #1
+BNE = "00d1"  # bne: the target is given by the path
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ([SUBS, BNE], 3),  # 1, and 1 + 1 for the branch
+        ([LDR, LDR_OTHER, LDR_THIRD, SUBS, BNE], 4 + 1 + 2),  # three loads pipeline: 3 + 1
+        ([LDR, SUBS, BNE], 2 + 1 + 2),
+        ([LDR, LDR_FROM_R0, SUBS, BNE], 4 + 1 + 2),  # load-use: 2 each
+        ([STR, LDR_OTHER, SUBS, BNE], 1 + 1 + 2 + 1 + 2),  # a load behind a store
+        ([VLDM_4, SUBS, BNE], 5 + 1 + 2),
+        ([VMUL, VADD_USE, SUBS, BNE], 3 + 1 + 2),  # the sum waits for the product
+        ([VMUL, VADD_OTHER, SUBS, BNE], 2 + 1 + 2),
+        ([NOP_W, NOP_W, SUBS, BNE], 2 + 1 + 2),
+    ],
+)
+def test_loops(code: list[str], expected: int) -> None:
+    assert loop_cycles(*code) == expected
+
+
+def test_a_loop_that_begins_with_an_unaligned_wide_instruction_loses_a_cycle_each_turn() -> None:
+    assert loop_cycles(NOP_W, NOP_W, SUBS, BNE, at=BASE + 2) == 2 + 1 + 2 + 1
+    assert loop_cycles(NOP, NOP_W, SUBS, BNE, at=BASE + 2) == 2 + 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("code", "lost"),
+    [
+        ([LDR, MOV], {"load": 1}),
+        ([LDR, LDR_OTHER], {"load": 1}),  # of the second, at the end
+        ([STR, LDR_OTHER], {"store": 1, "load": 1}),
+        ([ADDS_R1, LDR], {"address": 1, "load": 1}),
+        ([VMUL, VADD_USE], {"fp": 1}),
+        ([UDIV, MOV], {}),
+        ([NOP, UDIV, NOP_W, NOP_W, NOP_W], {"fetch": 1}),
+    ],
+)
+def test_lost_cycles_have_a_cause(code: list[str], lost: dict[str, int]) -> None:
+    pipeline = Pipeline(CORE)
+    pipeline.call(BASE)
+    pipeline.stalls = [0] * len(CAUSES)
+    for instruction in decode_block(bytes.fromhex("".join(code)), BASE):
+        pipeline.execute(instruction, instruction.end)
+    pipeline.finish()
+    assert {cause: n for cause, n in zip(CAUSES, pipeline.stalls, strict=True) if n} == lost

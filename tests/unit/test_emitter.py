@@ -179,7 +179,7 @@ def test_symbols_never_collide() -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["int", "1x", "a b", "a__b", "../x", "POLICY", "", "é", "x.c"])
+@pytest.mark.parametrize("name", ["int", "1x", "a b", "a__b", "../x", "POLICY", "", "é", "x.c", "stdint", "arm_acle"])
 def test_bad_names_write_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(TinyctlError):
         emit(networks.in_format(networks.tiny(), "f32"), tmp_path / "out", name)
@@ -237,8 +237,12 @@ def test_damaged_units_are_refused(tmp_path: Path, damage: object) -> None:
 
 def test_every_layer_has_a_kernel_and_a_template() -> None:
     for kind in LAYERS:
-        word = kind.removeprefix("integer_")
-        formats = ["w16a16"] if kind.startswith("integer_") or kind in ("encode", "decode") else ["f32"]
+        word = kind.removeprefix("integer_").removeprefix("byte_")
+        integers = [name for name, chosen in FORMATS.items() if chosen.integer]
+        if kind.startswith("byte_"):
+            formats = ["w8a8"]
+        else:
+            formats = integers if kind.startswith("integer_") or kind in ("encode", "decode") else ["f32"]
         for format_name in formats:
             assert f"{word}_{format_name}" in KERNELS
     for name in KERNELS:

@@ -22,7 +22,7 @@ from tinyctl.layers.lag import Lag
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import CLAMP, LINEAR, IntegerTanh, Tanh, tanh_f32, tanh_table
+from tinyctl.layers.tanh import CLAMP, LINEAR, ByteTanh, IntegerTanh, Tanh, tanh_f32, tanh_table
 
 EDGES = np.array([0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, -1e-39, 3.4028235e38, -3.4028235e38, 1.0, -1.0], F32)
 RATE = 100.0
@@ -55,6 +55,7 @@ def test_every_layer_is_found() -> None:
         "decode",
         "integer_dense",
         "integer_tanh",
+        "byte_tanh",
     }
 
 
@@ -157,6 +158,12 @@ def test_tanh_accuracy_range_and_symmetry() -> None:
     assert tanh_f32(np.array([CLAMP]))[0] == 1.0
 
 
+def test_tanh_of_small_values_is_the_value() -> None:
+    x = np.concatenate([np.geomspace(1e-37, LINEAR, 100_001)[:-1].astype(F32), -around(LINEAR, 1000)[:1000]])
+    assert (np.abs(np.tanh(x.astype(np.float64)) - x) <= np.spacing(np.abs(x))).all()
+    assert (bits(tanh_f32(x)) == bits(x)).all()
+
+
 def test_tanh_is_nearly_monotonic() -> None:
     y = tanh_f32(np.linspace(-10, 10, 2_000_001).astype(F32))
     assert np.diff(y.astype(np.float64)).min() >= -(2.0**-21)
@@ -252,6 +259,7 @@ def test_rejected_rows_keep_their_state(layer: StatefulLayer) -> None:
 
 def integer_dense(r: np.random.Generator) -> IntegerDense:
     return IntegerDense(
+        "int16",
         r.integers(-9000, 9000, (3, 5)).astype(np.int16),
         r.integers(-(2**28), 2**28, 3).astype(np.int32),
         r.integers(0, 2**20, 3).astype(np.int32),
@@ -274,10 +282,28 @@ def test_integer_dense_refuses_sums_beyond_32_bits() -> None:
     weight = np.full((1, 2), 2**14, np.int16)  # 2 * 2^14 * 2^15 = 2^30
     rest = 2**31 - 1 - 2**30
     for bias in (rest, -rest):
-        IntegerDense(weight, np.array([bias], np.int32), np.array([1], np.int32))
+        IntegerDense("int16", weight, np.array([bias], np.int32), np.array([1], np.int32))
     for bias in (rest + 1, -rest - 1):
         with pytest.raises(TinyctlError, match="row 0 could overflow 32 bits"):
-            IntegerDense(weight, np.array([bias], np.int32), np.array([1], np.int32))
+            IntegerDense("int16", weight, np.array([bias], np.int32), np.array([1], np.int32))
+
+
+def test_byte_activations_need_less_room() -> None:
+    weight = np.full((1, 1000), 127, np.int8)
+    arrays = (weight, np.zeros(1, np.int32), np.array([2**20], np.int32))
+    with pytest.raises(TinyctlError, match="row 0 could overflow 32 bits"):
+        IntegerDense("int16", *arrays)
+    layer = IntegerDense("int8", *arrays)
+    assert layer.accumulator_bound().tolist() == [1000 * 127 * 128]
+    assert layer.run(np.full((1, 1000), -128, np.int8)).tolist() == [[-128]]
+
+
+def test_byte_tanh_is_the_nearest_step() -> None:
+    x = np.arange(-128, 128).astype(np.int8)
+    found = ByteTanh(256).run(x[None])[0]
+    assert found.dtype == np.int8
+    assert np.abs(found * 2.0**-7 - np.tanh(x * 2.0**-5)).max() <= 2.0**-7
+    assert (np.diff(found.astype(int)) >= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -307,9 +333,26 @@ def test_integer_dense_refuses_sums_beyond_32_bits() -> None:
         (lambda: Decode(1, 0.0), "scale"),
         (lambda: Decode(1, 1e39), "scale"),
         (lambda: Decode(1, 1e-50), "scale"),
-        (lambda: IntegerDense(np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)), "does not fit"),
-        (lambda: IntegerDense(np.ones((1, 1), np.int16), np.ones(1, np.int32), -np.ones(1, np.int32)), "is negative"),
-        (lambda: IntegerDense(np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)), "expected int16"),
+        (
+            lambda: IntegerDense("int16", np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)),
+            "does not fit",
+        ),
+        (
+            lambda: IntegerDense("int16", np.ones((1, 1), np.int16), np.ones(1, np.int32), -np.ones(1, np.int32)),
+            "is negative",
+        ),
+        (
+            lambda: IntegerDense("int16", np.ones((1, 1), np.int32), np.ones(1, np.int32), np.ones(1, np.int32)),
+            r"expected int8\|int16",
+        ),
+        (
+            lambda: IntegerDense("int8", np.full((1, 1), -128, np.int8), np.ones(1, np.int32), np.ones(1, np.int32)),
+            "most negative",
+        ),
+        (
+            lambda: IntegerDense("int32", np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)),
+            "neither int8 nor int16",
+        ),
     ],
 )
 def test_bad_fields(make: object, message: str) -> None:
@@ -318,9 +361,12 @@ def test_bad_fields(make: object, message: str) -> None:
 
 
 def test_arrays_of_a_layer_cannot_be_changed() -> None:
-    layer = Scale(floats(1.0), floats(0.0))
+    gain = floats(1.0)
+    layer = Scale(gain, floats(0.0))
     with pytest.raises(ValueError, match="read-only"):
         layer.gain[0] = 2.0
+    gain[0] = 3.0  # the caller's own
+    assert layer.gain[0] == 1.0
 
 
 # --- interval bounds --------------------------------------------------------------------------------------------------
@@ -404,6 +450,16 @@ def test_encode_refuses_what_could_leave_32_bits() -> None:
     # Product and offset cancel, but their rounding alone is beyond 32 bits.
     with pytest.raises(TinyctlError, match="could leave 32 bits"):
         Encode("int16", floats(1e18), floats(-1e18)).bound(np.array([1.0]), np.array([1.0]))
+
+
+def test_dense_bounds_cover_roundings_that_all_go_one_way() -> None:
+    n = 1000
+    up = F32(2.0**-24 * 1.01)  # each addition to a sum from 1 on is rounded up
+    layer = Dense(np.ones((1, n), F32), floats(1.0))
+    y = layer.run(np.full((1, n), up))[0, 0]
+    assert float(y) > 1 + n * float(up) * 1.5
+    low, high = layer.bound(np.full(n, float(up)), np.full(n, float(up)))
+    assert low[0] < float(y) <= high[0]
 
 
 def test_bounds_tell_overflow_on_the_way() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tinyctl.boards import load_board
-from tinyctl.sims.mcu.cortex_m4 import Access, Pipeline
+from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.decode import decode_block
 from tinyctl.sims.mcu.memories import DATA_LINES, INSTRUCTION_LINES, Art, Memories
+from tinyctl.sims.mcu.pipeline import Access, Pipeline
 
 BOARD = load_board("crazyflie21")
 FLASH = BOARD.code.origin
@@ -14,7 +15,7 @@ NOP_W = bytes.fromhex("aff30080")
 
 def straight(count: int, memories: Memories | None) -> int:
     """Cycles of `count` 32-bit instructions in a row, entered by a branch."""
-    pipeline = Pipeline(memories)
+    pipeline = Pipeline(CORE, memories)
     pipeline.call(FLASH)
     begin = pipeline.time
     for instruction in decode_block(NOP_W * count, FLASH):
@@ -68,9 +69,59 @@ def test_unknown_reads_miss_and_drive_out_a_line() -> None:
 
 def test_memories_by_region() -> None:
     memories = Memories(BOARD, unknown_reads=frozenset({1}))
-    assert memories.data(Access(BOARD.data.origin, 4, False), 0) == 0
-    assert memories.data(Access(0x10000000, 4, False), 0) == 0
+    assert memories.data(Access(BOARD.data.origin, 4, False), 0, True) == 0
+    assert memories.data(Access(0x10000000, 4, False), 0, True) == 0
     assert memories.fetch(BOARD.data.origin, 0) == 0
-    assert memories.data(Access(FLASH + 64, 4, False), 100) == 5
-    assert memories.data(Access(FLASH + 64, 4, False), 200) == 5  # position 1: depends on data
-    assert memories.data(Access(FLASH + 64, 4, False), 300) == 0
+    assert memories.data(Access(FLASH + 64, 4, False), 100, True) == 5
+    assert memories.data(Access(FLASH + 64, 4, False), 200, True) == 5  # position 1: depends on data
+    assert memories.data(Access(FLASH + 64, 4, False), 300, True) == 0
+
+
+def test_weights_that_stream_from_flash_miss_once_a_line() -> None:
+    """VLDM of four words from successive lines: 5 cycles and 5 of waiting each, none when they are read again."""
+    (vldm,) = decode_block(bytes.fromhex("b0ec040a"), BOARD.data.origin)  # vldmia r0!, {s0-s3}, run from RAM
+    memories = Memories(BOARD)
+    pipeline = Pipeline(CORE, memories)
+
+    def read(line: int) -> int:
+        begin = pipeline.time
+        pipeline.call(vldm.address)
+        entered = pipeline.time
+        pipeline.execute(vldm, vldm.end, [Access(FLASH + 16 * line + 4 * i, 4, False) for i in range(4)])
+        assert entered > begin
+        return pipeline.time - entered
+
+    assert [read(line) for line in range(4)] == [10] * 4
+    assert [read(line) for line in range(4)] == [5] * 4
+    assert [read(line) for line in range(4, 12)] == [10] * 8
+    assert read(0) == 10  # driven out
+
+
+def test_first_load_of_a_group() -> None:
+    """SRAM3 of the STM32L4R5: one more for the first of pipelined loads, for each LDM, and not for stores."""
+    board = load_board("nucleo_l4r5zi")
+    place = dict(board.regions)["sram3"].origin
+
+    def cycles(code: str, *counts: int, write: bool = False) -> int:
+        pipeline = Pipeline(CORE, Memories(board))
+        pipeline.call(place)
+        begin = pipeline.time
+        for instruction, count in zip(decode_block(bytes.fromhex(code), place), counts, strict=True):
+            accesses = [Access(place + 4 * i, 4, write) for i in range(count)]
+            pipeline.execute(instruction, instruction.end, accesses)
+        return pipeline.finish() - begin
+
+    assert cycles("0868", 1) == 2 + 1  # ldr r0, [r1]
+    assert cycles("08681a686c68", 1, 1, 1) == 4 + 1  # three that pipeline
+    assert cycles("086808461a68", 1, 0, 1) == 2 + 1 + 2 + 2  # ldr, mov, ldr: two groups
+    assert cycles("90e80e00", 3) == 4 + 1  # ldm r0, {r1-r3}
+    assert cycles("0860", 1, write=True) == 1
+
+
+def test_flash_without_a_cache_always_waits() -> None:
+    board = load_board("nano33ble")
+    memories = Memories(board)
+    for _ in range(2):
+        assert memories.fetch(board.code.origin, 0) == 3
+        assert memories.data(Access(board.code.origin, 4, False), 0, False) == 3
+    assert memories.data(Access(board.data.origin, 4, False), 0, True) == 0

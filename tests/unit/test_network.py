@@ -96,7 +96,7 @@ def test_bad_structures(case: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-INT_DENSE = IntegerDense(np.ones((3, 3), np.int16), np.zeros(3, np.int32), np.ones(3, np.int32))
+INT_DENSE = IntegerDense("int16", np.ones((3, 3), np.int16), np.zeros(3, np.int32), np.ones(3, np.int32))
 
 
 @pytest.mark.parametrize(

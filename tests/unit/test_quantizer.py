@@ -29,8 +29,8 @@ from tinyctl.layers.tanh import INPUT_SCALE, Tanh
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
 from tinyctl.quantizer import (
+    as_sequences,
     integer_dense,
-    load_sequences,
     measure,
     quantize,
     random_sequences,
@@ -110,6 +110,14 @@ def test_the_error_is_small(make: Callable[[], Policy], limit: float) -> None:
     rms, largest = measure(made, quantize(made, "w16a16", data), data)
     assert 0 < rms < limit
     assert rms < largest < 20 * limit
+
+
+@pytest.mark.parametrize(("format_name", "limit"), [("w16a16", 3e-4), ("w8a16", 1e-2), ("w8a8", 6e-2)])
+def test_the_error_of_each_format(format_name: str, limit: float) -> None:
+    made = networks.demo_size()
+    data = random_sequences(made.contract, None, None)
+    rms, _ = measure(made, quantize(made, format_name, data), data)
+    assert 0 < rms / 2.0 < limit  # of the outputs' range
 
 
 def test_float32_is_the_policy_itself() -> None:
@@ -311,6 +319,14 @@ def test_report(tmp_path: Path) -> None:
     assert archive.load(tmp_path / "g.tctl").hash == report.graph_hash
 
 
+def test_calibration_in_two_dimensions() -> None:
+    data = random_sequences(networks.tiny().contract, None, None)[:, :1]
+    flat, deep = (api.quantize(networks.tiny(), "w16a16", calibration=d)[0] for d in (data[:, 0], data))
+    assert flat.hash == deep.hash
+    with pytest.raises(TinyctlError, match="calibration: holds"):
+        api.quantize(networks.tiny(), "w16a16", calibration=data[..., :1])
+
+
 def test_random_sequences() -> None:
     contract = networks.all_layers_contract()
     for low, high in ((None, None), (-0.5, 2.0)):
@@ -326,8 +342,8 @@ def test_random_sequences() -> None:
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 3, 5)])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int32", "uint8"])
-def test_load_sequences(shape: tuple[int, ...], dtype: str) -> None:
-    found = load_sequences(np.ones(shape, dtype), networks.all_layers_contract(), "file")
+def test_as_sequences(shape: tuple[int, ...], dtype: str) -> None:
+    found = as_sequences(np.ones(shape, dtype), networks.all_layers_contract(), "file")
     assert found.shape == (7, shape[1] if len(shape) == 3 else 1, 5)
     assert found.dtype == F32
 
@@ -351,7 +367,7 @@ BAD = [
 @pytest.mark.parametrize("data", BAD, ids=lambda data: f"{data.dtype}-{data.shape}")
 def test_bad_calibration(data: Array) -> None:
     with pytest.raises(TinyctlError, match=r"^file: holds"):
-        load_sequences(data, networks.all_layers_contract(), "file")
+        as_sequences(data, networks.all_layers_contract(), "file")
 
 
 def test_every_quantized_network_can_be_emitted() -> None:

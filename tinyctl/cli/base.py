@@ -55,7 +55,7 @@ def table(title: str, rows: list[tuple[str, str]]) -> Table:
 def progress(title: str, quiet: bool = False) -> Iterator[Any]:
     """A bar on standard error: yields `update(done, total, note)`."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
-    with Progress(*columns, console=people, disable=quiet, transient=True) as bar:
+    with Progress(*columns, console=people, disable=quiet or not people.is_terminal, transient=True) as bar:
         task = bar.add_task(title, total=None, note="")
         yield lambda done, total, note="": bar.update(task, completed=done, total=total, note=note)
 

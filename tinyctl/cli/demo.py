@@ -63,13 +63,13 @@ def command(
         ("fly-f32", out / "graph-f32.tctl", "c", EPISODES_C, reference_check),
         ("fly-emulator", out / "image.elf", "emulator", EPISODES_EMULATOR, check),
     )
-    with progress("Flying", as_object) as update:
-        for i, (name, source, on, episodes, timing) in enumerate(jobs):
-            update(i, len(jobs), f"{episodes} episodes on {on}")
+    for name, source, on, episodes, timing in jobs:
+        delay_s = timing.time_us_worst * 1e-6
+        with progress(f"Flying {episodes} episodes on {on}", as_object) as update:
             flights[name] = api.fly(
-                source, plant, TASK, on=on, episodes=episodes, seed=seed, delay_s=timing.time_us_worst * 1e-6
+                source, plant, TASK, on=on, episodes=episodes, seed=seed, delay_s=delay_s, progress=update
             )
-            write_json(out / f"{name}.json", flights[name].to_json())
+        write_json(out / f"{name}.json", flights[name].to_json())
 
     _say("6/6 report", as_object)
     report = write_report(out)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from tinyctl import api
-from tinyctl.cli.base import BoardName, Json, Seed, Task, ToolchainName, as_json, people, results, table, write_json
+from tinyctl.cli.base import BoardName, Json, Seed, Task, ToolchainName, as_json, progress, results, table, write_json
 from tinyctl.flight import FlightReport
 
 
@@ -34,11 +34,19 @@ def command(
 ) -> None:
     """Fly a controller and score it."""
     delay_s = predicted_delay_s(source, board, toolchain) if delay_us is None else delay_us * 1e-6
-    if not as_object:
-        people.print(f"flying {episodes} episodes on {on}, each action {delay_s * 1e6:.0f} us late", markup=False)
-    report = api.fly(
-        source, plant, task, on=on, board=board, toolchain=toolchain, episodes=episodes, seed=seed, delay_s=delay_s
-    )
+    with progress(f"Flying {episodes} episodes on {on}", as_object) as update:
+        report = api.fly(
+            source,
+            plant,
+            task,
+            on=on,
+            board=board,
+            toolchain=toolchain,
+            episodes=episodes,
+            seed=seed,
+            delay_s=delay_s,
+            progress=update,
+        )
     if out is not None:
         write_json(out, report.to_json())
     if as_object:

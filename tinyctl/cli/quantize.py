@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from tinyctl import api, quantizer
 from tinyctl.cli.base import Json, Task, as_json, load_policy, people, results, table
 from tinyctl.errors import FileError, TinyctlError
+from tinyctl.formats import find_format
 from tinyctl.layers.base import Array
 
 MAX_CALIBRATION_BYTES = 1 << 30
@@ -39,15 +41,15 @@ def command(
         raise TinyctlError("--calibration and --range exclude each other", fix="give one of them")
     data: Array | None = None
     if calibration is not None:
-        data = quantizer.load_sequences(_load_npy(calibration), loaded.contract, calibration)
+        data = quantizer.as_sequences(_load_npy(calibration), loaded.contract, calibration)
     elif range_ is not None:
-        if not range_[0] < range_[1]:
-            raise TinyctlError(f"--range {range_[0]} {range_[1]} is not increasing")
+        if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
+            raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
-    elif plant is None:
-        people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrating on standard-normal inputs")
     graph, report = api.quantize(loaded, format_name, calibration=data, plant_name=plant, task=task)
     api.save(graph, out)
+    if data is None and plant is None and find_format(format_name).integer:
+        people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrated on standard-normal inputs")
     if as_object:
         print(as_json(report.to_json()))
     else:
@@ -68,9 +70,8 @@ def _load_npy(path: Path) -> Array:
         if path.stat().st_size > MAX_CALIBRATION_BYTES:
             raise FileError(f"larger than {MAX_CALIBRATION_BYTES >> 20} MiB", where=path)
         # Mapped, so that a header that promises more than the file holds takes no memory.
-        data: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, MemoryError, OverflowError) as error:
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileError:
+        raise
+    except Exception as error:  # NumPy parses the header with ast.literal_eval, which raises many kinds
         raise FileError(f"not a .npy array ({error})", where=path) from None
-    if not isinstance(data, np.ndarray):
-        raise FileError("not a single .npy array", where=path)
-    return data

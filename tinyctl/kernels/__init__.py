@@ -16,7 +16,7 @@ KERNELS = modules(sys.modules[__name__])
 
 def kernel_name(node: Node) -> str:
     """The file name, without ending, of the kernel and template of a node; raises `TinyctlError` when there is none."""
-    name = f"{node.layer.kind.removeprefix('integer_')}_{node.format}"
+    name = f"{node.layer.kind.removeprefix('integer_').removeprefix('byte_')}_{node.format}"
     if name not in KERNELS:
         raise TinyctlError(f"there is no C kernel {name}", where=f"node {node.name}")
     return name

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinyctl.errors import TinyctlError
+
 
 @dataclass(frozen=True)
 class Table:
@@ -29,14 +31,24 @@ class Kernel:
     helpers: tuple[str, ...] = ()
 
 
-def row_groups(n_rows: int, size: int) -> list[tuple[int, int, int]]:
-    """(first, end, rows): loops over whole blocks of `size` rows, then over the rest, that cover `n_rows`."""
-    whole = n_rows - n_rows % size
-    loops = [(0, whole, size), (whole, n_rows, n_rows - whole)]
-    return [loop for loop in loops if loop[2] and loop[0] < loop[1]]
+def check_weight(weight: NDArray[Any], dtype: str) -> None:
+    """Raise `TinyctlError` unless the weights have the type of the kernel's format."""
+    if weight.dtype != np.dtype(dtype):
+        raise TinyctlError(f"weights are {weight.dtype}, but the node's format wants {dtype}")
 
 
-def pack_rows(weight: NDArray[Any], size: int, columns: int = 1) -> NDArray[Any]:
+def row_blocks(n_rows: int, sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """(size, first row, blocks of that size): the rows in blocks of the largest size first; the last size is 1."""
+    found, first = [], 0
+    for size in sizes:
+        count = (n_rows - first) // size
+        if count:
+            found.append((size, first, count))
+        first += count * size
+    return found
+
+
+def pack_rows(weight: NDArray[Any], sizes: tuple[int, ...], columns: int = 1) -> NDArray[Any]:
     """Flatten (n_out, n_in) so that a block of rows reads one stream: by block, then `columns` at a time, then row.
 
     `n_in` is padded with zeros to a multiple of `columns`.
@@ -44,8 +56,8 @@ def pack_rows(weight: NDArray[Any], size: int, columns: int = 1) -> NDArray[Any]
     padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % columns)))
     return np.concatenate(
         [
-            padded[row : row + rows].reshape(rows, -1, columns).swapaxes(0, 1).ravel()
-            for first, end, rows in row_groups(len(weight), size)
-            for row in range(first, end, rows)
+            padded[row : row + size].reshape(size, -1, columns).swapaxes(0, 1).ravel()
+            for size, first, count in row_blocks(len(weight), sizes)
+            for row in range(first, first + count * size, size)
         ]
     )

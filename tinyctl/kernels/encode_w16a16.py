@@ -10,5 +10,5 @@ from tinyctl.layers.convert import Encode
 def kernel(layer: Encode, contract: Contract) -> Kernel:
     return Kernel(
         (Table("float", "affine", np.stack([layer.gain, layer.offset], axis=1)),),
-        helpers=("saturate_a16", "encode_a16"),
+        helpers=("bits", "saturate_a16", "encode_a16"),
     )

@@ -4,10 +4,10 @@ import numpy as np
 
 from tinyctl.contract import Contract
 from tinyctl.kernels.base import Kernel, Table
-from tinyctl.layers.tanh import SEGMENT_BITS, IntegerTanh, tanh_table
+from tinyctl.layers.tanh import IntegerTanh, tanh_table
 
 
 def kernel(layer: IntegerTanh, contract: Contract) -> Kernel:
     start, rise = (half.astype(np.uint16).astype(np.uint32) for half in tanh_table())
     shared = Table("uint32_t", "tanh_segment", start | rise << 16)
-    return Kernel(values={"segment_bits": SEGMENT_BITS}, shared=(shared,))
+    return Kernel(shared=(shared,), helpers=("tanh_w16a16",))

@@ -5,6 +5,8 @@ A layer gives meaning only. How a compiler packs its weights is in `tinyctl/kern
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -16,6 +18,12 @@ from tinyctl.errors import TinyctlError
 Array = NDArray[Any]
 F32 = np.float32
 FLT_MAX = float(np.finfo(F32).max)
+# Fields other than arrays have one form whatever they were made from, so that equal layers have equal files and hashes.
+PLAIN: dict[str, Callable[[Any], Any]] = {
+    "int": operator.index,
+    "float": float,
+    "tuple[int, ...]": lambda columns: tuple(map(operator.index, columns)),
+}
 MAX_WIDTH = 65_536  # columns a layer may read or return; far above any controller this project is for
 
 
@@ -72,8 +80,14 @@ class Layer:
 
     def __post_init__(self) -> None:
         for f in fields(self):
+            value = getattr(self, f.name)
             if "dtype" in f.metadata:
-                _check_array(getattr(self, f.name), f.metadata["dtype"], f.metadata["ndim"], f"{self.kind}.{f.name}")
+                _check_array(value, f.metadata["dtype"], f.metadata["ndim"], f"{self.kind}.{f.name}")
+                value = value.copy()  # the caller's stays theirs, this one never changes
+                value.flags.writeable = False
+            elif str(f.type) in PLAIN:
+                value = PLAIN[str(f.type)](value)
+            object.__setattr__(self, f.name, value)
 
 
 class StatefulLayer(Layer):
@@ -92,19 +106,20 @@ class StatefulLayer(Layer):
 
 
 def array_field(dtype: str, ndim: int) -> Any:
-    """A dataclass field that holds an array of exactly this type and number of dimensions."""
+    """A dataclass field that holds an array of exactly this type, or one of several separated by `|`, and of this
+    number of dimensions."""
     return field(metadata={"dtype": dtype, "ndim": ndim})
 
 
 def _check_array(value: Any, dtype: str, ndim: int, where: str) -> None:
-    if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.ndim != ndim:
+    types = [np.dtype(name) for name in dtype.split("|")]
+    if not isinstance(value, np.ndarray) or value.dtype not in types or value.ndim != ndim:
         found = f"{value.dtype} with {value.ndim}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TinyctlError(f"expected {dtype} with {ndim} dimensions, found {found}", where=where)
     if not value.size or max(value.shape) > MAX_WIDTH:
         raise TinyctlError(f"shape {value.shape} is empty or wider than {MAX_WIDTH}", where=where)
     if not np.isfinite(value).all():
         raise TinyctlError("a value is not finite", where=where)
-    value.flags.writeable = False
 
 
 def rounding(reach: Array, operations: int) -> Array:

@@ -62,19 +62,24 @@ class Dense(Layer):
 class IntegerDense(Layer):
     """`y = requantize(bias + weight @ x)`: exact sums in 32 bits, then one rounding to the activation type of `x`.
 
-    `weight` is (n_out, n_in) int16, `bias` (n_out,) int32 in units of
-    the sum, `multiplier` (n_out,) int32: the sum's unit over the result's, times 2^32. Weights whose sums could leave
-    32 bits for some input are refused: no order of summation can overflow, so the order is free.
+    `weight` is (n_out, n_in) int8 or int16, without the most negative integer, `bias` (n_out,) int32 in units of the
+    sum, `multiplier` (n_out,) int32: the sum's unit over the result's, times 2^32. Weights whose sums could leave 32
+    bits for some input are refused: no order of summation can overflow, so the order is free.
     """
 
     kind: ClassVar[str] = "integer_dense"
 
-    weight: Array = array_field("int16", 2)
+    activation: str
+    weight: Array = array_field("int8|int16", 2)
     bias: Array = array_field("int32", 1)
     multiplier: Array = array_field("int32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.activation not in ("int8", "int16"):
+            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_dense")
+        if (self.weight == np.iinfo(self.weight.dtype).min).any():
+            raise TinyctlError("a weight is the most negative integer", where="integer_dense")
         if not self.bias.shape == self.multiplier.shape == self.weight.shape[:1]:
             raise TinyctlError(
                 f"bias {self.bias.shape} or multiplier {self.multiplier.shape} does not fit weight {self.weight.shape}",
@@ -91,7 +96,7 @@ class IntegerDense(Layer):
             raise TinyctlError("a multiplier is negative", where="integer_dense")
 
     def fits(self, activation: str) -> bool:
-        return activation == "int16"
+        return activation == self.activation
 
     @property
     def n_in(self) -> int:
@@ -102,8 +107,9 @@ class IntegerDense(Layer):
         return int(self.weight.shape[0])
 
     def accumulator_bound(self) -> Array:
-        """(n_out,) int64: the largest magnitude any partial sum of a row can reach, for any int16 input."""
-        magnitudes = np.abs(self.weight.astype(np.int64)).sum(axis=1) * 2**15
+        """(n_out,) int64: the largest magnitude any partial sum of a row can reach, for any input at all."""
+        most = -np.iinfo(self.activation).min
+        magnitudes = np.abs(self.weight.astype(np.int64)).sum(axis=1) * most
         return magnitudes + np.abs(self.bias.astype(np.int64))
 
     def run(self, x: Array) -> Array:
@@ -114,7 +120,7 @@ class IntegerDense(Layer):
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         least, most = _extremes(self.weight.astype(np.float64), low, high)
         factor = self.multiplier / 2.0**MULTIPLIER_BITS
-        limits = np.iinfo(np.int16)
+        limits = np.iinfo(self.activation)
         return (
             np.clip((least + self.bias) * factor - 1, limits.min, limits.max),
             np.clip((most + self.bias) * factor + 1, limits.min, limits.max),

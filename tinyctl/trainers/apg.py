@@ -56,7 +56,8 @@ class ApgConfig:
     lifetime: tuple[int, int] = (100, 500)
     """Control periods, drawn uniformly, after which a plant starts afresh although it was not lost."""
     validate_every: int = 25
-    """Iterations from one validation to the next; the best validated weights are kept."""
+    """Iterations from one validation to the next. The last weights are kept that survive as the best did, within a
+    standard error: steps become smaller and smaller, so of what validation cannot tell apart the later is better."""
     validation_episodes: int = 250
     """Episodes of a validation, drawn once from a seed of their own."""
     stop_survived: float = 1.0
@@ -85,7 +86,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The best validated policy with its figures on the validation episodes, and how it came about.
+    """The validated policy that was kept, with its figures on the validation episodes, and how it came about.
 
     `env_steps` counts training steps of single plants; `seconds` and `cpu_seconds` include compilation, not imports.
     """
@@ -125,7 +126,7 @@ def _train(plant: Plant, task: Task, config: ApgConfig, seed: int, progress: Pro
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant)
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     curve: list[CurvePoint] = []
-    best, best_key, figures = [w.clone() for w in weights], (-1.0, 0.0), None
+    kept, figures, highest = weights, None, 0.0
     costs: list[float] = []
     survived = math.nan
     iteration = 0
@@ -143,9 +144,9 @@ def _train(plant: Plant, task: Task, config: ApgConfig, seed: int, progress: Pro
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             curve.append(point)
             survived, costs = point.survived, []
-            key = (point.survived, -point.score if math.isfinite(point.score) else -math.inf)
-            if key > best_key:
-                best, best_key, figures = [w.clone() for w in weights], key, estimates
+            highest = max(highest, point.survived)
+            if point.survived >= highest - _standard_error(highest, config.validation_episodes):
+                kept, figures = [w.clone() for w in weights], estimates
             if point.survived >= config.stop_survived and point.score <= config.stop_score:
                 break
         if progress is not None:
@@ -153,10 +154,15 @@ def _train(plant: Plant, task: Task, config: ApgConfig, seed: int, progress: Pro
     if figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
-    policy = policy_of(task, front, best)
+    policy = policy_of(task, front, kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
                        time.process_time() - cpu_started)  # fmt: skip
+
+
+def _standard_error(fraction: float, n: int) -> float:
+    """Of a fraction seen in `n` episodes, at least one episode's worth."""
+    return max(math.sqrt(fraction * (1 - fraction) / n), 1 / n)
 
 
 def _validation_seed(seed: int) -> int:

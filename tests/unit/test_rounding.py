@@ -84,7 +84,7 @@ def test_decode_rounds_once(q: int, scale: float) -> None:
 
 
 def test_formats() -> None:
-    assert set(FORMATS) == {"f32", "w16a16"}
+    assert set(FORMATS) == {"f32", "w16a16", "w8a16", "w8a8"}
     for name, found in FORMATS.items():
         assert found.name == name
         assert find_format(name) is found

@@ -1,0 +1,423 @@
+"""The tracer in C: `fast.c`, compiled on demand with the host's compiler. Same cycles as `trace.PythonTracer`."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import tempfile
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from unicorn import arm_const, unicorn_const
+
+from tinyctl.errors import TinyctlError
+from tinyctl.sims.mcu import trace
+from tinyctl.sims.mcu.engine import RETURN, Machine, native
+from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
+from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, Pipeline, State
+from tinyctl.sims.mcu.program import INHERIT, STEP, Program
+from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path, PythonTracer, Tracer, time_block
+from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
+
+SOURCE = FilePath(__file__).with_name("fast.c")
+FLAGS = ("-std=c99", "-O3", *SHARED)
+MOST_LINES, MOST_REGIONS = 128, 16
+OPENS_LOAD, BRANCHES = 1, 2
+CACHED_MODEL = 2
+PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
+
+ROW = np.dtype(
+    [("address", "u4"), ("end", "u4"), ("part", "i4")]
+    + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
+)
+TIMED = np.dtype([("cycles", "i4"), ("state", "i4"), ("part", "i4")])
+OPERAND = np.dtype([(name, "i4") for name in ("base", "index", "shift", "offset", "count", "size", "write")])
+ACCESS = np.dtype([("position", "u4"), ("address", "u4"), ("size", "u4")])
+
+
+REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
+    "sb": arm_const.UC_ARM_REG_R9,
+    "sl": arm_const.UC_ARM_REG_R10,
+    "fp": arm_const.UC_ARM_REG_R11,
+    "ip": arm_const.UC_ARM_REG_R12,
+    "sp": arm_const.UC_ARM_REG_SP,
+    "lr": arm_const.UC_ARM_REG_LR,
+    "pc": -1,
+}
+
+
+class _Array(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("count", ctypes.c_size_t), ("room", ctypes.c_size_t))
+
+
+class _Recorder(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("stop", "read_register", "decode", "operands", "places")),
+        *((name, ctypes.c_uint32) for name in ("lines_begin", "lines_end")),
+        ("budget", ctypes.c_int64),
+        ("spent", ctypes.c_int64),
+        *((name, _Array) for name in ("blocks", "lines", "addresses", "accesses")),
+    )
+
+
+class _Lines(ctypes.Structure):
+    _fields_ = (
+        ("capacity", ctypes.c_int32),
+        ("count", ctypes.c_int32),
+        *((name, ctypes.c_int64) for name in ("clock", "first", "n_slots")),
+        ("slots", ctypes.c_void_p),
+        ("line", ctypes.c_int64 * MOST_LINES),
+        ("used", ctypes.c_int64 * MOST_LINES),
+    )
+
+
+class _Region(ctypes.Structure):
+    _fields_ = (
+        ("origin", ctypes.c_uint32),
+        ("end", ctypes.c_uint32),
+        *((name, ctypes.c_int32) for name in ("model", "wait_states", "line_bytes", "invented")),
+        *((name, ctypes.c_int64) for name in ("current", "prefetched", "prefetched_at", "free_at")),
+        ("instructions", _Lines),
+        ("data", _Lines),
+    )
+
+
+class _Memories(ctypes.Structure):
+    _fields_ = (
+        ("n_regions", ctypes.c_int64),
+        ("position", ctypes.c_int64),
+        ("n_unknown", ctypes.c_int64),
+        ("unknown", ctypes.c_void_p),
+        ("regions", _Region * MOST_REGIONS),
+    )
+
+
+@cache
+def library(compiler: str | None = None) -> ctypes.CDLL:
+    """The compiled `fast.c`, from the cache or freshly made; raises `TinyctlError` where it cannot be."""
+    command = (*host_cc(compiler), *FLAGS)
+    text = SOURCE.read_bytes()
+    key = hashlib.sha256(text + "\0".join((*command, version(command[: -len(FLAGS)]))).encode()).hexdigest()
+    folder = cache_folder() / "emulator"
+    path = folder / f"fast-{key[:32]}.so"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            made = FilePath(work) / "fast.so"
+            run([*command, SOURCE.resolve(), "-o", made], what="compiling the emulator's recorder")
+            os.replace(made, path)
+    loaded = ctypes.CDLL(str(path))
+    pointer, number, whole = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+    for name, result, arguments in (
+        ("recorder_new", pointer, ()),
+        ("recorder_free", None, (pointer,)),
+        ("recorder_begin", None, (pointer, number)),
+        ("table_new", pointer, ()),
+        ("table_free", None, (pointer,)),
+        ("table_add", ctypes.c_int, (pointer, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)),
+        ("memo_run", ctypes.c_int, (*[pointer] * 3, number, ctypes.c_uint32, *[pointer] * 3, number, pointer)),
+        ("steps_fill", ctypes.c_int, (*[pointer] * 3, number, *[pointer] * 3, number, pointer, pointer)),
+        (
+            "walk_time",
+            number,
+            (
+                *(pointer, pointer, number, pointer, number, pointer, pointer),
+                *(whole, whole, ctypes.c_uint32, whole, whole, whole, pointer, pointer),
+            ),
+        ),
+        ("size_of_region", ctypes.c_size_t, ()),
+    ):
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    if loaded.size_of_region() != ctypes.sizeof(_Region):
+        raise TinyctlError("fast.c and fast.py disagree about a struct")
+    return loaded
+
+
+def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
+    """The tracer in C where a compiler is found, else the one in Python."""
+    try:
+        return FastTracer(machine, program, core)
+    except TinyctlError:
+        return PythonTracer(machine, program, core)
+
+
+@dataclass(frozen=True)
+class FastWalk:
+    """One call: a row number for each instruction, and its data accesses; `moved` gives their positions in `steps`."""
+
+    steps: NDArray[np.uint32]
+    accesses: NDArray[np.void]
+    moved: NDArray[np.uint32]
+
+
+class FastTracer:
+    """See `trace.Tracer`. Tables are kept for the life of the tracer: each pair and each block is decoded once."""
+
+    def __init__(self, machine: Machine, program: Program, core: Core, compiler: str | None = None) -> None:
+        self._library = library(compiler)
+        self._machine = machine
+        self._program = program
+        self._core = core
+        self._recorder = self._library.recorder_new()
+        self._pairs, self._memo, self._operands = (self._library.table_new() for _ in range(3))
+        if not (self._recorder and self._pairs and self._memo and self._operands):
+            raise TinyctlError("out of memory")
+        self._rows, self._timed, self._places = np.zeros(1024, ROW), np.zeros(1024, TIMED), np.zeros(1024, OPERAND)
+        self._n_rows = self._n_timed = self._n_places = 0
+        self._failure: TinyctlError | None = None
+        reference = weakref.ref(self)  # a callback that held the tracer would keep it for ever
+
+        def decode(address: int) -> None:
+            tracer = reference()
+            assert tracer is not None
+            tracer._add_operand(address)
+
+        self._decode = ctypes.CFUNCTYPE(None, ctypes.c_uint32)(decode)
+        record = _Recorder.from_address(self._recorder)
+        record.stop, record.read_register = native("uc_emu_stop"), native("uc_reg_read")
+        record.decode = ctypes.cast(self._decode, ctypes.c_void_p)
+        record.operands, record.places = self._operands, self._places.ctypes.data
+        code = machine.board.code
+        record.lines_begin, record.lines_end = code.origin, code.end
+        self._cached = code.model in CACHES
+        self._states: dict[State, int] = {}
+        self._by_number: list[State] = []
+
+    def __del__(self) -> None:
+        tables = [(name, "table_free") for name in ("_pairs", "_memo", "_operands")]
+        for name, free in (("_recorder", "recorder_free"), *tables):
+            if getattr(self, name, None):
+                getattr(self._library, free)(getattr(self, name))
+
+    @contextmanager
+    def paths(self) -> Iterator[Callable[..., Path]]:
+        def record(function: int, *arguments: int) -> Path:
+            returned = self._call(2 * trace.MAX_INSTRUCTIONS, function, arguments)
+            return Path(self._copy("blocks", np.uint64), self._copy("lines", np.uint32), returned)
+
+        lines = self._hooked(unicorn_const.UC_HOOK_CODE, "on_line") if self._cached else nullcontext()
+        with self._hooked(unicorn_const.UC_HOOK_BLOCK, "on_block"), lines:
+            yield record
+
+    @contextmanager
+    def walks(self) -> Iterator[Callable[..., FastWalk]]:
+        def record(function: int, *arguments: int) -> FastWalk:
+            self._call(trace.MAX_INSTRUCTIONS, function, arguments)
+            return self._walk(self._copy("addresses", np.uint32), self._copy("accesses", ACCESS))
+
+        with self._hooked(unicorn_const.UC_HOOK_CODE, "on_instruction"):
+            yield record
+
+    def memories(self, unknown: NDArray[np.bool_] | None = None) -> _Memories:
+        made = _Memories(n_regions=len(self._machine.board.regions))
+        made.kept = []  # arrays that `made` points to
+        for place, (_, region) in zip(made.regions, self._machine.board.regions, strict=False):
+            place.origin, place.end = region.origin, region.end
+            place.wait_states, place.current, place.prefetched = region.wait_states, -1, -1
+            place.model = PLAIN_MODELS.get(region.model, 0)
+            cache_of = CACHES.get(region.model)
+            if cache_of is not None:
+                place.model, place.line_bytes = CACHED_MODEL, cache_of.line_bytes
+                count = region.length // cache_of.line_bytes + 1  # a prefetch can go beyond the end
+                for lines, capacity in (
+                    (place.instructions, cache_of.instruction_lines),
+                    (place.data, cache_of.data_lines),
+                ):
+                    slots = np.zeros(count, np.uint8)
+                    made.kept.append(slots)
+                    lines.capacity, lines.slots, lines.n_slots = capacity, slots.ctypes.data, count
+                    lines.first = region.origin // cache_of.line_bytes
+        if unknown is not None:
+            marked = np.ascontiguousarray(unknown, np.uint8)
+            made.kept.append(marked)
+            made.unknown, made.n_unknown = marked.ctypes.data, len(marked)
+        return made
+
+    def time_path(self, path: Path) -> Cycles:
+        pipeline = Pipeline(self._core)
+        blocks = np.ascontiguousarray(path.blocks)
+        pipeline.call(int(blocks[0]) >> SIZE_BITS)
+        position, part = np.zeros(1, np.int64), np.array([self._step])
+        state = np.array([self._number(pipeline.state())])
+        parts = np.zeros(self._step + 1, np.int64)
+        parts[self._step] = pipeline.time
+        pointers = [array.ctypes.data for array in (position, state, part)]
+        while self._library.memo_run(
+            self._memo,
+            self._timed.ctypes.data,
+            blocks.ctypes.data,
+            len(blocks),
+            RETURN,
+            *pointers,
+            INHERIT,
+            parts.ctypes.data,
+        ):
+            at = int(position[0])
+            following = int(blocks[at + 1]) >> SIZE_BITS if at + 1 < len(blocks) else RETURN
+            self._add_block(int(state[0]), int(blocks[at]), following)
+        return Cycles(int(parts.sum()), self._by_part(parts))
+
+    def time_walk(self, walk: FastWalk, memories: _Memories | None) -> Cycles:
+        parts = np.zeros(self._step + 1, np.int64)
+        stalls = np.zeros((self._step + 1, len(CAUSES)), np.int64)
+        total = self._library.walk_time(
+            self._rows.ctypes.data,
+            walk.steps.ctypes.data,
+            len(walk.steps),
+            walk.accesses.ctypes.data,
+            len(walk.accesses),
+            walk.moved.ctypes.data,
+            None if memories is None else ctypes.addressof(memories),
+            self._core.fifo_words,
+            self._core.fetch_latency,
+            RETURN,
+            self._core.call_refill,
+            INHERIT,
+            self._step,
+            parts.ctypes.data,
+            stalls.ctypes.data,
+        )
+        counted = self._by_part(parts)
+        return Cycles(int(total), counted, {part: stalls[part].tolist() for part in counted})
+
+    # --- recording ---
+
+    def _call(self, budget: int, function: int, arguments: tuple[int, ...]) -> int:
+        self._library.recorder_begin(self._recorder, budget)
+        try:
+            return self._machine.call(function, *arguments)
+        except TinyctlError:
+            spent = _Recorder.from_address(self._recorder).spent
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure from None
+            if spent:
+                raise self._machine.error("needs too much memory" if spent > 1 else trace.too_long()) from None
+            raise
+
+    @contextmanager
+    def _hooked(self, kind: int, name: str) -> Iterator[None]:
+        function = ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value
+        assert function is not None
+        with self._machine.natively_hooked(kind, function, self._recorder):
+            yield
+
+    def _copy(self, name: str, dtype: Any) -> Any:
+        array = getattr(_Recorder.from_address(self._recorder), name)
+        if not array.count:
+            return np.zeros(0, dtype)
+        size = array.count * np.dtype(dtype).itemsize
+        return np.frombuffer(ctypes.string_at(array.data, size), dtype)
+
+    # --- tables ---
+
+    @property
+    def _step(self) -> int:
+        """The number of the part that Python calls `STEP`: the last."""
+        return self._program.n_nodes
+
+    def _part(self, address: int) -> int:
+        part = self._program.part(address)
+        return self._step if part == STEP else part
+
+    def _by_part(self, parts: NDArray[np.int64]) -> Counter[int]:
+        """With -1, which is `STEP`, for the last."""
+        last = len(parts) - 1
+        return Counter({STEP if i == last else i: int(cycles) for i, cycles in enumerate(parts) if cycles})
+
+    def _number(self, state: State) -> int:
+        number = self._states.setdefault(state, len(self._states))
+        if number == len(self._by_number):
+            self._by_number.append(state)
+        return number
+
+    def _add_block(self, state: int, block: int, following: int) -> None:
+        cycles, after = time_block(self._core, self._program, self._by_number[state], block, following)
+        self._timed = _grown(self._timed, self._n_timed)
+        self._timed[self._n_timed] = (cycles, self._number(after), self._part(block >> SIZE_BITS))
+        self._add(self._memo, state, block, following, self._n_timed)
+        self._n_timed += 1
+
+    def _add_pair(self, before: int, address: int) -> None:
+        core, instruction = self._core, self._program.instruction(address)
+        previous = self._program.instruction(before) if before else NOTHING
+        hazards = core.hazards(previous, instruction)
+        flags = OPENS_LOAD * core.opens_load(instruction) | BRANCHES * instruction.branches
+        self._rows = _grown(self._rows, self._n_rows)
+        self._rows[self._n_rows] = (
+            address,
+            instruction.end,
+            self._part(address),
+            core.cost(instruction),
+            core.refill(instruction),
+            flags,
+            core.after_load(previous, instruction) if core.opens_load(previous) else 0,
+            *hazards,
+            0,
+        )
+        self._add(self._pairs, before, address, 0, self._n_rows)
+        self._n_rows += 1
+
+    def _add_operand(self, address: int) -> None:
+        """Called by the recorder for an instruction that it meets for the first time."""
+        try:
+            operand = self._program.instruction(address).operand
+            number = 0
+            if operand is not None:
+                self._places = _grown(self._places, self._n_places)
+                _Recorder.from_address(self._recorder).places = self._places.ctypes.data
+                base, index = (0 if r is None else REGISTERS[r] for r in (operand.base, operand.index))
+                self._places[self._n_places] = (
+                    base,
+                    index,
+                    operand.shift,
+                    operand.offset,
+                    operand.count,
+                    operand.size,
+                    operand.write,
+                )
+                self._n_places += 1
+                number = self._n_places
+            self._add(self._operands, address, 0, 0, number)
+        except TinyctlError as error:  # it may not cross the emulator's C
+            self._failure = error
+
+    def _add(self, table: int, a: int, b: int, c: int, number: int) -> None:
+        if not self._library.table_add(table, a, b, c, number):
+            raise TinyctlError("out of memory")
+
+    def _walk(self, addresses: NDArray[np.uint32], accesses: NDArray[np.void]) -> FastWalk:
+        room = len(addresses) + len(addresses) // 2 + 16
+        steps, moved = np.zeros(room, np.uint32), np.zeros(len(addresses), np.uint32)
+        position, count, pair = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(2, np.uint32)
+        while missing := self._library.steps_fill(
+            self._pairs,
+            self._rows.ctypes.data,
+            addresses.ctypes.data,
+            len(addresses),
+            position.ctypes.data,
+            steps.ctypes.data,
+            count.ctypes.data,
+            len(steps),
+            moved.ctypes.data,
+            pair.ctypes.data,
+        ):
+            if missing == 1:
+                self._add_pair(int(pair[0]), int(pair[1]))
+            else:
+                steps = np.concatenate([steps, np.zeros(len(steps), np.uint32)])
+        return FastWalk(steps[: int(count[0])], accesses, moved)
+
+
+def _grown(rows: NDArray[np.void], count: int) -> NDArray[np.void]:
+    return rows if count < len(rows) else np.concatenate([rows, np.zeros(len(rows), rows.dtype)])

@@ -1,0 +1,245 @@
+"""A scalar pipeline that executes in order: what all modelled cores have in common. Their rules are in a file each.
+
+A core's rules give every instruction its cycles by itself, and what the instruction before adds to it. The fetch unit
+and the memories add theirs. `fast.c` does the same sums on tables that these rules fill; tests hold the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tinyctl.sims.mcu.decode import Instruction, Kind
+
+# Why cycles pass in which nothing is executed. `flash` is not counted here: it is what the memories add to `fetch`
+# and `data`, found by a second run without wait states.
+CAUSES = ("load", "store", "address", "fp", "branch", "unaligned", "fetch", "data")
+LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA = range(len(CAUSES))
+
+
+@dataclass(frozen=True)
+class Access:
+    """One data access of an instruction: address, bytes, and whether it writes."""
+
+    address: int
+    size: int
+    write: bool
+
+
+class Timing(Protocol):
+    """The cycles a memory adds to an access that begins at `time`."""
+
+    def fetch(self, address: int, time: int) -> int: ...
+
+    def data(self, access: Access, time: int, first: bool) -> int:
+        """`first`: the access begins a group, as the first of its instruction and not pipelined with a load before."""
+        ...
+
+
+class ZeroWait:
+    """Memory that never makes the core wait."""
+
+    def fetch(self, address: int, time: int) -> int:
+        return 0
+
+    def data(self, access: Access, time: int, first: bool) -> int:
+        return 0
+
+
+State = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Core:
+    """The rules of one core. Functions take instructions and give cycles; pairs are (before, instruction).
+
+    `cost`: an instruction by itself, the last cycle of an open load left out. `opens_load`: its last cycle is decided
+    by the instruction after it, through `after_load`. `hazards`: what the instruction before adds, by the causes
+    store, address and fp. `refill`: more cycles of a taken branch. `fifo_words` 0: the fetch unit never stalls.
+    `margin` is the share added to a worst case, `evidence` a line for the report.
+    """
+
+    name: str
+    title: str
+    evidence: str
+    margin: float
+    cost: Callable[[Instruction], int]
+    opens_load: Callable[[Instruction], bool]
+    after_load: Callable[[Instruction, Instruction], int]
+    hazards: Callable[[Instruction, Instruction], tuple[int, int, int]]
+    refill: Callable[[Instruction], int]
+    fifo_words: int
+    fetch_latency: int
+
+    @property
+    def call_refill(self) -> int:
+        """The refill of the BL that begins a measurement."""
+        return self.refill(_CALL)
+
+
+def unaligned(accesses: Sequence[Access]) -> int:
+    """+1 for an access that is not aligned to its size, +2 for a word at an odd address (TRM 3.3.3; +1 fit)."""
+    extra = 0
+    for access in accesses:
+        if access.size in (2, 4) and access.address % access.size:
+            extra += 2 if access.size == 4 and access.address % 2 else 1
+    return extra
+
+
+class Fetch:
+    """The fetch unit: a FIFO of some words, one fetch a cycle, each usable some cycles after its issue.
+
+    Once full it takes an extra cycle to start again. With three words and two cycles, as on the Cortex-M4, out of
+    this fall the lost cycle of three unaligned 32-bit instructions after a slow one, and that of a branch to an
+    unaligned 32-bit instruction (fit).
+    """
+
+    def __init__(self, timing: Timing, words: int, latency: int) -> None:
+        self.timing = timing
+        self.words = words
+        self.latency = latency
+        self.head = 0  # the address of the oldest word kept
+        self.ready: list[int] = []  # when each word kept or on its way can be used
+        self.next_issue = 0
+
+    def jump(self, target: int, time: int) -> None:
+        """Drop everything; the first word of `target` is fetched at `time`."""
+        self.head = target & ~3
+        self.ready.clear()
+        self.next_issue = time
+
+    def advance(self, time: int) -> None:
+        """Issue what can be issued up to `time`."""
+        while len(self.ready) < self.words and self.next_issue <= time:
+            wait = self.timing.fetch(self.head + 4 * len(self.ready), self.next_issue)
+            self.ready.append(self.next_issue + self.latency + wait)
+            self.next_issue += 1 + wait
+
+    def take(self, instruction: Instruction, time: int) -> int:
+        """When the instruction can execute, not before `time`; the words it used up leave."""
+        last = (instruction.end - 1 - self.head) // 4
+        while len(self.ready) <= last:
+            self.advance(self.next_issue)
+        start = max(time, self.ready[last])
+        self.advance(start - 1)
+        full = len(self.ready) == self.words and self.next_issue < start
+        used = (instruction.end - self.head) // 4
+        if used:
+            if full:
+                self.next_issue = start + 1
+            del self.ready[:used]
+            self.head += 4 * used
+        self.advance(start)
+        return start
+
+    def state(self, time: int) -> State:
+        """What decides the future, relative to `time`."""
+        self.advance(time)
+        return (self.head, tuple(max(ready - time, 0) for ready in self.ready), max(self.next_issue - time, -1))
+
+    def restore(self, state: State, time: int) -> None:
+        self.head, ready, next_issue = state  # type: ignore[assignment]
+        self.ready = [time + wait for wait in ready]  # type: ignore[attr-defined]
+        self.next_issue = time + next_issue  # type: ignore[operator]
+
+
+class Unlimited:
+    """A fetch unit that always has the next instruction."""
+
+    def jump(self, target: int, time: int) -> None:
+        pass
+
+    def take(self, instruction: Instruction, time: int) -> int:
+        return time
+
+    def state(self, time: int) -> State:
+        return ()
+
+    def restore(self, state: State, time: int) -> None:
+        pass
+
+
+NOTHING = Instruction(0, 2, "", Kind.OTHER)
+
+
+class Pipeline:
+    """Executes a path and keeps the time. `time` is when the next instruction could execute.
+
+    `stalls` counts cycles by `CAUSES`; a caller may put another list in its place at any time.
+    """
+
+    def __init__(self, core: Core, timing: Timing | None = None) -> None:
+        self.core = core
+        self.timing: Timing = timing or ZeroWait()
+        self.fetch: Fetch | Unlimited = Unlimited()
+        if core.fifo_words:
+            self.fetch = Fetch(self.timing, core.fifo_words, core.fetch_latency)
+        self.time = 0
+        self.before = NOTHING
+        self.open_load = False  # the last cycle of the load before is not decided yet
+        self.stalls = [0] * len(CAUSES)
+
+    def call(self, target: int) -> None:
+        """A BL to `target`: where every measurement begins."""
+        self._close()
+        self._branch(target, self.core.call_refill, 1)
+        self.before = NOTHING
+
+    def execute(self, instruction: Instruction, following: int, accesses: Sequence[Access] = ()) -> None:
+        """One instruction; the path goes on at address `following`."""
+        core, before, stalls = self.core, self.before, self.stalls
+        pipelined = False
+        if self.open_load:
+            second = core.after_load(before, instruction)
+            stalls[LOAD] += second
+            self.time += second
+            pipelined = not second
+        store, address, fp = core.hazards(before, instruction)
+        stalls[STORE] += store
+        stalls[ADDRESS] += address
+        stalls[FP] += fp
+        due = self.time + store + address + fp
+        start = self.fetch.take(instruction, due)
+        stalls[FETCH] += start - due
+        misaligned = unaligned(accesses)
+        waited = 0
+        for number, access in enumerate(accesses):
+            waited += self.timing.data(access, start + number, number == 0 and not pipelined)
+        stalls[UNALIGNED] += misaligned
+        stalls[DATA] += waited
+        cycles = core.cost(instruction) + misaligned + waited
+        self.time = start
+        if following != instruction.end:
+            self._branch(following, core.refill(instruction), cycles)
+        else:
+            self.time += cycles
+        self.before = instruction
+        self.open_load = core.opens_load(instruction)
+
+    def finish(self) -> int:
+        """The time when everything has completed."""
+        self._close()
+        return self.time
+
+    def state(self) -> State:
+        return (self.before, self.open_load, self.fetch.state(self.time))
+
+    def restore(self, state: State) -> None:
+        self.before, self.open_load, fetch = state  # type: ignore[assignment]
+        self.fetch.restore(fetch, self.time)  # type: ignore[arg-type]
+
+    def _close(self) -> None:
+        self.stalls[LOAD] += int(self.open_load)
+        self.time += int(self.open_load)
+        self.open_load = False
+
+    def _branch(self, target: int, extra: int, cycles: int) -> None:
+        """Leave for `target` after `cycles`: its first instruction, if in one word, executes `extra` later."""
+        self.time += cycles
+        self.fetch.jump(target, self.time + extra - self.core.fetch_latency)
+        self.time += extra
+        self.stalls[BRANCH] += extra
+
+
+_CALL = Instruction(0, 4, "bl", Kind.BRANCH, writes_pc=True)

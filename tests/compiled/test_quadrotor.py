@@ -1,0 +1,82 @@
+"""The quadrotor against its equations written out once more, in float64 and another form; and what a delay does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinyctl.flight import GraphController
+from tinyctl.graph import Graph
+from tinyctl.sims.kernel import compile_plant
+from tinyctl.sims.loop import Flights, fly
+from tinyctl.sims.plant import Array, Plant
+from tinyctl.sims.plants import load_plant
+from tinyctl.trainers.apg import ApgConfig, train
+
+# Eschmann et al., Learning to Fly in Seconds: rotor positions (m), directions of the yaw torque, constants.
+ROTORS = np.array([[0.028, -0.028, 0.0], [-0.028, -0.028, 0.0], [-0.028, 0.028, 0.0], [0.028, 0.028, 0.0]])
+YAW = np.array([-1.0, 1.0, -1.0, 1.0]) * 0.005964552
+MASS, GRAVITY, THRUST, LAG, RPM_MAX = 0.027, 9.81, 3.16e-10, 0.15, 21702.0
+INERTIA = np.diag([3.85e-6, 3.85e-6, 5.9675e-6])
+
+
+def product(a: Array, b: Array) -> Array:
+    """The Hamilton product of quaternions (w, vector)."""
+    vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])
+    return np.concatenate([[a[0] * b[0] - a[1:] @ b[1:]], vector])
+
+
+def derivative(x: Array, u: Array, d: Array) -> Array:
+    q, v, w, rpm = x[3:7], x[7:10], x[10:13], x[13:17]
+    lift = np.outer(THRUST * rpm**2, [0.0, 0.0, 1.0])
+    torque = (np.cross(ROTORS, lift) + YAW[:, None] * lift).sum(axis=0) + d[3:]
+    conjugate = q * [1.0, -1.0, -1.0, -1.0]
+    force = product(product(q, np.concatenate([[0.0], lift.sum(axis=0)])), conjugate)[1:] + d[:3]
+    spin = product(q, np.concatenate([[0.0], w])) / 2
+    turn = np.linalg.solve(INERTIA, torque - np.cross(w, INERTIA @ w))
+    return np.concatenate([v, spin, force / MASS - [0, 0, GRAVITY], turn, ((u + 1) / 2 * RPM_MAX - rpm) / LAG])
+
+
+def rk4(x: Array, u: Array, d: Array, h: float) -> Array:
+    a = derivative(x, u, d)
+    b = derivative(x + h / 2 * a, u, d)
+    c = derivative(x + h / 2 * b, u, d)
+    x = x + h / 6 * (a + 2 * b + 2 * c + derivative(x + h * c, u, d))
+    x[3:7] /= np.linalg.norm(x[3:7])
+    x[13:17] = np.clip(x[13:17], 0, RPM_MAX)
+    return x
+
+
+def test_flight_is_that_of_the_published_equations() -> None:
+    plant = load_plant("quadrotor")
+    task, rng = plant.task("hover"), np.random.default_rng(0)
+    kernel = compile_plant(plant, task)
+    p = np.array([*plant.nominal("learning_to_fly").values()], np.float32)
+    x = task.initial(rng, 20, plant.nominal())
+    d = task.disturb(rng, 20, plant.nominal())
+    expected = x.astype(np.float64)
+    for _ in range(30):
+        u = rng.uniform(-1, 1, (20, 4)).astype(np.float32)
+        x = kernel.step(x, u, p, d, 0.01)
+        expected = np.stack([rk4(*row, 0.01) for row in zip(expected, u.astype(float), d.astype(float), strict=True)])
+    scale = np.array([1, 1, 1, 1, 1, 1, 1, 10, 10, 10, 100, 100, 100, 2e4, 2e4, 2e4, 2e4])
+    np.testing.assert_allclose(x / scale, expected / scale, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def flown() -> dict[float, Flights]:
+    """The same episodes of one policy, by the delay in ms."""
+    plant: Plant = load_plant("quadrotor")
+    policy = train(plant, config=ApgConfig(iterations=60, plants=64, hidden=(16, 16), validation_episodes=20)).policy
+    controller = GraphController(Graph(policy.contract, policy.nodes))
+    return {
+        ms: fly(plant, plant.task(), controller, episodes=50, seed=1, delay_s=ms / 1000, keep=50) for ms in (0, 0.1, 8)
+    }
+
+
+def test_eight_milliseconds_change_the_flight_and_a_tenth_barely(flown: dict[float, Flights]) -> None:
+    steps = 50  # half a second: later, episodes that were lost stand still
+    moved = {ms: np.abs(flown[ms].states[:steps, :, :3] - flown[0].states[:steps, :, :3]).max() for ms in (0.1, 8)}
+    assert 0 < moved[0.1] < 0.005
+    assert moved[8] > 0.05
+    assert moved[8] > 20 * moved[0.1]

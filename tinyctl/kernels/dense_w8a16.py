@@ -1,0 +1,24 @@
+"""Dense, int8 weights and int16 activations: two rows share a word of 16 bits, 256 times the second plus the first.
+
+A dual multiply-add of that word gives both rows' products in one sum, one of its lower bytes gives the first row's
+alone: four products for two instructions and one that extends bytes.
+"""
+
+import numpy as np
+
+from tinyctl.contract import Contract
+from tinyctl.kernels.base import Kernel, Table, check_weight, pack_rows
+from tinyctl.layers.dense import IntegerDense
+
+
+def kernel(layer: IntegerDense, contract: Contract) -> Kernel:
+    check_weight(layer.weight, "int8")
+    blocks = layer.n_out // 4
+    wide, rest = layer.weight[: 4 * blocks].astype(np.int16), layer.weight[4 * blocks :]
+    tables = [Table("int32_t", "bias", layer.bias), Table("int32_t", "multiplier", layer.multiplier)]
+    if blocks:
+        tables.append(Table("int16_t", "weight", pack_rows(wide[0::2] + 256 * wide[1::2], (2, 1), columns=2)))
+    if len(rest):
+        tables.append(Table("int8_t", "weight_rest", rest))
+    helpers = ("saturate_a16", "requantize_a16", *(("rows4_w8a16",) if blocks else ()))
+    return Kernel(tuple(tables), {"blocks": blocks, "n_pairs": (layer.n_in + 1) // 2}, helpers=helpers)
