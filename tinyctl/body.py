@@ -6,7 +6,6 @@ A clip after a clip becomes one clip.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,23 +14,26 @@ import numpy as np
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import identifier
+from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32, FLT_MAX, MAX_WIDTH, Array, Layer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
-from tinyctl.layers.fast_tanh import FastTanh
-from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import Tanh
 from tinyctl.network import MAX_NODES, Node
 from tinyctl.normalizer import Normalizer
 from tinyctl.policy import Policy
 
-# Elementwise layers by the name that layer lists use: the layer for a width and the parameters the file gives.
-ACTIVATIONS: dict[str, Callable[..., Layer]] = {
-    "relu": lambda width: Relu(width),
-    "tanh": lambda width: Tanh(width),
-    "fast_tanh": lambda width: FastTanh(width),
+# Elementwise layers by the name that layer lists use, with the parameter that PyTorch and ONNX take by default. One
+# that this version of the project has no layer for is refused.
+ACTIVATIONS: dict[str, tuple[float, ...]] = {
+    "relu": (),
+    "tanh": (),
+    "fast_tanh": (),
+    "sigmoid": (),
+    "softsign": (),
+    "leaky_relu": (0.01,),
+    "elu": (1.0,),
 }
 
 
@@ -88,13 +90,31 @@ class Body:
             x = Value(before.inputs[0], x.width)
         return self._add(Clip(_f32(ends[0], name), _f32(ends[1], name)), (x,), name)
 
-    def activation(self, x: Value, kind: str, name: str, **parameters: float) -> Value:
-        """An elementwise layer by its kind."""
-        if kind not in ACTIVATIONS:
+    def activation(self, x: Value, kind: str, name: str, *parameters: float) -> Value:
+        """An elementwise layer by its kind, with its parameters or their defaults."""
+        have = [known for known in ACTIVATIONS if known in LAYERS]
+        if kind not in have:
             raise TinyctlError(
-                f"{kind} is not a layer of tinyctl", where=_told(name), fix=f"it has {', '.join(sorted(ACTIVATIONS))}"
+                f"{kind!s:.60} is not a layer of tinyctl", where=_told(name), fix=f"it has {', '.join(have)}"
             )
-        return self._add(ACTIVATIONS[kind](x.width, **parameters), (x,), name)
+        make: Any = LAYERS[kind]
+        return self._add(make(x.width, *(parameters or ACTIVATIONS[kind])), (x,), name)
+
+    def add(self, a: Value, b: Value, name: str) -> Value:
+        """The sum of two values of one width."""
+        if a.width != b.width:
+            raise TinyctlError(f"adds {a.width} and {b.width} columns", where=_told(name))
+        return self._join("add", (a, b), name, a.width)
+
+    def concat(self, values: tuple[Value, ...], name: str) -> Value:
+        """The columns of several values side by side."""
+        return self._join("concat", values, name, tuple(v.width for v in values))
+
+    def _join(self, kind: str, values: tuple[Value, ...], name: str, shape: Any) -> Value:
+        if kind not in LAYERS:
+            raise TinyctlError(f"{kind} of computed values is not a layer of tinyctl", where=_told(name))
+        make: Any = LAYERS[kind]
+        return self._add(make(shape), values, name)
 
     def normalize(self, x: Value, normalizer: Normalizer) -> Value:
         """What the normaliser makes of x."""

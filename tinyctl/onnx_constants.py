@@ -19,7 +19,11 @@ def array(tensor: Any) -> Array:
     """A TensorProto whose data are inside and as long as its shape says."""
     where = f"tensor {tensor.name!r:.80}"
     if tensor.data_location == 1 or tensor.external_data:
-        raise TinyctlError("keeps its data in another file", where=where, fix="save with the weights inside one file")
+        raise TinyctlError(
+            "keeps its data in another file",
+            where=where,
+            fix="save them inside: torch.onnx.export(.., external_data=False)",
+        )
     if tensor.data_type not in DTYPES:
         raise TinyctlError(f"data type {tensor.data_type} is not read", where=where, fix="export in float32")
     dtype = np.dtype(DTYPES[tensor.data_type])

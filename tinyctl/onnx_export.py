@@ -126,11 +126,17 @@ def _plain(kind: str) -> Callable[[_Graph, Layer, list[str], str], None]:
     return write
 
 
-WRITERS: dict[str, Callable[[_Graph, Any, list[str], str], None]] = {
+WRITERS: dict[str, Callable[[_Graph, Any, list[str], str], object]] = {
     "screen": _screen,
     "clip": _clip,
     "scale": _scale,
     "dense": _dense,
     "relu": _plain("Relu"),
     "tanh": _plain("Tanh"),
+    "sigmoid": _plain("Sigmoid"),
+    "softsign": _plain("Softsign"),
+    "leaky_relu": lambda graph, layer, inputs, y: graph.node("LeakyRelu", inputs, y, alpha=layer.slope),
+    "elu": lambda graph, layer, inputs, y: graph.node("Elu", inputs, y, alpha=layer.alpha),
+    "add": _plain("Add"),
+    "concat": lambda graph, layer, inputs, y: graph.node("Concat", inputs, y, axis=1),
 }

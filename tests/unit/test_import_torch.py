@@ -225,8 +225,8 @@ def test_modules_that_are_more_than_a_network_are_refused(torch: Any) -> None:
     nn = torch.nn
     with pytest.raises(TinyctlError, match="layer_norm"):
         tinyctl.from_torch(nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), box(3, 4))
-    with pytest.raises(TinyctlError, match=r"elu is not a layer|differs"):
-        tinyctl.from_torch(nn.Sequential(nn.Linear(3, 4), nn.ELU()), box(3, 4))
+    with pytest.raises(TinyctlError, match="softplus"):
+        tinyctl.from_torch(nn.Sequential(nn.Linear(3, 4), nn.Softplus()), box(3, 4))
     with pytest.raises(TinyctlError, match="cannot trace it for 2 inputs"):
         tinyctl.from_torch(nn.Linear(3, 4), box(2, 4))
     with pytest.raises(TinyctlError, match="contract has 3 outputs, the module 4"):

@@ -170,7 +170,10 @@ def _width(settings: dict[str, Any], arrays: list[Array]) -> int | None:
 
 
 def _activate(body: Body, x: Value, kind: Any, name: str) -> Value:
-    return x if kind in (None, "linear") else body.activation(x, str(kind)[:40], f"{name}_{kind!s:.40}")
+    if kind in (None, "linear"):
+        return x
+    parameters = (0.2,) if kind == "leaky_relu" else ()  # Keras' own default
+    return body.activation(x, str(kind)[:40], f"{name}_{kind!s:.40}", *parameters)
 
 
 def _dense(body: Body, x: Value, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:

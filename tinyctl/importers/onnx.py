@@ -28,13 +28,13 @@ SCREENED = "tinyctl.screened"
 MAX_ONNX_NODES = 2000
 MAX_FOLDED = 1 << 24  # elements that folding constants may make in all
 RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
-ACTIVATION_OPS = {
-    "Relu": ("relu", {}),
-    "Tanh": ("tanh", {}),
-    "Sigmoid": ("sigmoid", {}),
-    "Softsign": ("softsign", {}),
-    "LeakyRelu": ("leaky_relu", {"alpha": 0.01}),
-    "Elu": ("elu", {"alpha": 1.0}),
+ACTIVATION_OPS: dict[str, tuple[str, float | None]] = {  # layer, default of the attribute alpha
+    "Relu": ("relu", None),
+    "Tanh": ("tanh", None),
+    "Sigmoid": ("sigmoid", None),
+    "Softsign": ("softsign", None),
+    "LeakyRelu": ("leaky_relu", 0.01),
+    "Elu": ("elu", 1.0),
 }
 ROBOT_KEYS = ("observation_names", "joint_names", "action_scale", "default_joint_pos")
 
@@ -280,8 +280,9 @@ def _across(x: Columns, constant: Array, node: Any) -> Array:
 def _affine(reader: _Reader, node: Any, operands: list[Any]) -> Columns:
     a, b = operands
     if isinstance(a, Columns) and isinstance(b, Columns):
-        kind = {"Add": "add"}.get(node.op_type, node.op_type)
-        raise TinyctlError(f"{kind} of two computed values is not read", where=where(node))
+        if node.op_type != "Add" or a.shape != b.shape:
+            raise TinyctlError(f"of two computed values {a.shape} and {b.shape} is not read", where=where(node))
+        return Columns(reader.body.add(a.value, b.value, _hint(node)), a.shape)
     flipped = isinstance(b, Columns)
     x, constant = (b, a) if flipped else (a, b)
     c = _across(x, constant, node)
@@ -345,9 +346,9 @@ def _matmul(reader: _Reader, node: Any, operands: list[Any]) -> Columns:
 
 def _activation(reader: _Reader, node: Any, operands: list[Any]) -> Columns:
     (x,) = operands
-    kind, defaults = ACTIVATION_OPS[node.op_type]
-    parameters = {key: float(attribute(node, key, default)) for key, default in defaults.items()}
-    return Columns(reader.body.activation(x.value, kind, _hint(node), **parameters), x.shape)
+    kind, alpha = ACTIVATION_OPS[node.op_type]
+    parameters = () if alpha is None else (float(attribute(node, "alpha", alpha)),)
+    return Columns(reader.body.activation(x.value, kind, _hint(node), *parameters), x.shape)
 
 
 def _clip(reader: _Reader, node: Any, operands: list[Any]) -> Columns:
@@ -397,7 +398,14 @@ def _batch_normalization(reader: _Reader, node: Any, operands: list[Any]) -> Col
 def _concat(reader: _Reader, node: Any, operands: list[Any]) -> Columns:
     if len(operands) == 1:
         return operands[0]
-    raise TinyctlError("concat is not a layer of tinyctl", where=where(node))
+    if not all(isinstance(o, Columns) and o.shape[:-1] == operands[0].shape[:-1] for o in operands):
+        raise TinyctlError("of constants and computed values, or of other shapes", where=where(node))
+    if attribute(node, "axis", None) not in (-1, len(operands[0].shape) - 1):
+        raise TinyctlError("along another axis than the last", where=where(node))
+    for x in operands:
+        _last_axis(x, node)
+    made = reader.body.concat(tuple(o.value for o in operands), _hint(node))
+    return Columns(made, (*operands[0].shape[:-1], made.width))
 
 
 OPERATORS: dict[str, Callable[[_Reader, Any, list[Any]], Columns]] = {
