@@ -15,7 +15,13 @@ from tinyctl.formats import FORMATS
 from tinyctl.graph import Graph
 
 GOLDEN = Path(__file__).parent / "golden"
-POLICIES = {"tiny": networks.tiny, "all_layers": networks.all_layers, "branching": networks.branching}
+POLICIES = {
+    "tiny": networks.tiny,
+    "all_layers": networks.all_layers,
+    "branching": networks.branching,
+    "activations": networks.activations,
+    "joins": networks.joins,
+}
 CASES = [(network, format_name) for network in POLICIES for format_name in FORMATS]
 
 
