@@ -18,6 +18,7 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.layers.elu import Elu
+from tinyctl.layers.history import History
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
 from tinyctl.layers.leaky_relu import LeakyRelu
@@ -517,3 +518,22 @@ def test_lipschitz_bounds_hold(layer: Layer) -> None:
     a, b = (rng().standard_normal((500, 3)).astype(F32), np.random.default_rng(5).standard_normal((500, 3)).astype(F32))
     moved = np.linalg.norm(layer.run(a).astype(np.float64) - layer.run(b), axis=1)
     assert (moved <= layer.lipschitz() * np.linalg.norm(a.astype(np.float64) - b, axis=1) + 1e-5).all()
+
+
+def test_history_keeps_means_of_steps_oldest_first() -> None:
+    layer = History(2, (1,), 3, 2, floats(9.0))
+    state = tuple(slot.initial[None] for slot in layer.state())
+    seen = []
+    for value in (1.0, 3.0, 5.0, 7.0, 2.0):
+        y, state = layer.step(np.array([[0.5, value]], F32), state, np.array([False]), 100.0)
+        seen.append(y[0].tolist())
+    assert seen == [
+        [0.5, 1.0, 9.0, 9.0, 1.0],
+        [0.5, 3.0, 9.0, 9.0, 2.0],
+        [0.5, 5.0, 9.0, 2.0, 5.0],
+        [0.5, 7.0, 9.0, 2.0, 6.0],
+        [0.5, 2.0, 2.0, 6.0, 2.0],
+    ]
+    y, kept = layer.step(np.array([[0.5, 8.0]], F32), state, np.array([True]), 100.0)
+    assert y[0].tolist() == [0.5, 8.0, 2.0, 6.0, 2.0]
+    assert all((a == b).all() for a, b in zip(kept, state, strict=True))
