@@ -23,6 +23,8 @@ POLICIES = {
     "all_layers": networks.all_layers,
     "branching": networks.branching,
     "widths": networks.widths,
+    "activations": networks.activations,
+    "joins": networks.joins,
 }
 CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
 

@@ -6,16 +6,23 @@ import numpy as np
 
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
+from tinyctl.layers.add import Add
 from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
+from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import Dense, IntegerDense
+from tinyctl.layers.elu import Elu
 from tinyctl.layers.fast_tanh import FastTanh
+from tinyctl.layers.history import History
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
+from tinyctl.layers.leaky_relu import LeakyRelu
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
+from tinyctl.layers.sigmoid import Sigmoid
+from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
@@ -226,3 +233,55 @@ def widths(seed: int = 4) -> Policy:
         layers += [(f"dense{k}", dense(rng, n_in, n_out, gain=1.5)), (f"tanh{k}", Tanh(n_out))]
         n_in = n_out
     return Policy(contract, chain([*layers, ("clip", Clip.of(contract))]))
+
+
+def activations(seed: int = 4) -> Policy:
+    """The activations that compute in float32 only, first of all on the raw columns with their zeros and subnormals;
+    and one layer wide enough for the long loops of the integer kernels."""
+    rng = np.random.default_rng(seed)
+    contract = all_layers_contract()
+    return Policy(
+        contract,
+        chain(
+            [
+                ("screen", Screen.of(contract)),
+                ("leaky_first", LeakyRelu(7, 0.01)),
+                ("softsign", Softsign(7)),
+                ("elu_first", Elu(7, 1.0)),
+                ("sigmoid_first", Sigmoid(7)),
+                ("first", dense(rng, 7, 37)),
+                ("leaky", LeakyRelu(37, 0.2)),
+                ("second", dense(rng, 37, 18, gain=3.0)),
+                ("elu", Elu(18, 0.7)),
+                ("third", dense(rng, 18, 6, gain=3.0)),
+                ("sigmoid", Sigmoid(6)),
+                ("fourth", dense(rng, 6, 3, gain=2.0)),
+                ("softsign_last", Softsign(3)),
+                ("clip", Clip.of(contract)),
+            ]
+        ),
+    )
+
+
+def joins(seed: int = 5) -> Policy:
+    """Nodes that read several values: skips around layers, the same value twice, three values side by side; and past
+    values."""
+    rng = np.random.default_rng(seed)
+    contract = all_layers_contract()
+    layers: dict[str, tuple[Layer, tuple[str, ...]]] = {
+        "screen": (Screen.of(contract), ()),
+        "past": (History(7, (6, 5), 5, 3, floats(0.1, -0.2)), ("screen",)),
+        "last": (History(17, (0,), 1, 1, floats(0.5)), ("past",)),
+        "first": (dense(rng, 18, 6), ("last",)),
+        "bend": (Tanh(6), ("first",)),
+        "second": (dense(rng, 6, 6), ("bend",)),
+        "skip": (Add(6), ("second", "bend")),
+        "twice": (Add(6), ("skip", "skip")),
+        "fold": (Relu(6), ("twice",)),
+        "wide": (Concat((6, 7, 6)), ("fold", "screen", "bend")),
+        "third": (dense(rng, 19, 3), ("wide",)),
+        "direct": (dense(rng, 7, 3), ("screen",)),
+        "sum": (Add(3), ("third", "direct")),
+        "clip": (Clip.of(contract), ("sum",)),
+    }
+    return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))

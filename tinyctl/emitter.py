@@ -76,12 +76,12 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     nodes, facts = [], []
     for node in graph.nodes:
         symbol = f"{name}_{node.name}_node"  # tables are called SYMBOL_word: no other node's symbol can be the same
-        reads, writes = places[node.inputs[0]] if node.inputs else None, places[node.name]
+        reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
             "n_in": node.layer.n_in,
             "n_out": node.layer.n_out,
-            "in_place": reads and reads.slot == writes.slot,
+            "in_place": writes.slot in [place.slot for place in reads],
             **{k: _literal(v) for k, v in parts[node.name].values.items()},
         }
         nodes.append(
@@ -220,13 +220,14 @@ def _helper(name: str, common: dict[str, Any]) -> str:
     return template(f"math/{name}.c.j2").render(common, **constants)
 
 
-def _call(symbol: str, layer: Any, node: str, reads: _Place | None, writes: _Place) -> str:
-    if isinstance(layer, Screen) or reads is None:
+def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Place) -> str:
+    values = ", ".join(f"s->{place.text}" for place in (*reads, writes))
+    if isinstance(layer, Screen):
         return f"status = {symbol}(obs, s->applied, s->{writes.text})"
     if isinstance(layer, StatefulLayer):
         states = ", ".join(f"s->{node}_{slot.name}" for slot in layer.state())
-        return f"{symbol}({states}, status, s->{reads.text}, s->{writes.text})"
-    return f"{symbol}(s->{reads.text}, s->{writes.text})"
+        return f"{symbol}({states}, status, {values})"
+    return f"{symbol}({values})"
 
 
 def _members(graph: Graph) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from tinyctl.contract import Contract, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.formats import find_format
-from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
+from tinyctl.layers.base import F32, Array, JoinLayer, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.screen import Screen
 
@@ -128,13 +128,15 @@ class Network:
         values: dict[str, Array] = {}
         memory: dict[str, tuple[Array, ...]] = {}
         for node in self.nodes:
-            source = x if not node.inputs else values[node.inputs[0]]
-            if isinstance(node.layer, StatefulLayer):
+            sources = [values[name] for name in node.inputs] or [x]
+            if isinstance(node.layer, JoinLayer):
+                values[node.name] = node.layer.join(*sources)
+            elif isinstance(node.layer, StatefulLayer):
                 values[node.name], memory[node.name] = node.layer.step(
-                    source, state.memory[node.name], rejected, self.contract.rate_hz
+                    sources[0], state.memory[node.name], rejected, self.contract.rate_hz
                 )
             else:
-                values[node.name] = node.layer.run(source)
+                values[node.name] = node.layer.run(sources[0])
         status = np.where(rejected, np.uint32(REJECTED), np.uint32(0))
         return values, State(values[self.nodes[-1].name], memory, status)
 
@@ -144,7 +146,11 @@ class Network:
         with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are answers here: no bound
             for node in self.nodes:
                 whole = np.full(node.layer.n_in, np.inf)
-                found[node.name] = node.layer.bound(*(found[node.inputs[0]] if node.inputs else (-whole, whole)))
+                ranges = [found[name] for name in node.inputs] or [(-whole, whole)]
+                if isinstance(node.layer, JoinLayer):
+                    found[node.name] = node.layer.join_bound(*ranges)
+                else:
+                    found[node.name] = node.layer.bound(*ranges[0])
         return found
 
     def _columns(self, obs: Array, state: State) -> Array:
@@ -174,14 +180,15 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
             raise TinyctlError("the name is taken", where=where)
         if not node.layer.fits(find_format(node.format).activation):
             raise TinyctlError(f"a {node.layer.kind} does not compute in {node.format}", where=where)
-        if len(node.inputs) != (1 if earlier else 0):
-            raise TinyctlError(f"reads {len(node.inputs)} values instead of {1 if earlier else 0}", where=where)
-        for name in node.inputs:
+        widths = node.layer.widths if earlier else ()
+        if len(node.inputs) != len(widths):
+            raise TinyctlError(f"reads {len(node.inputs)} values instead of {len(widths)}", where=where)
+        for name, width in zip(node.inputs, widths, strict=True):
             if name not in earlier:
                 raise TinyctlError(f"reads {name!r:.70}, which no earlier node computes", where=where)
             source = earlier[name]
-            if source.layer.n_out != node.layer.n_in:
-                raise TinyctlError(f"takes {node.layer.n_in} columns, but {name} has {source.layer.n_out}", where=where)
+            if source.layer.n_out != width:
+                raise TinyctlError(f"takes {width} columns, but {name} has {source.layer.n_out}", where=where)
             if source.returns != node.reads:
                 raise TinyctlError(
                     f"reads {node.reads}, but {name} returns {source.returns}",

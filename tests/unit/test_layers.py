@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,12 +17,17 @@ from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import Dense, IntegerDense
+from tinyctl.layers.elu import Elu
 from tinyctl.layers.fast_tanh import FastTanh
+from tinyctl.layers.history import History
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
+from tinyctl.layers.leaky_relu import LeakyRelu
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
+from tinyctl.layers.sigmoid import Sigmoid
+from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import CLAMP, LINEAR, ByteTanh, IntegerTanh, Tanh, tanh_f32, tanh_table
 
 EDGES = np.array([0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, -1e-39, 3.4028235e38, -3.4028235e38, 1.0, -1.0], F32)
@@ -56,6 +62,13 @@ def test_every_layer_is_found() -> None:
         "integer_dense",
         "integer_tanh",
         "byte_tanh",
+        "add",
+        "history",
+        "concat",
+        "leaky_relu",
+        "elu",
+        "sigmoid",
+        "softsign",
     }
 
 
@@ -298,6 +311,47 @@ def test_byte_activations_need_less_room() -> None:
     assert layer.run(np.full((1, 1000), -128, np.int8)).tolist() == [[-128]]
 
 
+def reals() -> np.ndarray:
+    """(n, 1) float32: zeros of both signs, subnormals, small and large values."""
+    spread = np.logspace(-45, 4, 20_001)
+    return np.concatenate([[0.0, -0.0], np.linspace(-12, 12, 200_001), spread, -spread]).astype(F32)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("layer", "exact", "limit"),
+    [
+        (Sigmoid(1), lambda v: 0.5 + 0.5 * np.tanh(v / 2), 3e-7),
+        (Softsign(1), lambda v: v / (1 + np.abs(v)), 2e-7),
+        (Elu(1, 1.0), lambda v: np.where(v > 0, v, np.expm1(np.minimum(v, 0))), 4e-7),
+        (Elu(1, 2.5), lambda v: np.where(v > 0, v, 2.5 * np.expm1(np.minimum(v, 0))), 1.2e-6),
+        (LeakyRelu(1, 0.1), lambda v: np.where(v > 0, v, v * float(F32(0.1))), 5e-4),
+    ],
+)
+def test_activations_are_near_their_functions(
+    layer: Layer, exact: Callable[[np.ndarray], np.ndarray], limit: float
+) -> None:
+    x = reals()
+    found = layer.run(x)
+    assert found.dtype == F32
+    assert np.abs(found - exact(x.astype(np.float64))).max() < limit
+    low, high = layer.bound(x[:, 0].astype(np.float64), x[:, 0].astype(np.float64))
+    assert (low <= found[:, 0]).all()
+    assert (found[:, 0] <= high).all()
+
+
+def test_activations_keep_tiny_values() -> None:
+    x = np.array([[1e-40], [-1e-40], [-3e-8], [0.0]], F32)
+    np.testing.assert_array_equal(Softsign(1).run(x), x)
+    np.testing.assert_array_equal(Elu(1, 1.0).run(x), x)
+    np.testing.assert_array_equal(Sigmoid(1).run(x)[[0, 1, 3]], np.full((3, 1), 0.5, F32))
+
+
+@pytest.mark.parametrize("make", [lambda: LeakyRelu(1, -0.1), lambda: LeakyRelu(1, math.nan), lambda: Elu(1, 0.0)])
+def test_activations_refuse_odd_parameters(make: Callable[[], Layer]) -> None:
+    with pytest.raises(TinyctlError, match="is not between"):
+        make()
+
+
 def test_byte_tanh_is_the_nearest_step() -> None:
     x = np.arange(-128, 128).astype(np.int8)
     found = ByteTanh(256).run(x[None])[0]
@@ -498,3 +552,22 @@ def test_fast_tanh_is_the_rational_of_rl_tools() -> None:
     assert np.array_equal(np.signbit(y), np.signbit(x))
     low, high = FastTanh(1).bound(x.astype(np.float64), x.astype(np.float64))
     assert ((low <= y) & (y <= high)).all()
+
+
+def test_history_keeps_means_of_steps_oldest_first() -> None:
+    layer = History(2, (1,), 3, 2, floats(9.0))
+    state = tuple(slot.initial[None] for slot in layer.state())
+    seen = []
+    for value in (1.0, 3.0, 5.0, 7.0, 2.0):
+        y, state = layer.step(np.array([[0.5, value]], F32), state, np.array([False]), 100.0)
+        seen.append(y[0].tolist())
+    assert seen == [
+        [0.5, 1.0, 9.0, 9.0, 1.0],
+        [0.5, 3.0, 9.0, 9.0, 2.0],
+        [0.5, 5.0, 9.0, 2.0, 5.0],
+        [0.5, 7.0, 9.0, 2.0, 6.0],
+        [0.5, 2.0, 2.0, 6.0, 2.0],
+    ]
+    y, kept = layer.step(np.array([[0.5, 8.0]], F32), state, np.array([True]), 100.0)
+    assert y[0].tolist() == [0.5, 8.0, 2.0, 6.0, 2.0]
+    assert all((a == b).all() for a, b in zip(kept, state, strict=True))

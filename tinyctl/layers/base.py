@@ -63,6 +63,11 @@ class Layer:
         raise NotImplementedError
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """The columns of each value it reads."""
+        return (self.n_in,)
+
+    @property
     def n_out(self) -> int:
         return self.n_in
 
@@ -102,6 +107,26 @@ class StatefulLayer(Layer):
         self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
     ) -> tuple[Array, tuple[Array, ...]]:
         """One step at `rate_hz`. Rows where `rejected` (batch,) is true keep their state and return from it."""
+        raise NotImplementedError
+
+
+class JoinLayer(Layer):
+    """A layer that reads several values. Its `join` replaces `run`, its `join_bound` replaces `bound`."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    @property
+    def n_in(self) -> int:
+        return sum(self.widths)
+
+    def join(self, *xs: Array) -> Array:
+        """One (batch, columns) for each of `widths` -> (batch, n_out)."""
+        raise NotImplementedError
+
+    def join_bound(self, *ranges: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Interval bounds of the result, from those of each input."""
         raise NotImplementedError
 
 

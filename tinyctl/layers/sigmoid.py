@@ -1,0 +1,37 @@
+"""Logistic sigmoid, through the one tanh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.layers.tanh import tanh_f32
+
+HALF = F32(0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Sigmoid(Layer):
+    """`y = tanh_f32(x * 0.5) * 0.5 + 0.5`, each step rounded: within 3e-7 of 1 / (1 + exp(-x)) and within [0, 1]."""
+
+    kind: ClassVar[str] = "sigmoid"
+    in_place: ClassVar[bool] = True
+
+    width: int
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    def run(self, x: Array) -> Array:
+        return tanh_f32(x * HALF) * HALF + HALF
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        least, most = (0.5 + 0.5 * np.tanh(end / 2) for end in (low, high))
+        return np.maximum(least - 3e-7, 0.0), np.minimum(most + 3e-7, 1.0)
+
+    def lipschitz(self) -> float:
+        return 0.25

@@ -1,0 +1,39 @@
+"""Softsign: a saturation that needs one division."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tinyctl.layers.base import F32, Array, Layer
+
+LINEAR = F32(2.0**-24)  # below it the quotient is x but for half a step; no subnormal reaches the division
+
+
+@dataclass(frozen=True, eq=False)
+class Softsign(Layer):
+    """`y = x / (1 + |x|)`, the sum and the quotient rounded; x itself where |x| < 2^-24. Within [-1, 1]."""
+
+    kind: ClassVar[str] = "softsign"
+    in_place: ClassVar[bool] = True
+
+    width: int
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    def run(self, x: Array) -> Array:
+        small = np.abs(x) < LINEAR
+        z = np.where(small, F32(1), x)
+        return np.where(small, x, z / (F32(1) + np.abs(z)))
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        with np.errstate(invalid="ignore"):
+            least, most = (np.where(np.isinf(end), np.sign(end), end / (1 + np.abs(end))) for end in (low, high))
+        return np.maximum(least - 2e-7, -1.0), np.minimum(most + 2e-7, 1.0)
+
+    def lipschitz(self) -> float:
+        return 1.0
