@@ -17,7 +17,7 @@ import numpy as np
 
 from tinyctl.body import Body, Value
 from tinyctl.errors import FileError, TinyctlError
-from tinyctl.hdf5_file import child, dataset, hdf5_file, text
+from tinyctl.hdf5_file import Group, dataset, read_hdf5
 from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, read_bytes
 from tinyctl.layers.base import Array
 
@@ -32,8 +32,7 @@ def claims(path: Path) -> bool:
     """Whether an HDF5 file is Keras' rather than another framework's."""
     if path.suffix.lower() == ".keras":
         return True
-    with hdf5_file(read_bytes(path)) as file:
-        return "model_config" in file.attrs
+    return "model_config" in read_hdf5(read_bytes(path)).attributes
 
 
 def read(request: Request) -> Imported:
@@ -41,10 +40,9 @@ def read(request: Request) -> Imported:
     data = read_bytes(request.path)
     if request.path.suffix.lower() == ".keras":
         config, data = _members(data)
-        with hdf5_file(data) as file:
-            return _model(request, config, _stored(file))
-    with hdf5_file(data) as file:
-        return _model(request, _json(text(file.attrs["model_config"])), _stored_by_name(file))
+        return _model(request, config, _stored(read_hdf5(data)))
+    file = read_hdf5(data)
+    return _model(request, _json(file.text("model_config")), _stored_by_name(file))
 
 
 def _members(data: bytes) -> tuple[Any, bytes]:
@@ -68,34 +66,34 @@ def _json(data: bytes | str) -> Any:
         raise FileError(f"its configuration is not valid JSON ({error})") from None
 
 
-def _stored(file: Any) -> Weights:
+def _stored(file: Group) -> Weights:
     """Weights of `.keras`: layers/KIND_N/vars/0, 1, ..; the attribute `name` of `vars` is the layer's."""
-    groups: dict[str, Any] = {}
-    layers = child(file, "layers")
-    for number, key in enumerate(layers if layers is not None else ()):
-        stored = child(layers[key], "vars") if number < MAX_LAYERS and child(layers, key) is not None else None
-        if stored is not None:
-            groups[text(stored.attrs.get("name"))] = stored
+    groups: dict[str, Group] = {}
+    layers = file.members.get("layers")
+    for layer in layers.members.values() if isinstance(layers, Group) else ():
+        stored = layer.members.get("vars") if isinstance(layer, Group) else None
+        if isinstance(stored, Group):
+            groups[stored.text("name")] = stored
 
     def find(name: str) -> list[Array]:
-        stored = groups.get(name, {})
-        return [dataset(child(stored, key), f"{name}/{key}") for key in ("0", "1") if key in stored]
+        stored = groups[name].members if name in groups else {}
+        return [dataset(stored[key], f"{name}/{key}") for key in ("0", "1") if key in stored]
 
     return find
 
 
-def _stored_by_name(file: Any) -> Weights:
+def _stored_by_name(file: Group) -> Weights:
     """Weights of `.h5`: model_weights/LAYER, whose attribute `weight_names` lists the paths in order."""
 
     def find(name: str) -> list[Array]:
+        weights = file.members.get("model_weights")
+        layer = weights.members.get(name) if isinstance(weights, Group) else None
         found = []
-        for path in file["model_weights"][name].attrs.get("weight_names", ())[:2]:
-            node = file["model_weights"][name]
-            for part in text(path).split("/")[:16]:
-                node = child(node, part)
-                if node is None:
-                    raise TinyctlError("keeps its weights in another file", where=f"layer {name!r:.60}")
-            found.append(dataset(node, f"{name}/{text(path)}"))
+        for path in layer.texts("weight_names")[:2] if isinstance(layer, Group) else ():
+            node: Any = layer
+            for part in path.split("/"):
+                node = node.members.get(part) if isinstance(node, Group) else None
+            found.append(dataset(node, f"{name}/{path}"))
         return found
 
     return find

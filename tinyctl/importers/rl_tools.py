@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyctl.body import Body, Value
 from tinyctl.errors import TinyctlError
-from tinyctl.hdf5_file import child, dataset, hdf5_file, text
+from tinyctl.hdf5_file import Group, dataset, read_hdf5
 from tinyctl.importers.base import Imported, Request, contract_of, read_bytes
 from tinyctl.layers.base import F32, Array
 from tinyctl.rl_tools_header import Namespace, parse_header
@@ -22,7 +22,6 @@ SUFFIXES = (".h", ".hpp", ".h5", ".hdf5")
 ACTIVATIONS = {"RELU": "relu", "TANH": "tanh", "FAST_TANH": "fast_tanh", "SIGMOID": "sigmoid"}
 TOLERANCE = 1e-3  # of the example; float32 sums in another order differ by less
 MAX_LAYERS = 64
-MAX_VISITED = 4096  # objects looked at in an HDF5 file
 PARTS = {frozenset({"weights", "biases"}): "dense", frozenset({"mean", "precision"}): "standardize"}
 
 
@@ -133,31 +132,23 @@ def _checked(body: Body, y: Value, example: tuple[Array, Array]) -> str:
 
 def _from_hdf5(data: bytes) -> list[_Layer]:
     layers: list[_Layer] = []
-    with hdf5_file(data) as file:
-        _walk(file, "", layers, [0], 0)
+    _walk(read_hdf5(data), "", layers)
     actors = [layer for layer in layers if layer.name.startswith("actor/")]
     return actors or layers
 
 
-def _walk(group: Any, path: str, layers: list[_Layer], visited: list[int], depth: int) -> None:
+def _walk(group: Group, path: str, layers: list[_Layer]) -> None:
     """Collect the groups that are layers, numbers and the names of an MLP in their order."""
-    if depth > 16:
-        raise TinyctlError("groups are nested too deep")
-    children = {}
-    for name in sorted(group, key=_rank):
-        visited[0] += 1
-        if visited[0] > MAX_VISITED:
-            raise TinyctlError(f"more than {MAX_VISITED} objects inside")
-        children[name] = child(group, name)
+    children = {name: group.members[name] for name in sorted(group.members, key=_rank)}
     for parts in PARTS:
         if parts <= set(children):
-            told = text(group.attrs.get("activation_function")) or None
+            told = group.text("activation_function") or None
             arrays = {p: _parameter(children[p], f"{path}{p}") for p in sorted(parts)}
             layers.append(_Layer(path.strip("/") or "layer", arrays, told))
             return
     for name, node in children.items():
-        if hasattr(node, "keys"):
-            _walk(node, f"{path}{name}/", layers, visited, depth + 1)
+        if isinstance(node, Group):
+            _walk(node, f"{path}{name}/", layers)
 
 
 def _rank(name: str) -> tuple[int, int, str]:
@@ -169,4 +160,4 @@ def _rank(name: str) -> tuple[int, int, str]:
 
 def _parameter(node: Any, where: str) -> Array:
     """The numbers of a parameter: a dataset, or a group with the dataset `parameters`."""
-    return dataset(child(node, "parameters") if hasattr(node, "keys") else node, where)
+    return dataset(node.members.get("parameters") if isinstance(node, Group) else node, where)
