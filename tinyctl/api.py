@@ -26,8 +26,8 @@ from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphControll
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hostlib import HostController
 from tinyctl.image import read_image
+from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
-from tinyctl.normalizer import Normalizer, load_normalizer
 from tinyctl.policy import Policy
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.unit import load_unit
@@ -111,7 +111,7 @@ def import_policy(
 def from_torch(module: torch.nn.Module, contract: Contract) -> Policy:
     """A policy from a PyTorch module of this process; compared with it before it is returned."""
     try:
-        from tinyctl import torch_module
+        from tinyctl.importers.parts import torch_module
     except ImportError as error:
         raise _missing(error, "torch") from None
     return torch_module.from_torch(module, contract)

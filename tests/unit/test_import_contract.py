@@ -15,7 +15,7 @@ from tinyctl.contract_toml import load_contract
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers import Request, read
 from tinyctl.importers.base import identifiers
-from tinyctl.normalizer import load_normalizer
+from tinyctl.importers.parts.normalizer import load_normalizer
 
 GOOD = """
 rate_hz = 100

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from tinyctl.errors import TinyctlError
 from tinyctl.importers import Request, read
+from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers.base import Array
 from tinyctl.network import Network
-from tinyctl.normalizer import Normalizer
 from tinyctl.policy import Policy
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the framework about gymnasium and itself

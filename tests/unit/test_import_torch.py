@@ -21,9 +21,9 @@ import tinyctl
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.importers import Imported, Request, read
+from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers.base import Array
 from tinyctl.network import Network
-from tinyctl.normalizer import Normalizer
 from tinyctl.policy import Policy
 
 RNG = np.random.default_rng(3)

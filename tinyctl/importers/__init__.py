@@ -5,16 +5,16 @@ Where several read the same suffix, each but the last has `claims(path) -> bool`
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import sys
 
 from tinyctl.errors import FileError, TinyctlError
+from tinyctl.folders import modules
 from tinyctl.importers.base import Imported, Request
 
 __all__ = ["NAMES", "SUFFIXES", "Imported", "Request", "read"]
 
-NAMES = tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base"))
-_MODULES = [importlib.import_module(f"{__name__}.{name}") for name in NAMES]
+_FOUND = modules(sys.modules[__name__])
+NAMES, _MODULES = tuple(_FOUND), list(_FOUND.values())
 SUFFIXES = tuple(sorted({suffix for module in _MODULES for suffix in module.SUFFIXES}))
 PICKLES = (".pkl", ".pickle", ".joblib")
 

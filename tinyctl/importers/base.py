@@ -11,8 +11,8 @@ import numpy as np
 
 from tinyctl.contract import C_KEYWORDS, MAX_SIGNALS, UNBOUNDED, Contract, Input, Output
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
+from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers.base import Array
-from tinyctl.normalizer import Normalizer
 from tinyctl.policy import Policy
 
 MAX_FILE_BYTES = 64 << 20

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinyctl.body import Body, Value
 from tinyctl.errors import FileError, TinyctlError
-from tinyctl.hdf5_file import Group, dataset, read_hdf5
 from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, read_bytes
+from tinyctl.importers.parts.body import Body, Value
+from tinyctl.importers.parts.hdf5_file import Group, dataset, read_hdf5
 from tinyctl.layers.base import Array
 
 SUFFIXES = (".keras", ".h5", ".hdf5")

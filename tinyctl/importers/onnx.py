@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from tinyctl.body import Body, Value
 from tinyctl.contract import Contract
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import MAX_ELEMENTS, Imported, Request, contract_of, missing, read_bytes
+from tinyctl.importers.parts.body import Body, Value
+from tinyctl.importers.parts.onnx_constants import SHAPES, array, attribute, where
+from tinyctl.importers.parts.onnx_constants import constant as fold_constant
 from tinyctl.jsons import parse_json
 from tinyctl.layers.base import Array
-from tinyctl.onnx_constants import SHAPES, array, attribute, where
-from tinyctl.onnx_constants import constant as fold_constant
 
 SUFFIXES = (".onnx",)
 CONTRACT_KEY = "tinyctl.contract"  # of our own exports, whose input, once screened, is the value SCREENED

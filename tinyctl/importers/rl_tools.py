@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tinyctl.body import Body, Value
 from tinyctl.errors import TinyctlError
-from tinyctl.hdf5_file import Group, dataset, read_hdf5
 from tinyctl.importers.base import Imported, Request, contract_of, read_bytes
+from tinyctl.importers.parts.body import Body, Value
+from tinyctl.importers.parts.hdf5_file import Group, dataset, read_hdf5
+from tinyctl.importers.parts.rl_tools_header import Namespace, parse_header
 from tinyctl.layers.base import F32, Array
-from tinyctl.rl_tools_header import Namespace, parse_header
 
 SUFFIXES = (".h", ".hpp", ".h5", ".hdf5")
 ACTIVATIONS = {"RELU": "relu", "TANH": "tanh", "FAST_TANH": "fast_tanh", "SIGMOID": "sigmoid"}

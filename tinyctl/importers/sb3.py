@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tinyctl.body import Body, add_chain
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, read_bytes
+from tinyctl.importers.parts.body import Body, add_chain
+from tinyctl.importers.parts.torch_file import dense_pairs, read_state_dict
 from tinyctl.layers.base import Array
-from tinyctl.torch_file import dense_pairs, read_state_dict
 
 SUFFIXES = (".zip",)
 MAX_TEXT = 1 << 18  # characters of an array's text

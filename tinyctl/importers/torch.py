@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from tinyctl.body import Body, Value, add_chain
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import Imported, Request, contract_of, read_bytes
+from tinyctl.importers.parts.body import Body, Value, add_chain
+from tinyctl.importers.parts.torch_file import dense_pairs, read_state_dict
 from tinyctl.layers.base import Array
-from tinyctl.torch_file import dense_pairs, read_state_dict
 
 SUFFIXES = (".pt", ".pth", ".bin", ".cleanrl_model", ".pt2")
 SQUASHED = {"fc_mu": "CleanRL TD3 or DDPG", "fc_mean": "CleanRL SAC"}  # the last layer of actors that end in tanh

@@ -14,6 +14,7 @@ import numpy as np
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import identifier
+from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32, FLT_MAX, MAX_WIDTH, Array, Layer
 from tinyctl.layers.clip import Clip
@@ -21,7 +22,6 @@ from tinyctl.layers.dense import Dense
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.network import MAX_NODES, Node
-from tinyctl.normalizer import Normalizer
 from tinyctl.policy import Policy
 
 # Elementwise layers by the name that layer lists use, with the parameter that PyTorch and ONNX take by default. One

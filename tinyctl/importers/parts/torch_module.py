@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from tinyctl.body import Body, Value
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import Request, contract_of
+from tinyctl.importers.parts.body import Body, Value
 from tinyctl.layers.base import F32, Array
 from tinyctl.policy import Policy
 

@@ -1,0 +1,1 @@
+"""What importers share: readers of file formats, and the growing network."""
