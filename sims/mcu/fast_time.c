@@ -273,7 +273,7 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         why[FETCH] += start - due;
         for (; a < n_accesses && moved[accesses[a].position] == (uint32_t)i; a++, number++) {
             misaligned += unaligned(&accesses[a]);
-            data += memory_data(memories, &accesses[a], start + number, number == 0 && !pipelined);
+            data += memory_data(memories, &accesses[a], start + number + data, number == 0 && !pipelined);
         }
         why[UNALIGNED] += misaligned;
         why[DATA] += data;

@@ -205,7 +205,7 @@ class Pipeline:
         misaligned = unaligned(accesses)
         waited = 0
         for number, access in enumerate(accesses):
-            waited += self.timing.data(access, start + number, number == 0 and not pipelined)
+            waited += self.timing.data(access, start + number + waited, number == 0 and not pipelined)
         stalls[UNALIGNED] += misaligned
         stalls[DATA] += waited
         cycles = core.cost(instruction) + misaligned + waited

@@ -125,3 +125,19 @@ def test_flash_without_a_cache_always_waits() -> None:
         assert memories.fetch(board.code.origin, 0) == 3
         assert memories.data(Access(board.code.origin, 4, False), 0, False) == 3
     assert memories.data(Access(board.data.origin, 4, False), 0, True) == 0
+
+
+def test_a_multiple_load_waits_once_for_each_line_it_misses() -> None:
+    """VLDM of sixteen words over four lines: the waits for one line do not count again for the next."""
+    (load,) = decode_block(bytes.fromhex("b0ec100a"), 0x2000_0000)  # vldmia r0!, {s0-s15}
+    words = [Access(FLASH + 4 * k, 4, False) for k in range(16)]
+
+    def cycles(memories: Memories | None) -> int:
+        pipeline = Pipeline(CORE, memories)
+        pipeline.call(load.address)
+        begin = pipeline.time
+        pipeline.execute(load, load.end, words)
+        return pipeline.finish() - begin
+
+    assert cycles(None) == 17
+    assert cycles(Memories(BOARD)) == 17 + 4 * 5
