@@ -70,16 +70,15 @@ def growth(grown: list[Growth], allowed: float) -> Table:
 
 def layers(report: TimingReport) -> Table:
     made = Table(title="Cycles", title_justify="left")
-    for heading in ("layer", "kind", "format"):
-        made.add_column(heading)
-    for heading in ("cycles", "without wait states", "share"):
-        made.add_column(heading, justify="right")
+    for heading in ("layer", "format"):
+        made.add_column(heading, no_wrap=True)
+    for heading in ("cycles", "no waits", "share"):
+        made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("lost to")
     for layer in report.layers:
         share = layer.cycles / max(report.cycles_typical, 1)
         made.add_row(
             layer.name,
-            layer.kind,
             layer.format,
             f"{layer.cycles:,}",
             f"{layer.cycles_zero_wait:,}",
