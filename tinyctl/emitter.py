@@ -47,15 +47,14 @@ HELPER_ORDER = (
 )
 DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
 FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
-INCLUDED = ("stdint", "arm_acle")
 LINE = 118  # columns of generated tables
 
 
 def emit(graph: Graph, folder: str | Path, name: str = "policy") -> Unit:
     """Write the C of a graph into `folder`; raises `TinyctlError` before anything is written."""
     check_identifier(name, "name")
-    if name in INCLUDED:
-        raise TinyctlError(f"name {name!r} is that of a header the C includes")
+    if name == "stdint":
+        raise TinyctlError("name 'stdint' is that of the header the C includes")
     if name.upper() == name:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
     unit, texts = render(graph, name)

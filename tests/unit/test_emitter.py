@@ -179,7 +179,7 @@ def test_symbols_never_collide() -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["int", "1x", "a b", "a__b", "../x", "POLICY", "", "é", "x.c", "stdint", "arm_acle"])
+@pytest.mark.parametrize("name", ["int", "1x", "a b", "a__b", "../x", "POLICY", "", "é", "x.c", "stdint"])
 def test_bad_names_write_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(TinyctlError):
         emit(networks.in_format(networks.tiny(), "f32"), tmp_path / "out", name)
