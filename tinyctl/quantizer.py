@@ -108,15 +108,20 @@ def as_sequences(data: Array, contract: Contract, where: object) -> Array:
 
 def _ranges(policy: Policy, calibration: Array, headroom: float) -> dict[str, Array]:
     """The largest magnitude (columns,) to represent of each node's value: what calibration saw times the headroom, not
-    beyond what interval bounds prove, and not so little (a column that stayed at zero) that `REACH` would be passed."""
+    beyond what interval bounds prove."""
     seen = {node.name: np.zeros(node.layer.n_out) for node in policy.nodes}
     state = policy.init(calibration.shape[1])
     for obs in calibration:
         values, state = policy.trace(obs, state)
         for name, value in values.items():
             np.maximum(seen[name], np.abs(value).max(axis=0), out=seen[name])
-    proven = {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
-    return {name: np.clip(headroom * seen[name], proven[name] / REACH, proven[name]) for name in seen}
+    proven = _proven(policy)
+    return {name: np.minimum(headroom * seen[name], proven[name]) for name in seen}
+
+
+def _proven(policy: Policy) -> dict[str, Array]:
+    """The largest magnitude (columns,) that interval bounds allow of each node's value."""
+    return {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class _Rewriter:
     """Walks a policy's nodes and writes the graph's. `values` maps each policy node to what stands for it."""
 
     def __init__(self, policy: Policy, chosen: Format, ranges: dict[str, Array]) -> None:
-        self.policy, self.format, self.ranges = policy, chosen, ranges
+        self.policy, self.format, self.ranges, self.proven = policy, chosen, ranges, _proven(policy)
         self.made: list[Node] = []
         self.values: dict[str, _Value] = {}
         self.encoded: dict[str, _Value] = {}
@@ -164,14 +169,15 @@ class _Rewriter:
         return self.values[name]
 
     def _integer(self, name: str) -> _Value:
-        """The value of a policy node as integers; a float32 one is encoded, each column over its own range."""
+        """The value of a policy node as integers. A float32 one is encoded, each column over its own range, not
+        over one so small (a column that stayed at zero) that `REACH` would be passed."""
         value = self.values[name]
         if value.scale is not None:
             return value
         if name in self.encoded:
             return self.encoded[name]
         limit = np.iinfo(self.format.activation).max
-        scale = np.maximum(self.ranges[name], 1e-9) / limit
+        scale = np.maximum(np.maximum(self.ranges[name], self.proven[name] / REACH), 1e-9) / limit
         gain, offset, source = 1 / scale, np.zeros(len(scale)), value.name
         producer = next(n for n in self.made if n.name == value.name)
         if isinstance(producer.layer, Scale):
@@ -191,7 +197,9 @@ class _Rewriter:
                 self.format.activation
             ].input_scale  # what the tanh table takes; its saturation is where tanh is 1
         else:
-            out_scale = max(float(self.ranges[node.name].max()), 1e-9) / np.iinfo(self.format.activation).max
+            # Not finer than a multiplier below one half allows: calibration may have seen nothing but zeros.
+            seen = float(self.ranges[node.name].max()) / np.iinfo(self.format.activation).max
+            out_scale = max(seen, 2.001 * float(row_units(node.layer, source.scale, self.format).max()))
         layer = integer_dense(node.layer, source.scale, out_scale, self.format)
         return self._add(Node(node.name, layer, (source.name,), self.format.name), np.full(node.layer.n_out, out_scale))
 
@@ -222,24 +230,26 @@ class _Rewriter:
         return tuple(n for n in self.made if n.name in read or n.name == last or not isinstance(n.layer, Scale))
 
 
-def integer_dense(layer: Dense, in_scale: Array, out_scale: float, chosen: Format) -> IntegerDense:
-    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` are the real values of one integer step.
-
-    Each row gets the finest unit with which its weights fit the weight type and its sums, for any input, 32 bits.
-    """
-    weight = layer.weight.astype(np.float64) * in_scale
-    bias = layer.bias.astype(np.float64)
+def row_units(layer: Dense, in_scale: Array, chosen: Format) -> Array:
+    """(n_out,): the finest real value of one step of each row's sum with which its weights fit the weight type and its
+    sums, for any input, 32 bits. `in_scale` (n_in,) is the real value of one integer step of the inputs."""
+    weight = np.abs(layer.weight.astype(np.float64) * in_scale)
     most = -float(np.iinfo(chosen.activation).min)
-    reach = np.abs(weight).sum(axis=1) * most + np.abs(bias)
+    reach = weight.sum(axis=1) * most + np.abs(layer.bias.astype(np.float64))
     spare = ACCUMULATOR_LIMIT - (layer.n_in * most / 2 + 1)  # every weight may be rounded up by half a step
-    unit = np.maximum(np.abs(weight).max(axis=1) / chosen.weight_limit, reach / spare)
-    unit = np.maximum(unit, 1e-30)
+    return np.maximum(np.maximum(weight.max(axis=1) / chosen.weight_limit, reach / spare), 1e-30)
+
+
+def integer_dense(layer: Dense, in_scale: Array, out_scale: float, chosen: Format) -> IntegerDense:
+    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` are the real values of one integer step."""
+    unit = row_units(layer, in_scale, chosen)
     multiplier = np.floor(unit / out_scale * 2.0**MULTIPLIER_BITS + 0.5)
     if (multiplier > ACCUMULATOR_LIMIT).any():
         raise TinyctlError(f"row {int(multiplier.argmax())} is too large for its output's range", where="dense")
+    weight = layer.weight.astype(np.float64) * in_scale
     return IntegerDense(
         chosen.activation,
         np.floor(weight / unit[:, None] + 0.5).astype(chosen.weight),
-        np.floor(bias / unit + 0.5).astype(np.int32),
+        np.floor(layer.bias.astype(np.float64) / unit + 0.5).astype(np.int32),
         multiplier.astype(np.int32),
     )
