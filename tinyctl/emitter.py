@@ -31,22 +31,31 @@ C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
+    "screen",
+    "screen_any",
+    "scale_f32",
+    "relu_f32",
     "tanh_f32",
     "rows16_f32",
     "rows4_f32",
     "saturate_a16",
     "encode_a16",
+    "decode_a16",
+    "relu_a16",
     "requantize_a16",
     "saturate_a8",
     "encode_a8",
+    "decode_a8",
+    "relu_a8",
     "requantize_a8",
+    "rows5_w16a16",
     "rows4_w16a16",
     "rows4_w8a16",
     "rows4_w8a8",
     "tanh_w16a16",
 )
 DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
-FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
+FPU_HELPERS = frozenset({"scale_f32", "rows16_f32", "rows4_f32", "encode_a16", "encode_a8", "decode_a16", "decode_a8"})
 LINE = 118  # columns of generated tables
 
 
@@ -153,10 +162,10 @@ class _Slot:
         return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
 
     def hold(self, dtype: str, columns: int) -> None:
-        together = 4 // C_TYPES[dtype][2]  # integers are read by whole words
-        padded = -(-columns // together) * together
+        size = C_TYPES[dtype][2]
+        padded = -(-columns * size // 16) * 16 // size  # kernels read and write four words at a time
         self.columns[dtype] = max(self.columns.get(dtype, 0), padded)
-        self.words = max(self.words, padded // together)
+        self.words = max(self.words, padded * size // 4)
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ struct tiny {
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[5];
-        float f32[5];
+        uint32_t word[8];
+        float f32[8];
     } work0;
     union {
         uint32_t word[4];

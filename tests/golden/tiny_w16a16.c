@@ -42,6 +42,11 @@
 #define TINY_ASSEMBLY 0
 #endif
 #endif
+#if TINY_ASSEMBLY && defined(__ARM_FP)
+#define TINY_FPU ((__ARM_FP & 4) != 0)
+#else
+#define TINY_FPU 0
+#endif
 #if TINY_ASSEMBLY && defined(__ARM_FEATURE_DSP)
 #define TINY_DSP 1
 #else
@@ -98,29 +103,94 @@ union tiny_word {
     uint32_t u;
 };
 
-static inline uint32_t tiny_bits(float f)
+static inline TINY_UNUSED uint32_t tiny_bits(float f)
 {
     union tiny_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float tiny_float(uint32_t u)
+static inline TINY_UNUSED float tiny_float(uint32_t u)
 {
     union tiny_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float tiny_select(uint32_t mask, float yes, float no)
+static inline TINY_UNUSED float tiny_select(uint32_t mask, float yes, float no)
 {
     return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
 }
 
-static inline float tiny_clamp(float x, float low, float high)
+static inline TINY_UNUSED float tiny_clamp(float x, float low, float high)
 {
     const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
     return tiny_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+{
+    uint32_t status = 0;
+#if TINY_ASSEMBLY
+    uint32_t first, second, doubled;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "lsls %[doubled], %[first], #1\n"
+        "cmp %[doubled], #0xff000000\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "lsls %[doubled], %[second], #1\n"
+        "cmp %[doubled], #0xff000000\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second),
+          [doubled] "=&r"(doubled)
+        : [end] "r"(end)
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((tiny_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = tiny_clamp(*x, tiny_float(runs[1]), tiny_float(runs[2]));
+            status |= bad & TINY_REJECTED;
+            *y = tiny_select(bad, tiny_float(runs[3]), clamped);
+        }
+    }
+#endif
+    return status;
 }
 
 static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
@@ -136,11 +206,102 @@ static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
 
 /* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
    32 bits was proven when the gains were chosen. */
-static inline int16_t tiny_encode(float y)
+static inline TINY_UNUSED int16_t tiny_encode(float y)
 {
     const float z = y + 0.5f;
     const int32_t whole = (int32_t)z;
     return tiny_saturate(whole - (int32_t)(tiny_bits(z - (float)whole) >> 31));
+}
+
+/* y = encode(gain x + offset) for n columns. `affine` has the gains of four columns, then their offsets. */
+static TINY_NOINLINE void tiny_encode_columns(const float *x, int16_t *y, const float *affine, int32_t n)
+{
+#if TINY_FPU && TINY_DSP
+    int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
+    __asm__ volatile(
+        "vmrs %[mode], fpscr\n"
+        "orr %[down], %[mode], #0x800000\n"
+        "1:\n"
+        "vldm %[x]!, {s0-s3}\n"
+        "vldm %[affine]!, {s4-s11}\n"
+        "vmul.f32 s0, s0, s4\n"
+        "vmul.f32 s1, s1, s5\n"
+        "vmul.f32 s2, s2, s6\n"
+        "vmul.f32 s3, s3, s7\n"
+        "vadd.f32 s0, s0, s8\n"
+        "vadd.f32 s1, s1, s9\n"
+        "vadd.f32 s2, s2, s10\n"
+        "vadd.f32 s3, s3, s11\n"
+        "vadd.f32 s0, s0, %[half]\n"
+        "vadd.f32 s1, s1, %[half]\n"
+        "vadd.f32 s2, s2, %[half]\n"
+        "vadd.f32 s3, s3, %[half]\n"
+        "vmsr fpscr, %[down]\n"
+        "vcvtr.s32.f32 s0, s0\n"
+        "vcvtr.s32.f32 s1, s1\n"
+        "vcvtr.s32.f32 s2, s2\n"
+        "vcvtr.s32.f32 s3, s3\n"
+        "vmsr fpscr, %[mode]\n"
+        "vmov %[a], %[b], s0, s1\n"
+        "vmov %[c], %[d], s2, s3\n"
+        "ssat %[a], #16, %[a]\n"
+        "ssat %[b], #16, %[b]\n"
+        "ssat %[c], #16, %[c]\n"
+        "ssat %[d], #16, %[d]\n"
+        "pkhbt %[a], %[a], %[b], lsl #16\n"
+        "pkhbt %[c], %[c], %[d], lsl #16\n"
+        "str %[a], [%[y]], #4\n"
+        "str %[c], [%[y]], #4\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [affine] "+r"(affine), [fours] "+r"(fours), [mode] "=&r"(mode), [down] "=&r"(down),
+          [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+        : [half] "t"(0.5f)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        const float *own = affine + (i & ~3) + i;
+        y[i] = tiny_encode(x[i] * own[0] + own[4]);
+    }
+#endif
+}
+
+/* y = scale x for n columns. */
+static TINY_NOINLINE void tiny_decode(const int16_t *x, float *y, float scale, int32_t n)
+{
+#if TINY_FPU
+    int32_t fours = (n + 3) >> 2, a, b, c;
+    __asm__ volatile(
+        "1:\n"
+        "ldr %[a], [%[x]], #4\n"
+        "ldr %[b], [%[x]], #4\n"
+        "sxth %[c], %[a]\n"
+        "asr %[a], %[a], #16\n"
+        "vmov s0, s1, %[c], %[a]\n"
+        "sxth %[c], %[b]\n"
+        "asr %[b], %[b], #16\n"
+        "vmov s2, s3, %[c], %[b]\n"
+        "vcvt.f32.s32 s0, s0\n"
+        "vcvt.f32.s32 s1, s1\n"
+        "vcvt.f32.s32 s2, s2\n"
+        "vcvt.f32.s32 s3, s3\n"
+        "vmul.f32 s0, s0, %[scale]\n"
+        "vmul.f32 s1, s1, %[scale]\n"
+        "vmul.f32 s2, s2, %[scale]\n"
+        "vmul.f32 s3, s3, %[scale]\n"
+        "vstm %[y]!, {s0-s3}\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [scale] "t"(scale)
+        : "s0", "s1", "s2", "s3", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = (float)x[i] * scale;
+    }
+#endif
 }
 
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
@@ -156,134 +317,121 @@ static inline TINY_UNUSED int16_t tiny_requantize(int32_t sum, int32_t multiplie
 #endif
 }
 
-/* y = requantize(bias + weight x) for `blocks` blocks of four rows and `pairs` pairs of columns. `w` runs by blocks of
-   rows, then pairs of columns, then the rows of a block. No sum can overflow: that was proven when the weights were
-   chosen, so their order is free. */
-static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const int32_t *m, const int16_t *x,
+/* y = requantize(bias + weight x) for `blocks` blocks of 4 rows and `pairs` pairs of columns. `w` runs by blocks of
+   rows, then pairs of columns, then the rows of a block; `affine` has the biases of a block, then its multipliers. No
+   sum can overflow: that was proven when the weights were chosen, so their order is free. */
+static TINY_NOINLINE void tiny_rows4_w16a16(const int16_t *w, const int32_t *affine, const int16_t *x,
     int16_t *y, int32_t blocks, int32_t pairs)
 {
 #if TINY_DSP
-    /* r0 weights, r1 inputs, r2-r5 four weights, r6 a pair of inputs, r8-r11 sums, r12 counts; r7 may be the frame. */
+    /* r0 weights, r1 inputs, r2-r5 a weight of each row, r7 a pair of inputs, r8-r11 sums, lr turns of eight pairs;
+       the first turn is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
     struct {
         const int16_t *w;
-        const int32_t *b, *m;
+        const int32_t *affine;
         const int16_t *x;
         int16_t *y;
-        int32_t blocks, eights, ones;
+        const int16_t *end;
+        int32_t turns, entry;
     } frame;
-    frame.w = w, frame.b = b, frame.m = m, frame.x = x, frame.y = y;
-    frame.blocks = blocks, frame.eights = pairs >> 3, frame.ones = pairs & 7;
+    frame.w = w, frame.affine = affine, frame.x = x, frame.y = y, frame.end = y + 4 * blocks;
+    frame.turns = (pairs + 7) >> 3, frame.entry = (-pairs & 7) * 32 + 1;
     __asm__ volatile(
-        "ldr r0, [%[frame], #0]\n"
-        "5:\n"
-        "ldr r2, [%[frame], #4]\n"
-        "ldr r1, [%[frame], #12]\n"
-        "ldr r12, [%[frame], #24]\n"
-        "ldm r2!, {r8-r11}\n"
-        "str r2, [%[frame], #4]\n"
-        "cmp r12, #0\n"
-        "beq 2f\n"
-        "1:\n"
-        "ldr r6, [r1, #0]\n"
-        "ldr r2, [r0, #0]\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr r5, [r0, #12]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #4]\n"
-        "ldr r2, [r0, #16]\n"
-        "ldr r3, [r0, #20]\n"
-        "ldr r4, [r0, #24]\n"
-        "ldr r5, [r0, #28]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #8]\n"
-        "ldr r2, [r0, #32]\n"
-        "ldr r3, [r0, #36]\n"
-        "ldr r4, [r0, #40]\n"
-        "ldr r5, [r0, #44]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #12]\n"
-        "ldr r2, [r0, #48]\n"
-        "ldr r3, [r0, #52]\n"
-        "ldr r4, [r0, #56]\n"
-        "ldr r5, [r0, #60]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #16]\n"
-        "ldr r2, [r0, #64]\n"
-        "ldr r3, [r0, #68]\n"
-        "ldr r4, [r0, #72]\n"
-        "ldr r5, [r0, #76]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #20]\n"
-        "ldr r2, [r0, #80]\n"
-        "ldr r3, [r0, #84]\n"
-        "ldr r4, [r0, #88]\n"
-        "ldr r5, [r0, #92]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #24]\n"
-        "ldr r2, [r0, #96]\n"
-        "ldr r3, [r0, #100]\n"
-        "ldr r4, [r0, #104]\n"
-        "ldr r5, [r0, #108]\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "ldr r6, [r1, #28]\n"
-        "ldr r2, [r0, #112]\n"
-        "ldr r3, [r0, #116]\n"
-        "ldr r4, [r0, #120]\n"
-        "ldr r5, [r0, #124]\n"
-        "adds r1, #32\n"
-        "adds r0, #128\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "subs r12, r12, #1\n"
-        "bne 1b\n"
+        "mov r0, %[frame]\n"
+        "push {r7, lr}\n"
+        "ldm r0, {r0-r6}\n"
+        "adr r7, 1f\n"
+        "add r6, r7\n"
+        "push {r0-r6}\n"
         "2:\n"
-        "ldr r12, [%[frame], #28]\n"
-        "cmp r12, #0\n"
-        "beq 4f\n"
-        "3:\n"
-        "ldr r6, [r1]\n"
-        "ldr r2, [r0, #0]\n"
+        "ldr r2, [sp, #4]\n"
+        "ldr r1, [sp, #8]\n"
+        "ldr lr, [sp, #20]\n"
+        "ldr r3, [sp, #24]\n"
+        "ldm r2!, {r8-r11}\n"
+        "str r2, [sp, #4]\n"
+        "bx r3\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldr r7, [r1], #4\n"
         "ldr r3, [r0, #4]\n"
         "ldr r4, [r0, #8]\n"
-        "ldr r5, [r0, #12]\n"
-        "adds r1, #4\n"
-        "adds r0, #16\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "smlad r10, r4, r6, r10\n"
-        "smlad r11, r5, r6, r11\n"
-        "subs r12, r12, #1\n"
-        "bne 3b\n"
-        "4:\n"
-        "ldr r1, [%[frame], #8]\n"
-        "ldr r6, [%[frame], #16]\n"
-        "ldr r12, [%[frame], #20]\n"
-        "ldm r1!, {r2-r5}\n"
-        "str r1, [%[frame], #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "ldr r7, [r1], #4\n"
+        "ldr r3, [r0, #4]\n"
+        "ldr r4, [r0, #8]\n"
+        "ldr.w r5, [r0, #12]\n"
+        "ldr r2, [r0], #16\n"
+        "smlad r8, r2, r7, r8\n"
+        "smlad r9, r3, r7, r9\n"
+        "smlad r10, r4, r7, r10\n"
+        "smlad r11, r5, r7, r11\n"
+        "subs lr, lr, #1\n"
+        "bne 1b\n"
+        "ldr r7, [sp, #4]\n"
+        "ldr r1, [sp, #12]\n"
+        "ldr lr, [sp, #16]\n"
+        "ldm r7!, {r2-r5}\n"
+        "str r7, [sp, #4]\n"
         "smmulr r8, r8, r2\n"
         "ssat r8, #16, r8\n"
         "smmulr r9, r9, r3\n"
@@ -292,20 +440,25 @@ static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const i
         "ssat r10, #16, r10\n"
         "smmulr r11, r11, r5\n"
         "ssat r11, #16, r11\n"
-        "pkhbt r8, r8, r9, lsl #16\n"
-        "pkhbt r10, r10, r11, lsl #16\n"
-        "str r8, [r6], #4\n"
-        "str r10, [r6], #4\n"
-        "str r6, [%[frame], #16]\n"
-        "subs r12, r12, #1\n"
-        "str r12, [%[frame], #20]\n"
-        "bne 5b"
+        "strh r8, [r1], #2\n"
+        "strh r9, [r1], #2\n"
+        "strh r10, [r1], #2\n"
+        "strh r11, [r1], #2\n"
+        "str r1, [sp, #12]\n"
+        "cmp r1, lr\n"
+        "bne 2b\n"
+        "add sp, #28\n"
+        "pop {r7, lr}"
         :
         : [frame] "r"(&frame)
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #else
-    for (; blocks > 0; blocks--, b += 4, m += 4, y += 4) {
-        int32_t sum0 = b[0], sum1 = b[1], sum2 = b[2], sum3 = b[3], j;
+    for (; blocks > 0; blocks--, affine += 8, y += 4) {
+        int32_t j;
+        int32_t sum0 = affine[0];
+        int32_t sum1 = affine[1];
+        int32_t sum2 = affine[2];
+        int32_t sum3 = affine[3];
         for (j = 0; j < 2 * pairs; j += 2, w += 8) {
             const int32_t v0 = x[j], v1 = x[j + 1];
             sum0 += w[0] * v0 + w[1] * v1;
@@ -313,45 +466,60 @@ static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const i
             sum2 += w[4] * v0 + w[5] * v1;
             sum3 += w[6] * v0 + w[7] * v1;
         }
-        y[0] = tiny_requantize(sum0, m[0]);
-        y[1] = tiny_requantize(sum1, m[1]);
-        y[2] = tiny_requantize(sum2, m[2]);
-        y[3] = tiny_requantize(sum3, m[3]);
+        y[0] = tiny_requantize(sum0, affine[4]);
+        y[1] = tiny_requantize(sum1, affine[5]);
+        y[2] = tiny_requantize(sum2, affine[6]);
+        y[3] = tiny_requantize(sum3, affine[7]);
     }
 #endif
 }
 
-/* start + ((rise * rest + 64) >> 7) in the segment of each of 2 * `pairs` values; start and rise share
-   a word of the table. */
-static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t pairs)
+/* start + ((rise * rest + 64) >> 7) in the segment of each of n values; start and rise share a word of
+   the table. */
+static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t n)
 {
 #if TINY_DSP
+    /* r0 r1 two pairs of values, r2-r5 their segments, r8 r9 the weights of start (1, below the rest) and of rise, r6 half */
     const uint32_t *middle = tiny_tanh_segment + 256;
-    int32_t pair, low, high, first, second, weight = 128; /* the weight of start, below the rest */
+    int32_t fours = (n + 3) >> 2;
     __asm__ volatile(
+        "mov r6, #64\n"
+        "mov r8, #128\n"
         "1:\n"
-        "ldr %[pair], [%[x]], #4\n"
-        "subs %[n], %[n], #1\n"
-        "sbfx %[low], %[pair], #7, #9\n"
-        "asr %[high], %[pair], #23\n"
-        "bfi %[weight], %[pair], #16, #7\n"
-        "ldr %[first], [%[middle], %[low], lsl #2]\n"
-        "ldr %[second], [%[middle], %[high], lsl #2]\n"
-        "and %[pair], %[pair], #8323072\n"
-        "orr %[pair], %[pair], #128\n"
-        "smlad %[first], %[first], %[weight], %[half]\n"
-        "smlad %[second], %[second], %[pair], %[half]\n"
-        "ubfx %[first], %[first], #7, #16\n"
-        "pkhbt %[first], %[first], %[second], lsl #9\n"
-        "str %[first], [%[y]], #4\n"
+        "ldr r0, [%[x]], #4\n"
+        "ldr r1, [%[x]], #4\n"
+        "sbfx r2, r0, #7, #9\n"
+        "asr r3, r0, #23\n"
+        "sbfx r4, r1, #7, #9\n"
+        "asr r5, r1, #23\n"
+        "subs %[fours], %[fours], #1\n"
+        "ldr r2, [%[middle], r2, lsl #2]\n"
+        "ldr r3, [%[middle], r3, lsl #2]\n"
+        "ldr r4, [%[middle], r4, lsl #2]\n"
+        "ldr r5, [%[middle], r5, lsl #2]\n"
+        "bfi r8, r0, #16, #7\n"
+        "and r9, r0, #8323072\n"
+        "orr r9, r9, #128\n"
+        "smlad r2, r2, r8, r6\n"
+        "smlad r3, r3, r9, r6\n"
+        "ubfx r2, r2, #7, #16\n"
+        "pkhbt r2, r2, r3, lsl #9\n"
+        "bfi r8, r1, #16, #7\n"
+        "and r9, r1, #8323072\n"
+        "orr r9, r9, #128\n"
+        "smlad r4, r4, r8, r6\n"
+        "smlad r5, r5, r9, r6\n"
+        "ubfx r4, r4, #7, #16\n"
+        "pkhbt r4, r4, r5, lsl #9\n"
+        "str r2, [%[y]], #4\n"
+        "str r4, [%[y]], #4\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [n] "+r"(pairs), [weight] "+r"(weight), [pair] "=&r"(pair), [low] "=&r"(low),
-          [high] "=&r"(high), [first] "=&r"(first), [second] "=&r"(second)
-        : [middle] "r"(middle), [half] "r"(64)
-        : "cc", "memory");
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours)
+        : [middle] "r"(middle)
+        : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "cc", "memory");
 #else
     int32_t i;
-    for (i = 0; i < 2 * pairs; i++) {
+    for (i = 0; i < n; i++) {
         const int32_t place = x[i] + 32768;
         const uint32_t segment = tiny_tanh_segment[place >> 7];
         const int32_t rise = (int32_t)segment >> 16;
@@ -362,54 +530,23 @@ static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t pair
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
-    3227516928u, 1080033280u, 0u, 3238002688u, 1090519040u, 1056964608u, 3212836864u, 1065353216u, 1048576000u,
+static const uint32_t tiny_screen_node_limits[12] TINY_CONSTANTS = {
+    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 1u, 3212836864u, 1065353216u,
+    1048576000u,
 };
 static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
     0,
 };
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
-{
-#if TINY_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
-#else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = tiny_clamp(tiny_float(bits), tiny_float(limits[0]), tiny_float(limits[1]));
-    *status |= bad & TINY_REJECTED;
-    return (limits[2] & bad) | (tiny_bits(clamped) & ~bad);
-#endif
-}
-
 static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = tiny_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
+    uint32_t status = tiny_screen(obs, y, tiny_screen_node_limits, tiny_screen_node_limits + 8);
+    uint32_t i;
 
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_float(tiny_screen_node_value(tiny_bits(obs[i]), limits, &status));
+    y += 2;
+    for (i = 0; i < 1; i++) {
+        y[i] = applied[tiny_screen_node_applied[i]];
     }
-    for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_float(tiny_screen_node_value(tiny_bits(applied[tiny_screen_node_applied[i]]), limits, &status));
-    }
+    status |= tiny_screen(y, y, tiny_screen_node_limits + 8, tiny_screen_node_limits + 12);
     return status;
 }
 
@@ -450,17 +587,13 @@ static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, cons
 }
 
 /* scale_encode: encode, 5 -> 5, w16a16 */
-static const float tiny_scale_encode_node_affine[10] TINY_CONSTANTS = {
-    9361.998f, 0.0f, 3900.8325f, 1560.333f, 32766.992f, 0.0f, 32766.898f, 0.0f, 65533.984f, 0.0f,
+static const float tiny_scale_encode_node_affine[16] TINY_CONSTANTS = {
+    9361.998f, 3900.8325f, 32766.992f, 32766.898f, 0.0f, 1560.333f, 0.0f, 0.0f, 65533.984f, 0.0f, 0.0f, 0.0f, 0.0f,
+    0.0f, 0.0f, 0.0f,
 };
 static TINY_NOINLINE void tiny_scale_encode_node(const float *x, int16_t *y)
 {
-    const float *affine = tiny_scale_encode_node_affine; /* gain, offset */
-    int32_t i;
-
-    for (i = 0; i < 5; i++, affine += 2) {
-        y[i] = tiny_encode(x[i] * affine[0] + affine[1]);
-    }
+    tiny_encode_columns(x, y, tiny_scale_encode_node_affine, 5);
 }
 
 /* hidden: integer_dense, 5 -> 4, w16a16 */
@@ -468,32 +601,26 @@ static const int16_t tiny_hidden_node_weight[24] TINY_ALIGNED TINY_CONSTANTS = {
     7854, -9903, 6011, 26014, -13577, 1080, -19296, -17211, 22860, 3744, 8997, -6685, -28941, -2723, -4763, 6198,
     -19121, 0, -12021, 0, -15509, 0, 15698, 0,
 };
-static const int32_t tiny_hidden_node_bias[4] TINY_CONSTANTS = {
-    -67232793, 190220559, -121335565, 77563718,
-};
-static const int32_t tiny_hidden_node_multiplier[4] TINY_CONSTANTS = {
-    6726, 25275, 19289, 15945,
+static const int32_t tiny_hidden_node_affine[8] TINY_CONSTANTS = {
+    -67232793, 190220559, -121335565, 77563718, 6726, 25275, 19289, 15945,
 };
 static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
 {
-    tiny_rows4(tiny_hidden_node_weight, tiny_hidden_node_bias, tiny_hidden_node_multiplier, x, y, 1, 3);
+    tiny_rows4_w16a16(tiny_hidden_node_weight + 0, tiny_hidden_node_affine + 0, x, y + 0, 1, 3);
 }
 
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
 static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
 {
-    tiny_tanh16(x, y, 2);
+    tiny_tanh16(x, y, 4);
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */
 static const int16_t tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
     20805, 2165, -17122, -21226,
 };
-static const int32_t tiny_out_node_bias[1] TINY_CONSTANTS = {
-    -138158634,
-};
-static const int32_t tiny_out_node_multiplier[1] TINY_CONSTANTS = {
-    74952,
+static const int32_t tiny_out_node_affine[2] TINY_CONSTANTS = {
+    -138158634, 74952,
 };
 static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
 {
@@ -501,36 +628,27 @@ static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
     int32_t i, j;
 
     for (i = 0; i < 1; i++) {
-        int32_t sum = tiny_out_node_bias[i];
+        int32_t sum = tiny_out_node_affine[2 * i];
         for (j = 0; j < 4; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = tiny_requantize(sum, tiny_out_node_multiplier[i]);
+        y[i] = tiny_requantize(sum, tiny_out_node_affine[2 * i + 1]);
     }
 }
 
 /* out_decode: decode, 1 -> 1, w16a16 */
 static TINY_NOINLINE void tiny_out_decode_node(const int16_t *x, float *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 1; i++) {
-        y[i] = (float)x[i] * 3.7969294e-05f;
-    }
+    tiny_decode(x, y, 3.7969294e-05f, 1);
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float tiny_clip_node_limits[2] TINY_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t tiny_clip_node_limits[4] TINY_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
 static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
 {
-    const float *limits = tiny_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = tiny_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)tiny_screen(x, y, tiny_clip_node_limits, tiny_clip_node_limits + 4);
 }
 
 void tiny_reset(struct tiny *s)
@@ -544,10 +662,10 @@ void tiny_init(struct tiny *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 8; i++) {
         s->work0.word[i] = 0;
     }
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
     tiny_reset(s);

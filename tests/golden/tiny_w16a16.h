@@ -34,13 +34,13 @@ struct tiny {
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[5];
-        float f32[5];
-        int16_t i16[4];
+        uint32_t word[8];
+        float f32[8];
+        int16_t i16[8];
     } work0;
     union {
-        uint32_t word[3];
-        int16_t i16[6];
+        uint32_t word[4];
+        int16_t i16[8];
     } work1;
 };
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyctl.errors import TinyctlError
+from tinyctl.layers.dense import IntegerDense
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,15 @@ def check_weight(weight: NDArray[Any], dtype: str) -> None:
 
 
 def row_blocks(n_rows: int, sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(size, first row, blocks of that size): the rows in blocks of the largest size first; the last size is 1."""
+    """(size, first row, blocks of that size): the rows in as few blocks as can be; the sizes fall, the last is 1."""
+    fewest = [0]
+    for n in range(1, n_rows + 1):
+        fewest.append(1 + min(fewest[n - size] for size in sizes if size <= n))
     found, first = [], 0
     for size in sizes:
-        count = (n_rows - first) // size
+        count, left = 0, n_rows - first
+        while left >= size and fewest[left - size] < fewest[left]:
+            count, left = count + 1, left - size
         if count:
             found.append((size, first, count))
         first += count * size
@@ -61,3 +67,28 @@ def pack_rows(weight: NDArray[Any], sizes: tuple[int, ...], columns: int = 1) ->
             for row in range(first, first + count * size, size)
         ]
     )
+
+
+def pack_affine(layer: IntegerDense, sizes: tuple[int, ...]) -> Table:
+    """What follows the products, by blocks of rows: the biases of a block, then its multipliers."""
+    return Table("int32_t", "affine", pack_rows(np.stack([layer.bias, layer.multiplier], axis=1), sizes))
+
+
+def pack_columns(*columns: NDArray[Any]) -> Table:
+    """What is applied to each column, four at a time: their first values, then their second ones."""
+    stacked = np.stack(columns, axis=1)
+    return Table("float", "affine", pack_rows(np.pad(stacked, ((0, -len(stacked) % 4), (0, 0))), (4, 1)))
+
+
+def limit_runs(columns: NDArray[Any]) -> NDArray[Any]:
+    """(runs, 1 + k) uint32: runs of equal rows of `columns` (n, k) float32, as their number and their bits."""
+    bits = columns.view(np.uint32)
+    starts = np.flatnonzero(np.r_[True, (bits[1:] != bits[:-1]).any(axis=1)][: len(bits)])
+    lengths = np.diff(np.append(starts, len(bits))).astype(np.uint32)
+    return np.column_stack([lengths, bits[starts]])
+
+
+def spans_zero(low: NDArray[Any], high: NDArray[Any]) -> bool:
+    """Whether all columns can be clamped by their bits. With -0.0 as an upper end the order of the bits is not that of
+    the floats."""
+    return bool(((low < 0) & (high >= 0) & ~np.signbit(high)).all())

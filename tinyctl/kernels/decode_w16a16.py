@@ -8,4 +8,4 @@ from tinyctl.layers.convert import Decode
 
 
 def kernel(layer: Decode, contract: Contract) -> Kernel:
-    return Kernel(values={"scale": np.float32(layer.scale)})
+    return Kernel(values={"scale": np.float32(layer.scale)}, helpers=("decode_a16",))

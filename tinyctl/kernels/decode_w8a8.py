@@ -1,5 +1,11 @@
-"""Decode, int8."""
+"""Decode: int8 to float32."""
 
-from tinyctl.kernels.decode_w16a16 import kernel
+import numpy as np
 
-__all__ = ["kernel"]
+from tinyctl.contract import Contract
+from tinyctl.kernels.base import Kernel
+from tinyctl.layers.convert import Decode
+
+
+def kernel(layer: Decode, contract: Contract) -> Kernel:
+    return Kernel(values={"scale": np.float32(layer.scale)}, helpers=("decode_a8",))

@@ -1,14 +1,9 @@
 """Encode: float32 to int16 by columns."""
 
-import numpy as np
-
 from tinyctl.contract import Contract
-from tinyctl.kernels.base import Kernel, Table
+from tinyctl.kernels.base import Kernel, pack_columns
 from tinyctl.layers.convert import Encode
 
 
 def kernel(layer: Encode, contract: Contract) -> Kernel:
-    return Kernel(
-        (Table("float", "affine", np.stack([layer.gain, layer.offset], axis=1)),),
-        helpers=("bits", "saturate_a16", "encode_a16"),
-    )
+    return Kernel((pack_columns(layer.gain, layer.offset),), helpers=("bits", "saturate_a16", "encode_a16"))

@@ -1,5 +1,9 @@
-"""Relu, int8."""
+"""ReLU, int8."""
 
-from tinyctl.kernels.relu_w16a16 import kernel
+from tinyctl.contract import Contract
+from tinyctl.kernels.base import Kernel
+from tinyctl.layers.relu import Relu
 
-__all__ = ["kernel"]
+
+def kernel(layer: Relu, contract: Contract) -> Kernel:
+    return Kernel(helpers=("relu_a8",))
