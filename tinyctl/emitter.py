@@ -61,7 +61,7 @@ def emit(graph: Graph, folder: str | Path, name: str = "policy", layout: str = P
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
     check_layout(layout)
     unit, texts = render(graph, name)
-    for path, text in lay_out(layout, texts, _packaging(unit)).items():
+    for path, text in lay_out(layout, texts, graph.contract, _packaging(unit)).items():
         write_atomically(Path(folder) / path, text)
     return unit
 
