@@ -41,11 +41,15 @@ HELPER_ORDER = (
     "rows4_f32",
     "saturate_a16",
     "encode_a16",
+    "encode_gain_a16",
+    "encode_affine_a16",
     "decode_a16",
     "relu_a16",
     "requantize_a16",
     "saturate_a8",
     "encode_a8",
+    "encode_gain_a8",
+    "encode_affine_a8",
     "decode_a8",
     "relu_a8",
     "requantize_a8",
@@ -55,8 +59,6 @@ HELPER_ORDER = (
     "rows4_w8a8",
     "tanh_w16a16",
 )
-DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
-FPU_HELPERS = frozenset({"scale_f32", "rows16_f32", "rows4_f32", "encode_a16", "encode_a8", "decode_a16", "decode_a8"})
 LINE = 118  # columns of generated tables
 
 
@@ -117,13 +119,15 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         graph.hash,
         tuple(facts),
     )
+    helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
+    code = "".join([*helper_texts, *(str(node["function"]) for node in nodes)])
     body = template("unit.c.j2").render(
         common,
         nodes=nodes,
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
-        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
-        uses_dsp=bool(helpers & DSP_HELPERS),
-        uses_fpu=bool(helpers & FPU_HELPERS),
+        helpers=helper_texts,
+        uses_dsp=f"{common['macro']}_DSP" in code,
+        uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
@@ -291,7 +295,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name == "weight" else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

@@ -86,7 +86,7 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
 {
     uint32_t status = 0;
 #if TINY_ASSEMBLY
-    uint32_t first, second, doubled;
+    uint32_t first, second;
     __asm__ volatile(
         "1:\n"
         "ldm %[runs]!, {r4, r5, r6, r8}\n"
@@ -96,8 +96,7 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         "b 3f\n"
         "2:\n"
         "ldr %[first], [%[x]], #4\n"
-        "lsls %[doubled], %[first], #1\n"
-        "cmp %[doubled], #0xff000000\n"
+        "cmn %[carry], %[first], lsl #1\n"
         "itt hs\n"
         "orrhs %[status], %[status], #1\n"
         "movhs %[first], r8\n"
@@ -110,8 +109,7 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         "ldr %[second], [%[x]], #4\n"
         "str %[first], [%[y]], #4\n"
         "3:\n"
-        "lsls %[doubled], %[second], #1\n"
-        "cmp %[doubled], #0xff000000\n"
+        "cmn %[carry], %[second], lsl #1\n"
         "itt hs\n"
         "orrhs %[status], %[status], #1\n"
         "movhs %[second], r8\n"
@@ -126,9 +124,8 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         "bgt 2b\n"
         "cmp %[runs], %[end]\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second),
-          [doubled] "=&r"(doubled)
-        : [end] "r"(end)
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
         : "r4", "r5", "r6", "r8", "cc", "memory");
 #else
     for (; runs != end; runs += 4) {
@@ -353,7 +350,7 @@ static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, cons
 }
 
 /* scale: scale, 5 -> 5, f32 */
-static const float tiny_scale_node_affine[16] TINY_CONSTANTS = {
+static const float tiny_scale_node_affine[16] TINY_ALIGNED TINY_CONSTANTS = {
     0.5f, 0.25f, 1.0f, 1.0f, 0.0f, 0.1f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
 };
 static TINY_NOINLINE void tiny_scale_node(const float *x, float *y)

@@ -62,32 +62,32 @@ static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32770u, 32770u, 32770u, 32770u, 32770u, 32770u, 32770u, 32770u, 32771u, 32771u, 32771u, 32771u,
     32771u, 32772u, 32772u, 32772u, 32772u, 32773u, 32773u, 32773u, 32774u, 32774u, 32774u, 32775u, 32775u, 32776u,
-    98312u, 98313u, 98313u, 98314u, 98314u, 98315u, 98316u, 98317u, 98317u, 98318u, 98319u, 98320u, 98321u, 98322u,
-    98323u, 98325u, 98326u, 163863u, 163865u, 163867u, 163868u, 163870u, 163872u, 163874u, 163876u, 163879u, 229417u,
-    229420u, 229422u, 229425u, 229429u, 294968u, 294972u, 294976u, 294980u, 360520u, 360525u, 360530u, 426071u,
-    426076u, 426082u, 491625u, 491631u, 557175u, 557182u, 622726u, 622735u, 688280u, 688290u, 753836u, 819384u,
-    884931u, 884944u, 950493u, 1016043u, 1081595u, 1147147u, 1212700u, 1278254u, 1409345u, 1474902u, 1540460u,
-    1671555u, 1737116u, 1868215u, 1999315u, 2130416u, 2261520u, 2392626u, 2523734u, 2720380u, 2851493u, 3048144u,
-    3244798u, 3441455u, 3638114u, 3900313u, 4096980u, 4359186u, 4621396u, 4949146u, 5211365u, 5539124u, 5866888u,
-    6260193u, 6653504u, 7046821u, 7440143u, 7899009u, 8357881u, 8882296u, 9406719u, 9996686u, 10521125u, 11176646u,
-    11832176u, 12487715u, 13208802u, 13995435u, 14782080u, 15634273u, 16486479u, 17404234u, 18387539u, 19370858u,
-    20419729u, 21468616u, 22583055u, 23763048u, 25008594u, 26254159u, 27565279u, 28876419u, 30253115u, 31695369u,
-    33137644u, 34645477u, 36153333u, 37726748u, 39300187u, 40873650u, 42512673u, 44086184u, 45725257u, 47298817u,
-    48937939u, 50511548u, 52085182u, 53593304u, 55035913u, 56478544u, 57855662u, 59167264u, 60413351u, 61593920u,
-    62643435u, 63627430u, 64480367u, 65202246u, 65858601u, 66383893u, 66778121u, 67041282u, 67173376u, 67108864u,
-    66978816u, 66717694u, 66325495u, 65802219u, 65147863u, 64427962u, 63576977u, 62594906u, 61547286u, 60368576u,
-    59124314u, 57814496u, 56439122u, 54998192u, 53557239u, 52050728u, 50478658u, 48906564u, 47268909u, 45696767u,
-    44059063u, 42486872u, 40849119u, 39276878u, 37704613u, 36132324u, 34625547u, 33118747u, 31677460u, 30236151u,
-    28860357u, 27550077u, 26239777u, 24994993u, 23750190u, 22570904u, 21457137u, 20408888u, 19360623u, 18377877u,
-    17395117u, 16477878u, 15626161u, 14774431u, 13988224u, 13202005u, 12481310u, 11826141u, 11170960u, 10515770u,
-    9991643u, 9401970u, 8877825u, 8353672u, 7895047u, 7436415u, 7043313u, 6650203u, 6257088u, 5863966u, 5536376u,
-    5208780u, 4946715u, 4619110u, 4357036u, 4094958u, 3898412u, 3636327u, 3439774u, 3243217u, 3046658u, 2850096u,
-    2719067u, 2522500u, 2391466u, 2260430u, 2129392u, 1998352u, 1867309u, 1736265u, 1670756u, 1539709u, 1474196u,
-    1408682u, 1277631u, 1212114u, 1146596u, 1081077u, 1015557u, 950037u, 884515u, 884528u, 819005u, 753480u, 687956u,
-    687966u, 622440u, 622449u, 556922u, 556930u, 491401u, 491409u, 425879u, 425886u, 425892u, 360361u, 360366u,
-    360371u, 294840u, 294844u, 294848u, 294852u, 229320u, 229323u, 229327u, 229330u, 229332u, 163799u, 163801u,
-    163804u, 163806u, 163808u, 163810u, 163812u, 163813u, 163815u, 98281u, 98282u, 98283u, 98285u, 98286u, 98287u,
-    98288u, 98289u, 98290u, 98291u, 98291u, 98292u, 98293u, 98294u, 98294u, 98295u, 98295u, 32760u, 32760u, 32761u,
+    98456u, 98456u, 98455u, 98455u, 98454u, 98454u, 98454u, 98454u, 98453u, 98453u, 98453u, 98453u, 98453u, 98453u,
+    98453u, 98454u, 98454u, 164117u, 164117u, 164117u, 164116u, 164116u, 164116u, 164116u, 164116u, 164117u, 229771u,
+    229771u, 229770u, 229770u, 229771u, 295420u, 295420u, 295420u, 295420u, 361065u, 361065u, 361065u, 426707u,
+    426706u, 426706u, 492346u, 492345u, 557983u, 557982u, 623617u, 623617u, 689250u, 689250u, 754881u, 820512u,
+    886140u, 886140u, 951767u, 1017393u, 1083019u, 1148643u, 1214266u, 1279888u, 1411130u, 1476750u, 1542369u,
+    1673605u, 1739222u, 1870455u, 2001685u, 2132912u, 2264138u, 2395362u, 2526584u, 2723414u, 2854632u, 3051456u,
+    3248277u, 3445095u, 3641909u, 3904325u, 4101134u, 4363542u, 4625946u, 4953946u, 5216342u, 5544332u, 5872317u,
+    6265893u, 6659463u, 7053027u, 7446584u, 7905729u, 8364866u, 8889586u, 9414298u, 10004590u, 10529285u, 11185146u,
+    11840996u, 12496835u, 13218249u, 14005233u, 14792205u, 15644745u, 16497272u, 17415364u, 18399019u, 19382658u,
+    20431858u, 21481042u, 22595783u, 23776080u, 25021929u, 26267759u, 27579139u, 28890499u, 30267406u, 31709859u,
+    33152289u, 34660261u, 36168210u, 37741698u, 39315162u, 40888602u, 42527577u, 44100968u, 45739894u, 47313237u,
+    48952113u, 50525408u, 52098680u, 53606376u, 55048498u, 56490598u, 57867128u, 59178088u, 60423482u, 61603310u,
+    62652030u, 63635190u, 64487248u, 65208210u, 65863621u, 66387941u, 66781175u, 67043326u, 67108864u, 67108864u,
+    66977794u, 66715658u, 66322459u, 65798203u, 65142893u, 64422064u, 63570187u, 62587266u, 61538835u, 60359366u,
+    59114392u, 57803912u, 56427929u, 54986446u, 53544984u, 52038024u, 50465568u, 48893136u, 47255210u, 45682827u,
+    44044951u, 42472616u, 40834790u, 39262502u, 37690238u, 36117998u, 34611291u, 33104607u, 31663453u, 30222321u,
+    28846717u, 27536637u, 26226577u, 24982039u, 23737520u, 22558520u, 21445038u, 20397070u, 19349118u, 18366677u,
+    17384252u, 16467336u, 15615927u, 14764531u, 13978639u, 13192759u, 12472380u, 11817501u, 11162630u, 10507770u,
+    9983891u, 9394534u, 8870670u, 8346814u, 7888447u, 7430087u, 7037214u, 6644345u, 6251483u, 5858626u, 5531252u,
+    5203882u, 4941990u, 4614630u, 4352746u, 4090866u, 3894459u, 3632587u, 3436186u, 3239787u, 3043392u, 2847000u,
+    2716074u, 2519688u, 2388766u, 2257846u, 2126928u, 1996012u, 1865097u, 1734185u, 1668731u, 1537823u, 1472370u,
+    1406918u, 1276016u, 1210566u, 1145117u, 1079669u, 1014222u, 948777u, 883332u, 883332u, 817889u, 752446u, 687006u,
+    687006u, 621567u, 621567u, 556130u, 556130u, 490694u, 490695u, 425261u, 425262u, 425262u, 359831u, 359831u,
+    359831u, 294404u, 294404u, 294404u, 294404u, 228981u, 228981u, 228982u, 228982u, 228981u, 163563u, 163563u,
+    163564u, 163564u, 163564u, 163564u, 163564u, 163563u, 163563u, 98154u, 98154u, 98154u, 98155u, 98155u, 98155u,
+    98155u, 98155u, 98155u, 98155u, 98154u, 98154u, 98154u, 98154u, 98153u, 98153u, 98152u, 32760u, 32760u, 32761u,
     32761u, 32762u, 32762u, 32762u, 32763u, 32763u, 32763u, 32764u, 32764u, 32764u, 32764u, 32765u, 32765u, 32765u,
     32765u, 32765u, 32766u, 32766u, 32766u, 32766u, 32766u, 32766u, 32766u, 32766u, 32767u, 32767u, 32767u, 32767u,
     32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u,
@@ -135,7 +135,7 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
 {
     uint32_t status = 0;
 #if TINY_ASSEMBLY
-    uint32_t first, second, doubled;
+    uint32_t first, second;
     __asm__ volatile(
         "1:\n"
         "ldm %[runs]!, {r4, r5, r6, r8}\n"
@@ -145,8 +145,7 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         "b 3f\n"
         "2:\n"
         "ldr %[first], [%[x]], #4\n"
-        "lsls %[doubled], %[first], #1\n"
-        "cmp %[doubled], #0xff000000\n"
+        "cmn %[carry], %[first], lsl #1\n"
         "itt hs\n"
         "orrhs %[status], %[status], #1\n"
         "movhs %[first], r8\n"
@@ -159,8 +158,7 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         "ldr %[second], [%[x]], #4\n"
         "str %[first], [%[y]], #4\n"
         "3:\n"
-        "lsls %[doubled], %[second], #1\n"
-        "cmp %[doubled], #0xff000000\n"
+        "cmn %[carry], %[second], lsl #1\n"
         "itt hs\n"
         "orrhs %[status], %[status], #1\n"
         "movhs %[second], r8\n"
@@ -175,9 +173,8 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         "bgt 2b\n"
         "cmp %[runs], %[end]\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second),
-          [doubled] "=&r"(doubled)
-        : [end] "r"(end)
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
         : "r4", "r5", "r6", "r8", "cc", "memory");
 #else
     for (; runs != end; runs += 4) {
@@ -214,7 +211,7 @@ static inline TINY_UNUSED int16_t tiny_encode(float y)
 }
 
 /* y = encode(gain x + offset) for n columns. `affine` has the gains of four columns, then their offsets. */
-static TINY_NOINLINE void tiny_encode_columns(const float *x, int16_t *y, const float *affine, int32_t n)
+static TINY_NOINLINE void tiny_encode_affine(const float *x, int16_t *y, const float *affine, int32_t n)
 {
 #if TINY_FPU && TINY_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
@@ -223,7 +220,7 @@ static TINY_NOINLINE void tiny_encode_columns(const float *x, int16_t *y, const 
         "orr %[down], %[mode], #0x800000\n"
         "1:\n"
         "vldm %[x]!, {s0-s3}\n"
-        "vldm %[affine]!, {s4-s11}\n"
+        "vldm %[gain]!, {s4-s11}\n"
         "vmul.f32 s0, s0, s4\n"
         "vmul.f32 s1, s1, s5\n"
         "vmul.f32 s2, s2, s6\n"
@@ -254,8 +251,8 @@ static TINY_NOINLINE void tiny_encode_columns(const float *x, int16_t *y, const 
         "str %[c], [%[y]], #4\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [affine] "+r"(affine), [fours] "+r"(fours), [mode] "=&r"(mode), [down] "=&r"(down),
-          [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(affine), [fours] "+r"(fours), [mode] "=&r"(mode),
+          [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [half] "t"(0.5f)
         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
 #else
@@ -317,42 +314,39 @@ static inline TINY_UNUSED int16_t tiny_requantize(int32_t sum, int32_t multiplie
 #endif
 }
 
-/* y = requantize(bias + weight x) for `blocks` blocks of 4 rows and `pairs` pairs of columns. `w` runs by blocks of
-   rows, then pairs of columns, then the rows of a block; `affine` has the biases of a block, then its multipliers. No
-   sum can overflow: that was proven when the weights were chosen, so their order is free. */
-static TINY_NOINLINE void tiny_rows4_w16a16(const int16_t *w, const int32_t *affine, const int16_t *x,
-    int16_t *y, int32_t blocks, int32_t pairs)
+/* y = requantize(bias + weight x) for `blocks` blocks of 4 rows and `pairs` pairs of columns. `w` runs by blocks: the biases
+   of the rows, for each pair of columns the pairs of weights of the rows, the multipliers of the rows. No sum can
+   overflow: that was proven when the weights were chosen, so their order is free. */
+static TINY_NOINLINE void tiny_rows4_w16a16(const uint32_t *w, const int16_t *x, int16_t *y, int32_t blocks, int32_t pairs)
 {
 #if TINY_DSP
-    /* r0 weights, r1 inputs, r2-r5 a weight of each row, r7 a pair of inputs, r8-r11 sums, lr turns of eight pairs;
-       the first turn is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
+    /* r0 weights, r1 inputs, r2-r5 a pair of each row, r7 a pair of inputs, r8-r11 sums, lr turns of 4 pairs; the
+       first turn is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
     struct {
-        const int16_t *w;
-        const int32_t *affine;
+        const uint32_t *w;
         const int16_t *x;
+        int32_t turns, entry;
         int16_t *y;
         const int16_t *end;
-        int32_t turns, entry;
     } frame;
-    frame.w = w, frame.affine = affine, frame.x = x, frame.y = y, frame.end = y + 4 * blocks;
-    frame.turns = (pairs + 7) >> 3, frame.entry = (-pairs & 7) * 32 + 1;
+    frame.w = w, frame.x = x, frame.turns = (pairs + 3) / 4;
+    frame.entry = (-pairs & 3) * 32 + 1, frame.y = y, frame.end = y + 4 * blocks;
     __asm__ volatile(
         "mov r0, %[frame]\n"
         "push {r7, lr}\n"
-        "ldm r0, {r0-r6}\n"
+        "ldm r0, {r0-r5}\n"
         "adr r7, 1f\n"
-        "add r6, r7\n"
-        "push {r0-r6}\n"
+        "add r3, r7\n"
+        "push {r1-r5}\n"
+        ".balign 4\n"
         "2:\n"
-        "ldr r2, [sp, #4]\n"
-        "ldr r1, [sp, #8]\n"
-        "ldr lr, [sp, #20]\n"
-        "ldr r3, [sp, #24]\n"
-        "ldm r2!, {r8-r11}\n"
-        "str r2, [sp, #4]\n"
+        "ldm sp, {r1, r2, r3}\n"
+        "ldm r0!, {r8-r11}\n"
+        "mov lr, r2\n"
         "bx r3\n"
         ".balign 4\n"
         "1:\n"
+        ".rept 4\n"
         "ldr r7, [r1], #4\n"
         "ldr r3, [r0, #4]\n"
         "ldr r4, [r0, #8]\n"
@@ -362,76 +356,10 @@ static TINY_NOINLINE void tiny_rows4_w16a16(const int16_t *w, const int32_t *aff
         "smlad r9, r3, r7, r9\n"
         "smlad r10, r4, r7, r10\n"
         "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
-        "smlad r8, r2, r7, r8\n"
-        "smlad r9, r3, r7, r9\n"
-        "smlad r10, r4, r7, r10\n"
-        "smlad r11, r5, r7, r11\n"
+        ".endr\n"
         "subs lr, lr, #1\n"
-        "bne 1b\n"
-        "ldr r7, [sp, #4]\n"
-        "ldr r1, [sp, #12]\n"
-        "ldr lr, [sp, #16]\n"
-        "ldm r7!, {r2-r5}\n"
-        "str r7, [sp, #4]\n"
+        "bne.w 1b\n"
+        "ldm.w r0!, {r2-r5}\n"
         "smmulr r8, r8, r2\n"
         "ssat r8, #16, r8\n"
         "smmulr r9, r9, r3\n"
@@ -440,51 +368,54 @@ static TINY_NOINLINE void tiny_rows4_w16a16(const int16_t *w, const int32_t *aff
         "ssat r10, #16, r10\n"
         "smmulr r11, r11, r5\n"
         "ssat r11, #16, r11\n"
-        "strh r8, [r1], #2\n"
-        "strh r9, [r1], #2\n"
-        "strh r10, [r1], #2\n"
-        "strh r11, [r1], #2\n"
+        "ldr r1, [sp, #12]\n"
+        "ldr r2, [sp, #16]\n"
+        "strh r9, [r1, #2]\n"
+        "strh r10, [r1, #4]\n"
+        "strh r11, [r1, #6]\n"
+        "strh r8, [r1], #8\n"
         "str r1, [sp, #12]\n"
-        "cmp r1, lr\n"
+        "cmp r1, r2\n"
         "bne 2b\n"
-        "add sp, #28\n"
+        "add sp, #20\n"
         "pop {r7, lr}"
         :
         : [frame] "r"(&frame)
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #else
-    for (; blocks > 0; blocks--, affine += 8, y += 4) {
+    for (; blocks > 0; blocks--, w += 4, y += 4) {
         int32_t j;
-        int32_t sum0 = affine[0];
-        int32_t sum1 = affine[1];
-        int32_t sum2 = affine[2];
-        int32_t sum3 = affine[3];
-        for (j = 0; j < 2 * pairs; j += 2, w += 8) {
+        int32_t sum0 = (int32_t)w[0];
+        int32_t sum1 = (int32_t)w[1];
+        int32_t sum2 = (int32_t)w[2];
+        int32_t sum3 = (int32_t)w[3];
+        for (j = 0, w += 4; j < 2 * pairs; j += 2, w += 4) {
             const int32_t v0 = x[j], v1 = x[j + 1];
-            sum0 += w[0] * v0 + w[1] * v1;
-            sum1 += w[2] * v0 + w[3] * v1;
-            sum2 += w[4] * v0 + w[5] * v1;
-            sum3 += w[6] * v0 + w[7] * v1;
+            sum0 += (int16_t)w[0] * v0 + ((int32_t)w[0] >> 16) * v1;
+            sum1 += (int16_t)w[1] * v0 + ((int32_t)w[1] >> 16) * v1;
+            sum2 += (int16_t)w[2] * v0 + ((int32_t)w[2] >> 16) * v1;
+            sum3 += (int16_t)w[3] * v0 + ((int32_t)w[3] >> 16) * v1;
         }
-        y[0] = tiny_requantize(sum0, affine[4]);
-        y[1] = tiny_requantize(sum1, affine[5]);
-        y[2] = tiny_requantize(sum2, affine[6]);
-        y[3] = tiny_requantize(sum3, affine[7]);
+        y[0] = tiny_requantize(sum0, (int32_t)w[0]);
+        y[1] = tiny_requantize(sum1, (int32_t)w[1]);
+        y[2] = tiny_requantize(sum2, (int32_t)w[2]);
+        y[3] = tiny_requantize(sum3, (int32_t)w[3]);
     }
 #endif
 }
 
-/* start + ((rise * rest + 64) >> 7) in the segment of each of n values; start and rise share a word of
-   the table. */
+/* (intercept * 128 + slope * x + 64) >> 7 in the segment of each of n values; both numbers of a segment share
+   a word of the table. */
 static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t n)
 {
 #if TINY_DSP
-    /* r0 r1 two pairs of values, r2-r5 their segments, r8 r9 the weights of start (1, below the rest) and of rise, r6 half */
+    /* r0 r1 two pairs of values, r2-r5 their segments and results, r6 the half, r8 the weight of an intercept, r9 both */
     const uint32_t *middle = tiny_tanh_segment + 256;
     int32_t fours = (n + 3) >> 2;
     __asm__ volatile(
         "mov r6, #64\n"
         "mov r8, #128\n"
+        ".balign 4\n"
         "1:\n"
         "ldr r0, [%[x]], #4\n"
         "ldr r1, [%[x]], #4\n"
@@ -492,22 +423,20 @@ static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t n)
         "asr r3, r0, #23\n"
         "sbfx r4, r1, #7, #9\n"
         "asr r5, r1, #23\n"
-        "subs %[fours], %[fours], #1\n"
+        "subs.w %[fours], %[fours], #1\n"
         "ldr r2, [%[middle], r2, lsl #2]\n"
         "ldr r3, [%[middle], r3, lsl #2]\n"
         "ldr r4, [%[middle], r4, lsl #2]\n"
         "ldr r5, [%[middle], r5, lsl #2]\n"
-        "bfi r8, r0, #16, #7\n"
-        "and r9, r0, #8323072\n"
-        "orr r9, r9, #128\n"
-        "smlad r2, r2, r8, r6\n"
+        "pkhbt r9, r8, r0, lsl #16\n"
+        "smlad r2, r2, r9, r6\n"
+        "pkhbt r9, r8, r0\n"
         "smlad r3, r3, r9, r6\n"
         "ubfx r2, r2, #7, #16\n"
         "pkhbt r2, r2, r3, lsl #9\n"
-        "bfi r8, r1, #16, #7\n"
-        "and r9, r1, #8323072\n"
-        "orr r9, r9, #128\n"
-        "smlad r4, r4, r8, r6\n"
+        "pkhbt r9, r8, r1, lsl #16\n"
+        "smlad r4, r4, r9, r6\n"
+        "pkhbt r9, r8, r1\n"
         "smlad r5, r5, r9, r6\n"
         "ubfx r4, r4, #7, #16\n"
         "pkhbt r4, r4, r5, lsl #9\n"
@@ -520,11 +449,9 @@ static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t n)
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        const int32_t place = x[i] + 32768;
-        const uint32_t segment = tiny_tanh_segment[place >> 7];
-        const int32_t rise = (int32_t)segment >> 16;
-        const int32_t rest = place & 127;
-        y[i] = (int16_t)((int16_t)segment + ((rise * rest + 64) >> 7));
+        const uint32_t segment = tiny_tanh_segment[(x[i] + 32768) >> 7];
+        const int32_t slope = (int32_t)segment >> 16;
+        y[i] = (int16_t)(((int16_t)segment * 128 + slope * x[i] + 64) >> 7);
     }
 #endif
 }
@@ -587,26 +514,23 @@ static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, cons
 }
 
 /* scale_encode: encode, 5 -> 5, w16a16 */
-static const float tiny_scale_encode_node_affine[16] TINY_CONSTANTS = {
+static const float tiny_scale_encode_node_affine[16] TINY_ALIGNED TINY_CONSTANTS = {
     9361.998f, 3900.8325f, 32766.992f, 32766.898f, 0.0f, 1560.333f, 0.0f, 0.0f, 65533.984f, 0.0f, 0.0f, 0.0f, 0.0f,
     0.0f, 0.0f, 0.0f,
 };
 static TINY_NOINLINE void tiny_scale_encode_node(const float *x, int16_t *y)
 {
-    tiny_encode_columns(x, y, tiny_scale_encode_node_affine, 5);
+    tiny_encode_affine(x, y, tiny_scale_encode_node_affine, 5);
 }
 
 /* hidden: integer_dense, 5 -> 4, w16a16 */
-static const int16_t tiny_hidden_node_weight[24] TINY_ALIGNED TINY_CONSTANTS = {
-    7854, -9903, 6011, 26014, -13577, 1080, -19296, -17211, 22860, 3744, 8997, -6685, -28941, -2723, -4763, 6198,
-    -19121, 0, -12021, 0, -15509, 0, 15698, 0,
-};
-static const int32_t tiny_hidden_node_affine[8] TINY_CONSTANTS = {
-    -67232793, 190220559, -121335565, 77563718, 6726, 25275, 19289, 15945,
+static const uint32_t tiny_hidden_node_weight[20] TINY_ALIGNED TINY_CONSTANTS = {
+    4227734503u, 190220559u, 4173631731u, 77563718u, 3645972142u, 1704859515u, 70830839u, 3167073440u, 245389644u,
+    3856868133u, 4116549363u, 406252901u, 46415u, 53515u, 50027u, 15698u, 6726u, 25275u, 19289u, 15945u,
 };
 static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
 {
-    tiny_rows4_w16a16(tiny_hidden_node_weight + 0, tiny_hidden_node_affine + 0, x, y + 0, 1, 3);
+    tiny_rows4_w16a16(tiny_hidden_node_weight + 0, x, y + 0, 1, 3);
 }
 
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
@@ -616,23 +540,20 @@ static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */
-static const int16_t tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
-    20805, 2165, -17122, -21226,
-};
-static const int32_t tiny_out_node_affine[2] TINY_CONSTANTS = {
-    -138158634, 74952,
+static const uint32_t tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
+    4156808662u, 141906245u, 2903948574u, 74952u,
 };
 static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = tiny_out_node_weight + 0;
+    const uint32_t *w = tiny_out_node_weight + 0;
     int32_t i, j;
 
     for (i = 0; i < 1; i++) {
-        int32_t sum = tiny_out_node_affine[2 * i];
-        for (j = 0; j < 4; j++, w++) {
-            sum += (int32_t)*w * x[j];
+        int32_t sum = (int32_t)*w++;
+        for (j = 0; j < 4; j += 2, w++) {
+            sum += (int16_t)*w * x[j] + ((int32_t)*w >> 16) * x[j + 1];
         }
-        y[i] = tiny_requantize(sum, tiny_out_node_affine[2 * i + 1]);
+        y[i] = tiny_requantize(sum, (int32_t)*w++);
     }
 }
 

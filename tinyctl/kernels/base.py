@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.dense import IntegerDense
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,19 @@ def pack_rows(weight: NDArray[Any], sizes: tuple[int, ...], columns: int = 1) ->
     )
 
 
-def pack_affine(layer: IntegerDense, sizes: tuple[int, ...]) -> Table:
-    """What follows the products, by blocks of rows: the biases of a block, then its multipliers."""
-    return Table("int32_t", "affine", pack_rows(np.stack([layer.bias, layer.multiplier], axis=1), sizes))
+def half_words(weight: NDArray[Any], columns: int) -> NDArray[Any]:
+    """(n_out, words) uint32: two columns of int16 a word, the first one lower.
+
+    `n_in` is padded with zeros to a multiple of `columns`.
+    """
+    padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % columns))).view(np.uint16).astype(np.uint32)
+    return padded[:, 0::2] | padded[:, 1::2] << 16
 
 
-def pack_columns(*columns: NDArray[Any]) -> Table:
-    """What is applied to each column, four at a time: their first values, then their second ones."""
-    stacked = np.stack(columns, axis=1)
-    return Table("float", "affine", pack_rows(np.pad(stacked, ((0, -len(stacked) % 4), (0, 0))), (4, 1)))
+def pack_columns(*numbers: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of each column, four columns at a time: their first ones, then their second ones."""
+    stacked = np.stack(numbers, axis=1)
+    return pack_rows(np.pad(stacked, ((0, -len(stacked) % 4), (0, 0))), (4, 1))
 
 
 def limit_runs(columns: NDArray[Any]) -> NDArray[Any]:
