@@ -1,4 +1,4 @@
-"""ReLU, int16."""
+"""ReLU, integers."""
 
 from tinyctl.contract import Contract
 from tinyctl.kernels.base import Kernel

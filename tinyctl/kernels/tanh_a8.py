@@ -1,4 +1,4 @@
-"""Tanh, int8: the value of each input, shared by all nodes of a unit."""
+"""Tanh, int8: one table for all nodes of a unit."""
 
 from tinyctl.contract import Contract
 from tinyctl.kernels.base import Kernel, Table
@@ -6,4 +6,4 @@ from tinyctl.layers.tanh import ByteTanh, byte_table
 
 
 def kernel(layer: ByteTanh, contract: Contract) -> Kernel:
-    return Kernel(shared=(Table("int8_t", "tanh8", byte_table()),))
+    return Kernel(values={"values": "tanh8"}, shared=(Table("int8_t", "tanh8", byte_table()),))
