@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -250,6 +250,21 @@ def _read_csv(path: Path, contract: Contract) -> Iterator[Any]:
             yield cells[0], [float(cell) for cell in cells[2:-2]], int(cells[-2]), int(cells[-1])
 
 
+class _WholeReads:
+    """A file that gives all that is asked for, or raises `ended`: mcap takes what a cut record still holds."""
+
+    def __init__(self, file: BinaryIO, ended: type[Exception]) -> None:
+        self._file, self._ended = file, ended
+
+    def read(self, count: int) -> bytes:
+        if count < 0:
+            raise ValueError("a record of negative length")
+        data = self._file.read(count)
+        if len(data) < count:
+            raise self._ended
+        return data
+
+
 def _read_mcap(path: Path, contract: Contract) -> Iterator[Any]:
     try:
         from mcap.exceptions import EndOfFile, McapError
@@ -259,7 +274,8 @@ def _read_mcap(path: Path, contract: Contract) -> Iterator[Any]:
         raise ToolMissing("the Python package mcap is not installed", fix="pip install 'tinyctl[hil]'") from None
     names = [("observation", n) for n in _observations(contract)] + [("action", o.name) for o in contract.outputs]
     with path.open("rb") as file:
-        records = StreamReader(file, record_size_limit=MAX_RECORD_BYTES).records
+        whole = _WholeReads(file, EndOfFile)
+        records = StreamReader(whole, record_size_limit=MAX_RECORD_BYTES).records  # type: ignore[arg-type]
         identified = False
         while True:
             try:
