@@ -26,7 +26,12 @@ POLICIES = {
     "activations": networks.activations,
     "joins": networks.joins,
 }
-CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
+GRAPHS = {"ties": networks.ties, "tables": networks.tables}
+CASES = [
+    *((network, format_name) for network in POLICIES for format_name in FORMATS),
+    ("ties", "w16a16"),
+    ("tables", "w8a16"),
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,7 +77,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
     """Every network in every format, and the folder of its C, called `policy`."""
     network, format_name = request.param
-    graph = networks.ties() if network == "ties" else networks.in_format(POLICIES[network](), format_name)
+    graph = GRAPHS[network]() if network in GRAPHS else networks.in_format(POLICIES[network](), format_name)
     folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
     emit(graph, folder)
     return graph, folder

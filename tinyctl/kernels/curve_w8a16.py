@@ -1,0 +1,5 @@
+"""Curve, int16."""
+
+from tinyctl.kernels.curve_w16a16 import kernel
+
+__all__ = ["kernel"]
