@@ -26,12 +26,8 @@ POLICIES = {
     "activations": networks.activations,
     "joins": networks.joins,
 }
-GRAPHS = {"ties": networks.ties, "tables": networks.tables}
-CASES = [
-    *((network, format_name) for network in POLICIES for format_name in FORMATS),
-    ("ties", "w16a16"),
-    ("tables", "w8a16"),
-]
+GRAPHS = {"ties": networks.ties, "mixed": networks.mixed, "tables": networks.tables}
+CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), *((name, "") for name in GRAPHS)]
 
 
 @pytest.fixture(scope="session", autouse=True)

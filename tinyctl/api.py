@@ -9,7 +9,7 @@ Packages that a verb needs beyond the core are imported when it is called.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,13 +137,13 @@ def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None
 
 def quantize(
     policy: Policy,
-    format_name: str,
+    formats: str | Mapping[str, str],
     *,
     calibration: Array | None = None,
     plant_name: str | Path | Plant | None = None,
     task: str | None = None,
 ) -> tuple[Graph, QuantizeReport]:
-    """A policy in a number format, and what that costs.
+    """A policy in a number format, or in one for each node that a mapping names, and what that costs.
 
     Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
     standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's.
@@ -156,14 +156,15 @@ def quantize(
             else quantizer.random_sequences(policy.contract, None, None)
         )
     calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
-    graph = quantizer.quantize(policy, format_name, calibration)
+    graph = quantizer.quantize(policy, formats, calibration)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None
     if which is not None:
         reference = Graph(policy.contract, policy.nodes)
         ratio = _closed_loop_cost(graph, which, task) / _closed_loop_cost(reference, which, task)
+    name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        format_name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash
     )
 
 

@@ -16,7 +16,7 @@ from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.importers.parts.body import Body, Value, told
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.concat import Concat
-from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.curve import SEGMENTS, IntegerCurve
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, IntegerDense
 from tinyctl.layers.relu import Relu
@@ -71,7 +71,8 @@ def decode(body: Body, x: Columns, name: str) -> Value:
     """The value as float32."""
     if x.units is None:
         return x.value
-    made = body.node(Decode(x.value.width, x.units.scale), (x.value,), name, FORMATS[x.units.dtype])
+    scale = np.full(x.value.width, x.units.scale, F32)
+    made = body.node(Decode(scale), (x.value,), name, FORMATS[x.units.dtype])
     return body.scale(made, 1.0, -x.units.zero * x.units.scale, f"{name}_zero")
 
 
@@ -85,11 +86,14 @@ def dense(body: Body, x: Columns, weight: Array, unit: Array, bias: Array, units
 
 
 def affine(body: Body, x: Columns, gain: Array, offset: Array, units: Units, name: str) -> Columns:
-    """The real value times `gain` plus `offset` (n,): one weight a row, the rest in its multiplier."""
+    """The real value times `gain` plus `offset` (n,). For int16 the multipliers of a dense layer are fine enough."""
     assert x.units is not None
-    weight = np.diag(np.where(gain < 0, -1, 1) * (gain != 0)).astype(np.int64)
-    shift = (offset - gain * x.units.scale * x.units.zero) / units.scale + units.zero
-    return _rows(body, x, weight, np.abs(gain) * x.units.scale / units.scale, shift, units, name)
+    steps = gain * x.units.scale / units.scale
+    shift = offset / units.scale - steps * x.units.zero + units.zero
+    if units.dtype == "int16":
+        weight = np.diag(np.sign(gain)).astype(np.int64)
+        return _rows(body, x, weight, np.abs(steps), shift, units, name)
+    return Columns(body.node(Requantize.of("int8", "int8", steps, shift), (x.value,), name, "w8a8"), units)
 
 
 def _rows(body: Body, x: Columns, weight: Array, gain: Array, shift: Array, units: Units, name: str) -> Columns:
