@@ -28,7 +28,8 @@ class Request:
 
     `contract` and `rate_hz`: at least one, unless the file has a contract. `layers` names the kinds of a plain chain
     in order (a `state_dict` has weights only). `output` picks one of several outputs. `normalizer` is put first;
-    `unnormalized` says that the network was trained without one.
+    `unnormalized` says that the network was trained without one. `joint_targets` asks for what a robot is sent instead
+    of the raw action, where the file tells both numbers.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Request:
     output: str | None = None
     normalizer: Normalizer | None = None
     unnormalized: bool = False
+    joint_targets: bool = False
 
 
 @dataclass(frozen=True)
