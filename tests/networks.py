@@ -24,7 +24,6 @@ from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.sigmoid import Sigmoid
 from tinyctl.layers.softsign import Softsign
-from tinyctl.layers.table import ByteTable
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
@@ -225,25 +224,21 @@ def ties() -> Graph:
     return Graph(contract, (*made, Node("clip", Clip.of(contract), ("out",))))
 
 
-def tables() -> Graph:
-    """Integer nodes with tables of their own, which rise and fall, saturate or not, and share their knots or not."""
+def curves() -> Graph:
+    """Integer curves that rise and fall, saturate or not, and share their knots or not."""
     contract = Contract(
         inputs=tuple(Input(n, "1", "", -5.0, 5.0) for n in "abc"),
-        outputs=tuple(Output(n, "1", "", -64.0, 64.0) for n in "uvw"),
+        outputs=tuple(Output(n, "1", "", -4.0, 4.0) for n in "uvw"),
         rate_hz=100.0,
     )
     wave = np.floor(20000 * np.sin(np.linspace(-9, 9, 513))).astype(np.int16)
     line = np.linspace(-32768, 32766, 513).astype(np.int16)
-    byte = np.floor(127 * np.cos(np.arange(-128, 128) / 20)).astype(np.int8)
     nodes: list[tuple[str, Layer, str]] = [
         ("encode", Encode("int16", np.full(3, 9000, F32), np.zeros(3, F32)), "w8a16"),
         ("wave", IntegerCurve(3, 24576, 13, 8, 0, 0, wave), "w8a16"),
         ("again", IntegerCurve(3, 20000, 15, 8, 0, 0, wave), "w8a16"),
-        ("line", IntegerCurve(3, 1, 0, 7, 1, 2**14, line), "w8a16"),
-        ("real", Decode(np.full(3, 2.0**-13, F32)), "w8a16"),
-        ("bytes", Encode("int8", np.full(3, 30, F32), np.full(3, -7, F32)), "w8a8"),
-        ("byte", ByteTable(3, byte), "w8a8"),
-        ("out", Decode(np.full(3, 0.5, F32)), "w8a8"),
+        ("line", IntegerCurve(3, 1, 0, 7, 1, 2**14, line), "w16a16"),
+        ("out", Decode(np.full(3, 2.0**-13, F32)), "w8a16"),
     ]
     made = [Node("screen", Screen.of(contract), ())]
     for name, layer, format_name in nodes:

@@ -69,7 +69,7 @@ def test_quantized_layers_are_within_one_step(models: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["int8", "int16"])
 def test_quantized_networks_stay_as_close(models: Path, kind: str) -> None:
     """What differs by a step in a hidden layer may differ by more at the end, where an activation is steep."""
-    for name in ("relu", "relu6", "tanh", "sigmoid", "leaky_relu", "arithmetic"):
+    for name in ("relu", "relu6", "tanh", "sigmoid", "leaky_relu", "arithmetic", "joined"):
         graph, expected = imported(models, f"{name}_{kind}")
         assert all(node.format != "f32" for node in graph.nodes if "dense" in node.layer.kind)
         steps = np.abs(run(graph, expected["x"]) - expected["y"]) / expected["step"]

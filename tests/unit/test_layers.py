@@ -29,7 +29,6 @@ from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.sigmoid import Sigmoid
 from tinyctl.layers.softsign import Softsign
-from tinyctl.layers.table import ByteTable
 from tinyctl.layers.tanh import CLAMP, LINEAR, ByteTanh, IntegerTanh, Tanh, tanh_f32, tanh_table
 
 EDGES = np.array([0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, -1e-39, 3.4028235e38, -3.4028235e38, 1.0, -1.0], F32)
@@ -72,7 +71,13 @@ def test_every_layer_is_found() -> None:
         "elu",
         "sigmoid",
         "softsign",
+        "integer_table",
         "byte_table",
+        "integer_leaky_relu",
+        "integer_add",
+        "integer_lag",
+        "integer_integral",
+        "integer_history",
         "integer_curve",
     }
 
@@ -420,7 +425,6 @@ def wide(weight: int, offset: int, shift: int) -> tuple[Array, Array, Array]:
             lambda: IntegerDense("int32", np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)),
             "neither int8 nor int16",
         ),
-        (lambda: ByteTable(1, np.zeros(255, np.int8)), "255 values instead of 256"),
         (lambda: IntegerCurve(1, 1, 0, 7, 0, 0, np.zeros(512, np.int16)), "512 knots instead of 513"),
         (lambda: IntegerCurve(1, 1, 31, 7, 0, 0, np.zeros(513, np.int16)), "out of range"),
         (lambda: IntegerCurve(1, 1, 0, 7, 0, 1, np.full(513, 32767, np.int16)), "beyond 16 bits"),
@@ -441,22 +445,19 @@ def test_arrays_of_a_layer_cannot_be_changed() -> None:
     assert layer.gain[0] == 1.0
 
 
-def tables(r: np.random.Generator) -> tuple[ByteTable, IntegerCurve]:
+def curve(r: np.random.Generator) -> IntegerCurve:
     knots = np.cumsum(r.integers(-60, 61, 513)).astype(np.int16)
-    byte = ByteTable(5, r.integers(-128, 128, 256).astype(np.int8))
-    return byte, IntegerCurve(5, int(r.integers(1, 2**15)), int(r.integers(10, 17)), 8, 1, 2**14, knots)
+    return IntegerCurve(5, int(r.integers(1, 2**15)), int(r.integers(10, 17)), 8, 1, 2**14, knots)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
-def test_tables_are_the_lines_between_their_knots(seed: int) -> None:
-    byte, table = tables(np.random.default_rng(seed))
-    x = np.arange(-128, 128)
-    assert (byte.run(np.repeat(x[:, None], 5, 1).astype(np.int8))[:, 3] == byte.values).all()
+def test_a_curve_is_the_lines_between_its_knots(seed: int) -> None:
+    layer = curve(np.random.default_rng(seed))
     x = np.arange(-(2**15), 2**15)
-    places = np.clip(np.floor(x * table.multiplier / 2**table.shift + 0.5), -(2**16), 2**16 - 1)
-    line = np.interp(places, np.arange(-256, 257) * 256, table.knots.astype(float))
-    assert (table.run(x[:, None].astype(np.int16))[:, 0] == 2**14 + np.floor(line / 2 + 0.5)).all()
+    places = np.clip(np.floor(x * layer.multiplier / 2**layer.shift + 0.5), -(2**16), 2**16 - 1)
+    line = np.interp(places, np.arange(-256, 257) * 256, layer.knots.astype(float))
+    assert (layer.run(x[:, None].astype(np.int16))[:, 0] == 2**14 + np.floor(line / 2 + 0.5)).all()
 
 
 # --- interval bounds --------------------------------------------------------------------------------------------------
@@ -505,15 +506,10 @@ def test_float_bounds_hold(seed: int, width: int, size: float) -> None:
 @given(st.integers(0, 2**32))
 def test_integer_bounds_hold(seed: int) -> None:
     r = np.random.default_rng(seed)
-    byte, table = tables(r)
-    low, high = np.sort(r.integers(-128, 128, (2, 5)), axis=0)
-    floor, ceiling = byte.bound(low.astype(np.float64), high.astype(np.float64))
-    y = byte.run(r.integers(low, high + 1, (40, 5)).astype(np.int8))
-    assert ((floor <= y) & (y <= ceiling)).all()
     low, high = np.sort(r.integers(-(2**15), 2**15, (2, 5)), axis=0)
     corner = np.where(r.random((40, 5)) < 0.5, low, high)
     x = np.concatenate([corner, r.integers(low, high + 1, (40, 5))]).astype(np.int16)
-    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32)), table):
+    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32)), curve(r)):
         floor, ceiling = layer.bound(low.astype(np.float64), high.astype(np.float64))
         y = layer.run(x)
         assert (y >= floor).all(), layer

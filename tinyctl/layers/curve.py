@@ -84,8 +84,8 @@ class IntegerCurve(Layer):
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         first, last = (self._places(side) >> self.bits for side in (np.floor(low), np.ceil(high)))
         ends = self._at_knots()
-        start, end = ends[:-1], ends[1:]  # rounding does not lead out of what lies between two knots
-        return extremes(np.minimum(start, end), np.maximum(start, end), first, last)
+        spans = [ends[a : b + 2] for a, b in zip(first, last, strict=True)]  # rounding leads to no knot beyond them
+        return np.array([float(s.min()) for s in spans]), np.array([float(s.max()) for s in spans])
 
     def lipschitz(self) -> float:
         return float(np.abs(self.rises).max() / 2 ** (self.bits + self.drop) * self.multiplier / 2**self.shift)
@@ -94,9 +94,3 @@ class IntegerCurve(Layer):
 def half(bits: int) -> int:
     """What is added before a shift by `bits` that rounds to nearest."""
     return (1 << bits) >> 1
-
-
-def extremes(least: Array, most: Array, first: Array, last: Array) -> tuple[Array, Array]:
-    """The smallest of `least` and the greatest of `most` from entry `first` to `last`, for each column."""
-    ends = list(zip(first, last + 1, strict=True))
-    return np.array([float(least[a:b].min()) for a, b in ends]), np.array([float(most[a:b].max()) for a, b in ends])

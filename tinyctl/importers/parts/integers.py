@@ -15,12 +15,12 @@ from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.importers.parts.body import Body, Value, told
 from tinyctl.layers.base import F32, Array
+from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.curve import SEGMENTS, IntegerCurve
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, IntegerDense
-from tinyctl.layers.relu import Relu
-from tinyctl.layers.table import ByteTable
+from tinyctl.layers.table import ByteTable, IntegerTable, segments
 
 FORMATS = {"int8": "w8a8", "int16": "w8a16"}
 REACH = 2.0**30  # how large a value to encode may be, in steps: below what 32 bits hold
@@ -121,13 +121,13 @@ def _rows(body: Body, x: Columns, weight: Array, gain: Array, shift: Array, unit
 
 
 def function(body: Body, x: Columns, of: Callable[[Array], Array], units: Units, name: str) -> Columns:
-    """A function of each real value: for int8 a table. For int16 it must be straight between every 128th integer."""
+    """A function of each real value: for int8 a table, for int16 straight lines between every 128th integer."""
     assert x.units is not None
     if units.dtype == "int8":
-        made = units.steps(of(x.units.scale * (np.arange(-128, 128) - x.units.zero))).astype(np.int8)
-        return Columns(body.node(ByteTable(x.value.width, made), (x.value,), name, "w8a8"), units)
-    knots = units.steps(of(x.units.scale * np.arange(-(2**15), 2**15 + 1, 128))).astype(np.int16)
-    return Columns(body.node(IntegerCurve(x.value.width, 1, 0, 7, 0, 0, knots), (x.value,), name, "w8a16"), units)
+        values = units.steps(of(x.units.scale * (np.arange(-128, 128) - x.units.zero))).astype(np.int8)
+        return Columns(body.node(ByteTable(x.value.width, values), (x.value,), name, "w8a8"), units)
+    made = IntegerTable(x.value.width, *segments(of, x.units.scale, units.scale))
+    return Columns(body.node(made, (x.value,), name, "w8a16"), units)
 
 
 def sigmoid(body: Body, x: Columns, kind: str, units: Units, name: str) -> Columns:
@@ -156,16 +156,11 @@ def sigmoid(body: Body, x: Columns, kind: str, units: Units, name: str) -> Colum
 def clamp(body: Body, x: Columns, low: float, high: float, name: str) -> Columns:
     """Clamp the real values; nothing where the type's own limits are narrower."""
     assert x.units is not None
-    ends = tuple(int(end) for end in x.units.steps(np.array([low, high])))
-    if ends == x.units.limits:
+    ends = x.units.steps(np.array([low, high])).astype(x.units.dtype)
+    if tuple(ends) == x.units.limits:
         return x
-    if x.units.dtype == "int8":
-        return function(body, x, lambda v: np.clip(v, low, high), x.units, name)
-    if ends != (0, x.units.limits[1]):
-        raise TinyctlError(
-            f"a clamp of int16 values to [{low:g}, {high:g}]", where=told(name), fix="import the float model"
-        )
-    return Columns(body.node(Relu(x.value.width), (x.value,), name, "w8a16"), x.units)
+    made = Clip(*(np.full(x.value.width, end) for end in ends))
+    return Columns(body.node(made, (x.value,), name, FORMATS[x.units.dtype]), x.units)
 
 
 def requantize(body: Body, x: Columns, units: Units, name: str) -> Columns:
