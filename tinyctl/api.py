@@ -94,8 +94,9 @@ def import_policy(
     output: str | None = None,
     normalize: Path | Normalizer | None = None,
     unnormalized: bool = False,
+    joint_targets: bool = False,
 ) -> Imported:
-    """A policy from a file of another framework; docs/import.md tells which, and what is asked for."""
+    """A policy, or the graph of a quantized file, of another framework; docs/import.md tells what is asked for."""
     from tinyctl import importers
 
     return importers.read(
@@ -107,6 +108,7 @@ def import_policy(
             output,
             load_normalizer(normalize) if isinstance(normalize, Path) else normalize,
             unnormalized,
+            joint_targets,
         )
     )
 
