@@ -7,7 +7,7 @@ single-cycle multiplier. The fetch unit is not modelled: code must lie in memory
 from __future__ import annotations
 
 from tinyctl.sims.mcu.decode import Instruction, Kind
-from tinyctl.sims.mcu.pipeline import Core
+from tinyctl.sims.mcu.pipeline import ScalarCore
 
 CYCLES = {
     Kind.ALU: 1,
@@ -40,7 +40,7 @@ def refill(instruction: Instruction) -> int:
     return POP_PC_REFILL if instruction.kind is Kind.LOAD_MULTIPLE else REFILL
 
 
-CORE = Core(
+CORE = ScalarCore(
     name="cortex_m0plus",
     title="Cortex-M0+",
     evidence=("predicted by the Cortex-M0+ cycle table from vendor documents only; compared with no measured binary"),

@@ -17,7 +17,7 @@ delay of FP results, the refill of indirect branches. What the model gives is "p
 from __future__ import annotations
 
 from tinyctl.sims.mcu.decode import Instruction, Kind
-from tinyctl.sims.mcu.pipeline import MAGNITUDES, Core
+from tinyctl.sims.mcu.pipeline import MAGNITUDES, ScalarCore
 
 FIFO_WORDS = 3
 FETCH_LATENCY = 2  # cycles from the issue of a fetch to the execution of what it brings
@@ -121,7 +121,7 @@ def refill(instruction: Instruction) -> int:
     return DIRECT_REFILL if instruction.kind is Kind.BRANCH else INDIRECT_REFILL
 
 
-CORE = Core(
+CORE = ScalarCore(
     name="cortex_m4",
     title="Cortex-M4F",
     evidence=(

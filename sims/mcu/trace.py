@@ -23,7 +23,7 @@ from unicorn import unicorn_const
 
 from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine
 from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
-from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, Pipeline, State, magnitude
+from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
 MAX_INSTRUCTIONS = 50_000_000
@@ -185,7 +185,7 @@ class PythonTracer:
         return Memories(self._machine.board, marked)
 
     def time_path(self, path: Path) -> Cycles:
-        pipeline = Pipeline(self._core)
+        pipeline = self._core.pipeline()
         blocks = path.blocks.tolist()
         pipeline.call(blocks[0] >> SIZE_BITS)
         parts: Counter[int] = Counter({STEP: pipeline.time})
@@ -204,7 +204,7 @@ class PythonTracer:
         return Cycles(total, parts)
 
     def time_walk(self, walk: Walk, memories: Memories | None, longest: bool = False) -> Cycles:
-        pipeline = Pipeline(self._core, memories, longest)
+        pipeline = self._core.pipeline(memories, longest)
         program = self._program
         addresses, accesses = walk.addresses, walk.accesses
         if memories is not None:
@@ -231,7 +231,7 @@ class PythonTracer:
 
 def time_block(core: Core, program: Program, state: State, block: int, following: int) -> tuple[int, State]:
     """Cycles of one block from a pipeline state, and the state it leaves."""
-    pipeline = Pipeline(core)
+    pipeline = core.pipeline()
     pipeline.restore(state)
     instructions = program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)
     for instruction in instructions[:-1]:

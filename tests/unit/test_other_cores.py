@@ -10,12 +10,12 @@ from tinyctl.boards import FOLDER, load_board
 from tinyctl.sims.mcu import cortex_m0plus, cortex_m3
 from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.sims.mcu.decode import decode_block
-from tinyctl.sims.mcu.pipeline import Core, Pipeline
+from tinyctl.sims.mcu.pipeline import Pipeline, ScalarCore
 
 BASE = 0x0800_0100
 
 
-def cycles(core: Core, code: str, target: int | None = None) -> int:
+def cycles(core: ScalarCore, code: str, target: int | None = None) -> int:
     """The cycles of straight code entered by a branch, or left for `target` by its last instruction."""
     pipeline = Pipeline(core)
     pipeline.call(BASE)
