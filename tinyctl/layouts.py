@@ -2,7 +2,7 @@
 
 A folder `codegen/layouts/NAME` is a layout, found by listing: its templates are written under their own relative paths,
 without the ending `.j2` and with the unit's name for `UNIT`. The C goes to `src/` beside them; in the layout `plain`,
-which adds nothing, it lies in the folder itself.
+which adds nothing, it lies in the folder itself. A layout that adapts the contract to a firmware has a module for that.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import tinyctl.codegen
+from tinyctl import crazyflie
+from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.templates import template
 
 PLAIN = "plain"
 FOLDER = "layouts"
+ADAPTERS = {"crazyflie": crazyflie}
 
 
 def layout_names() -> list[str]:
@@ -32,15 +35,19 @@ def check_layout(name: str) -> None:
         raise TinyctlError(f"no layout is called {name!r:.40}", fix=f"choose one of {', '.join(layout_names())}")
 
 
-def lay_out(layout: str, texts: dict[str, str], values: dict[str, Any]) -> dict[str, str]:
+def lay_out(layout: str, texts: dict[str, str], contract: Contract, values: dict[str, Any]) -> dict[str, str]:
     """The files of a layout by relative path: those of a unit, `texts`, and the packaging around them.
 
-    `values` are what the templates are given, `unit` (the name) among them. Raises `TinyctlError`.
+    `values` are what the templates are given, `unit` (the name) among them. Raises `TinyctlError`, also when the
+    contract is nothing that the layout's firmware can serve.
     """
     check_layout(layout)
     if layout == PLAIN:
         return texts
     made = {f"src/{name}": text for name, text in texts.items()}
+    if layout in ADAPTERS:
+        values = {**values, **ADAPTERS[layout].adapter(contract)}
+        made |= ADAPTERS[layout].sources()
     for path in _templates(_root() / layout, ""):
         target = path.removesuffix(".j2").replace("UNIT", values["unit"])
         made[target] = template(f"{FOLDER}/{layout}/{path}").render(values)
