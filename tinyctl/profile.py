@@ -19,7 +19,8 @@ class LayerCycles:
 
     `stalls` are those of `cycles` in which nothing was executed, by cause: the second cycle of a load whose
     successor could not join it, a load behind a store, an address made just before, an FP or another result
-    used too early, the refill after a taken branch, unaligned accesses, the fetch unit, and waiting for flash or a slow RAM.
+    used too early, the refill after a taken branch, unaligned accesses, the fetch unit, and waiting for flash or a slow
+    RAM.
     """
 
     name: str

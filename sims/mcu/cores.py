@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tinyctl.boards import Board
-from tinyctl.sims.mcu import cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33
+from tinyctl.sims.mcu import cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33, hazard3
 from tinyctl.sims.mcu.pipeline import Core
 
-MODULES = (cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33)
+MODULES = (cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33, hazard3)
 CORES: dict[str, Core] = {module.CORE.name: module.CORE for module in MODULES}
 
 

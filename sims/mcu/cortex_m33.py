@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from tinyctl.sims.mcu.cortex_m7 import ACCUMULATES, FIELD_AND_SIMD, accumulators, multiplies
-from tinyctl.sims.mcu.decode import Instruction, Kind
+from tinyctl.sims.mcu.decode import THUMB, Instruction, Kind
 from tinyctl.sims.mcu.pipeline import FP, LOAD, RESULT
 from tinyctl.sims.mcu.scoreboard import (
     ADDEND,
@@ -100,6 +100,8 @@ def issue(instruction: Instruction) -> Issue:
 def _read(name: str, instruction: Instruction) -> tuple[int, int, int]:
     """Register, port, and how late it may come."""
     number = REGISTER[name]
+    if name == "flags":
+        return number, ALU, 1 if instruction.conditional or instruction.name.startswith("it") else 0
     if name in instruction.fp_reads | instruction.fp_addend:
         if name in instruction.fp_addend and name not in instruction.fp_reads:
             return number, ADDEND, 0
@@ -158,6 +160,7 @@ CORE = DualCore(
         "compared with no measured program"
     ),
     margin=0.15,
+    decoder=THUMB,
     issue=issue,
     pairs=pairs,
     bubble=bubble,

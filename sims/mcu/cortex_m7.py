@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from tinyctl.sims.mcu.decode import Instruction, Kind
+from tinyctl.sims.mcu.decode import THUMB, Instruction, Kind
 from tinyctl.sims.mcu.pipeline import FP, LOAD, RESULT
 from tinyctl.sims.mcu.scoreboard import (
     ADDEND,
@@ -265,6 +265,7 @@ CORE = DualCore(
         "compared with few measured programs"
     ),
     margin=0.15,
+    decoder=THUMB,
     issue=issue,
     pairs=pairs,
     bubble=bubble,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 import capstone
 from capstone import arm
+from unicorn import arm_const
 
 from tinyctl.errors import TinyctlError
 
@@ -102,9 +104,24 @@ class Instruction:
         return "flags" in self.writes
 
     @property
+    def backward(self) -> bool:
+        """A direct branch to itself or what lies before."""
+        return self.target is not None and self.target <= self.address
+
+    @property
     def branches(self) -> bool:
         """It can go on elsewhere than at `end`."""
         return self.writes_pc or self.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER, Kind.TABLE_BRANCH)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How an instruction set is read: the instructions of some bytes at an address, the bytes of an instruction from
+    its first halfword, and the emulator's numbers of the registers that `Operand` names."""
+
+    block: Callable[[bytes, int], tuple[Instruction, ...]]
+    size: Callable[[int], int]
+    registers: dict[str, int]
 
 
 def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:
@@ -118,6 +135,21 @@ def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:
 
 _DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
 _DISASSEMBLER.detail = True
+
+WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
+THUMB = Decoder(
+    decode_block,
+    lambda halfword: 4 if halfword >> 11 >= WIDE else 2,
+    {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)}
+    | {
+        "sb": arm_const.UC_ARM_REG_R9,
+        "sl": arm_const.UC_ARM_REG_R10,
+        "fp": arm_const.UC_ARM_REG_R11,
+        "ip": arm_const.UC_ARM_REG_R12,
+        "sp": arm_const.UC_ARM_REG_SP,
+        "lr": arm_const.UC_ARM_REG_LR,
+    },
+)
 
 
 def _instruction(item: Any) -> Instruction:

@@ -40,6 +40,8 @@ static inline size_t slot(const struct table *t, uint64_t a, uint64_t b, uint32_
 /* An instruction behind a certain other: what it costs, and what that other adds. */
 #define OPENS_LOAD 1u
 #define BRANCHES 2u
+#define CONDITIONAL 4u
+#define BACKWARD 8u
 enum cause { LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, RESULT, CAUSES };
 
 struct row {

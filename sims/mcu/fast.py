@@ -15,7 +15,7 @@ from unicorn import unicorn_const
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
-from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine, native
+from tinyctl.sims.mcu.engine import RETURN, Machine, native
 from tinyctl.sims.mcu.fast_rows import FastWalk, grown, rows_of
 from tinyctl.sims.mcu.fastlib import ACCESS, OPERAND, TIMED, Memories, Recorder, library
 from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
@@ -25,8 +25,6 @@ from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path, PythonTracer, Tracer
 
 CACHED_MODEL = 2
 PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
-
-OPERAND_REGISTERS = {**REGISTERS, "pc": -1}
 
 
 def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
@@ -49,6 +47,8 @@ class FastTracer:
         self._pairs, self._memo, self._operands = (self._library.table_new() for _ in range(3))
         if not (self._recorder and self._pairs and self._memo and self._operands):
             raise TinyctlError("out of memory")
+        self._registers: dict[str | None, int] = {"pc": -1, None: 0}
+        self._registers.update(program.decoder.registers)
         self._rows = rows_of(self._library, core)
         self._timed, self._places = np.zeros(1024, TIMED), np.zeros(1024, OPERAND)
         self._n_timed = self._n_places = 0
@@ -226,7 +226,7 @@ class FastTracer:
             if operand is not None:
                 self._places = grown(self._places, self._n_places)
                 Recorder.from_address(self._recorder).places = self._places.ctypes.data
-                base, index = (0 if r is None else OPERAND_REGISTERS[r] for r in (operand.base, operand.index))
+                base, index = (self._registers[r] for r in (operand.base, operand.index))
                 self._places[self._n_places] = (
                     base,
                     index,

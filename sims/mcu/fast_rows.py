@@ -16,8 +16,8 @@ from tinyctl.sims.mcu.fastlib import ISSUE, ROW, USE, Rules
 from tinyctl.sims.mcu.pipeline import CALL, Core, ScalarCore
 from tinyctl.sims.mcu.scoreboard import DualCore
 
-OPENS_LOAD, BRANCHES = 1, 2
-WAITS_FP, COUNTED, SETS_FLAGS, BACKWARD = 2, 4, 8, 16
+OPENS_LOAD, BRANCHES, CONDITIONAL, BACKWARD = 1, 2, 4, 8
+WAITS_FP, SETS_FLAGS = 2, 8
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Rows:
     def add(self, previous: Instruction, instruction: Instruction, part: int) -> int:
         """The number of the row of `instruction` behind `previous`."""
         self._rows = grown(self._rows, self.count)
-        flags = BRANCHES * instruction.branches
+        flags = (
+            BRANCHES * instruction.branches | CONDITIONAL * instruction.conditional | BACKWARD * instruction.backward
+        )
         self._rows[self.count] = (instruction.address, instruction.end, part, 0, 0, flags, 0, 0, 0, 0, 0)
         self.count += 1
         return self.count - 1
@@ -79,6 +81,7 @@ class ScalarRows(Rows):
                 memories,
                 *(core.fifo_words, core.fetch_latency, back, core.call_refill),
                 _divisions(core.divisions, longest),
+                *(core.banked, core.remembers_branch),
                 *where,
             )
         )
@@ -104,13 +107,7 @@ class DualRows(Rows):
         row["cycles"], row["pairs"] = issue.cycles, core.pairs(previous, instruction)
         row["early"], row["blocks_fp"] = issue.early, issue.blocks_fp
         row["bubble"], row["cause"] = core.bubble(instruction), issue.cause
-        backward = instruction.target is not None and instruction.target <= instruction.address
-        row["flags"] = (
-            WAITS_FP * issue.waits_fp
-            | COUNTED * instruction.conditional
-            | SETS_FLAGS * instruction.sets_flags
-            | BACKWARD * backward
-        )
+        row["flags"] = WAITS_FP * issue.waits_fp | SETS_FLAGS * instruction.sets_flags
         return number
 
     def time(self, walk: FastWalk, memories: int | None, back: int, longest: bool, where: Sequence[Any]) -> int:

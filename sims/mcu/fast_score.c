@@ -13,9 +13,7 @@ enum early { OLDER = 1, EITHER = 2 };
 
 #define LOADS 1u
 #define WAITS_FP 2u
-#define COUNTED 4u /* a conditional branch with a counter */
 #define SETS_FLAGS 8u
-#define BACKWARD 16u
 
 /* A register read (port, how late it may come) or written (cycles until ready at each port). */
 struct use {
@@ -75,17 +73,17 @@ static void results(struct board *b, const struct issue *issue, const struct use
     }
 }
 
-static int lost_by_branch(const struct rules *rules, const struct issue *issue, uint8_t *counters, int taken,
-                          int64_t age)
+static int lost_by_branch(const struct rules *rules, const struct row *row, const struct issue *issue,
+                          uint8_t *counters, int taken, int64_t age)
 {
     uint8_t *counter = &counters[issue->branch];
     int expected;
 
-    if (!(issue->flags & COUNTED) || !rules->near) {
+    if (!(row->flags & CONDITIONAL) || !rules->near) {
         return taken ? issue->bubble : 0;
     }
     if (*counter > 3) {
-        *counter = issue->flags & BACKWARD ? 2 : 1;
+        *counter = row->flags & BACKWARD ? 2 : 1;
     }
     expected = *counter >= 2;
     *counter = (uint8_t)(taken ? (*counter < 3 ? *counter + 1 : 3) : (*counter ? *counter - 1 : 0));
@@ -175,7 +173,7 @@ int64_t score_time(const struct row *rows, const struct issue *issues, const str
         }
         open = !together && cycles == 1;
         time = time > start + cycles ? time : start + cycles;
-        lost = lost_by_branch(rules, issue, counters, taken, start - flagged);
+        lost = lost_by_branch(rules, row, issue, counters, taken, start - flagged);
         if (taken || lost) {
             open = 0;
         }

@@ -63,6 +63,9 @@ static void advance(struct fetch *f, int64_t time)
 /* See pipeline.Direct. `head` is one more than the word. */
 static int64_t take_direct(struct fetch *f, uint32_t address, uint32_t end, int64_t time)
 {
+    if (!f->head && address / 4u != (end - 1u) / 4u) {
+        time += f->latency;
+    }
     for (uint32_t k = 0; k < 2; k++) {
         uint32_t word = (k ? end - 1u : address) / 4u;
         if (word + 1u != f->head) {
@@ -113,13 +116,14 @@ static int bank(uint32_t address) { return (int)(address >> 28); }
  * (CAUSES a part) are added to. */
 int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, const struct access *accesses,
                   int64_t n_accesses, const uint32_t *moved, struct memories *memories, int32_t words, int32_t latency,
-                  uint32_t back, int32_t call_refill, const uint8_t *divisions, int32_t inherit, int32_t part,
-                  int64_t *parts, int64_t *stalls)
+                  uint32_t back, int32_t call_refill, const uint8_t *divisions, int32_t banked,
+                  int32_t remembers, int32_t inherit, int32_t part, int64_t *parts, int64_t *stalls)
 {
     struct fetch fetch = {.memories = memories, .words = words, .latency = latency};
     int64_t time = 1, counted = 0, a = 0;
     int64_t *why = stalls + CAUSES * part;
     int open = 0, loaded_from = -1;
+    uint32_t remembered = ~0u;
 
     if (memories) {
         memories_restart(memories);
@@ -131,7 +135,8 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         const struct row *row = &rows[steps[i]];
         uint32_t following = i + 1 < n ? rows[steps[i + 1]].address : back;
         int64_t due, start, data = 0, misaligned = 0;
-        int number = 0, pipelined = 0, place = -1, cost = row->cost;
+        int number = 0, pipelined = 0, place = -1, cost = row->cost, taken = following != row->end;
+        int refill = taken ? row->refill : 0;
 
         part = row->part == inherit ? part : row->part;
         why = stalls + CAUSES * part;
@@ -139,7 +144,7 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
             place = bank(accesses[a].address);
         }
         if (open) {
-            int apart = place != loaded_from && place >= 0 && loaded_from >= 0;
+            int apart = banked && place != loaded_from && place >= 0 && loaded_from >= 0;
             int second = apart ? 1 : row->after_load;
             time += second;
             why[LOAD] += second;
@@ -162,11 +167,20 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         why[UNALIGNED] += misaligned;
         why[DATA] += data;
         time = start + cost + misaligned + data;
-        if (following != row->end) {
-            jump(&fetch, following, time + row->refill - latency);
-            time += row->refill;
-            why[BRANCH] += row->refill;
+        if (remembers && row->flags & CONDITIONAL) { /* see Pipeline._refill */
+            int expected = row->address == remembered;
+            if (taken && row->flags & BACKWARD) {
+                remembered = row->address;
+            } else if (expected && !taken) {
+                remembered = ~0u;
+            }
+            refill = taken != expected ? row->refill : 0;
         }
+        if (taken) {
+            jump(&fetch, following, time + refill - latency);
+        }
+        time += refill;
+        why[BRANCH] += refill;
         open = row->flags & OPENS_LOAD;
         loaded_from = open ? place : -1;
         parts[part] += time - counted;

@@ -125,7 +125,7 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
             number,
             (
                 *(pointer, pointer, number, pointer, number, pointer, pointer),
-                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, whole, whole, pointer, pointer),
+                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, *[whole] * 4, pointer, pointer),
             ),
         ),
         (

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tinyctl.sims.mcu.decode import Instruction, Kind
+from tinyctl.sims.mcu.decode import Decoder, Instruction, Kind
 
 # Why cycles pass in which nothing is executed. `flash` is not counted here: it is what the memories add to `fetch`
 # and `data`, found by a second run without wait states.
@@ -112,6 +112,7 @@ class Core(ABC):
     title: str
     evidence: str
     margin: float
+    decoder: Decoder
 
     @abstractmethod
     def pipeline(self, timing: Timing | None = None, longest: bool = False) -> Executes:
@@ -125,8 +126,10 @@ class ScalarCore(Core):
     `cost`: an instruction by itself, the last cycle of an open load left out. `opens_load`: its last cycle is decided
     by the instruction after it, through `after_load`. `hazards`: what the instruction before adds, by the causes
     store, address and fp. `refill`: more cycles of a taken branch. `divisions`: the cycles of a division by
-    `magnitude`, none where they are always those of `cost`, which are the most. `fifo_words` 0: `Direct`
-    instead of `Fetch`.
+    `magnitude`, none where they are always those of `cost`, which are the most. `fifo_words` 0: the fetch unit is
+    `Direct`, and `fetch_latency` is what a branch loses whose target lies across two words. `banked`: loads from
+    different memories do not pipeline. `remembers_branch`: the last branch that was taken backward is predicted to be
+    taken when it comes next, all others not to be.
     """
 
     cost: Callable[[Instruction], int]
@@ -137,6 +140,8 @@ class ScalarCore(Core):
     fifo_words: int
     fetch_latency: int
     divisions: tuple[int, ...] = ()
+    banked: bool = False
+    remembers_branch: bool = False
 
     def pipeline(self, timing: Timing | None = None, longest: bool = False) -> Pipeline:
         return Pipeline(self, timing, longest)
@@ -214,27 +219,32 @@ class Fetch:
 
 
 class Direct:
-    """A fetch unit without a FIFO: waits for the memory at each new word of code, and hides nothing of it."""
+    """A fetch unit without a FIFO: waits for the memory at each new word of code, and hides nothing of it. A branch to
+    an instruction that lies across two words loses `split` cycles."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, split: int) -> None:
         self.timing = timing
-        self.word = -1
+        self.split = split
+        self.word = -1  # the last one fetched, -1 behind a branch
 
     def jump(self, target: int, time: int) -> None:
         self.word = -1
 
     def take(self, instruction: Instruction, time: int) -> int:
-        for word in (instruction.address // 4, (instruction.end - 1) // 4):
+        first, last = instruction.address // 4, (instruction.end - 1) // 4
+        if self.word < 0 and first != last:
+            time += self.split
+        for word in (first, last):
             if word != self.word:
                 self.word = word
                 time += self.timing.fetch(4 * word, time)
         return time
 
     def state(self, time: int) -> State:
-        return ()  # of blocks, which have no wait states
+        return (self.word < 0,)  # of blocks, which have no wait states
 
     def restore(self, state: State, time: int) -> None:
-        self.word = -1
+        self.word = -1 if state[0] else 0
 
 
 NOTHING = Instruction(0, 2, "", Kind.OTHER)
@@ -247,13 +257,14 @@ class Pipeline:
         self.core = core
         self.divisions = () if longest else core.divisions
         self.timing: Timing = timing or ZeroWait()
-        self.fetch: Fetch | Direct = Direct(self.timing)
+        self.fetch: Fetch | Direct = Direct(self.timing, core.fetch_latency)
         if core.fifo_words:
             self.fetch = Fetch(self.timing, core.fifo_words, core.fetch_latency)
         self.time = 0
         self.before = NOTHING
         self.open_load = False  # the last cycle of the load before is not decided yet
         self.loaded_from = -1  # its bank, -1 where unknown
+        self.remembered = -1  # the address of the last branch taken backward
         self.stalls = [0] * len(CAUSES)
 
     def call(self, target: int) -> None:
@@ -266,7 +277,7 @@ class Pipeline:
         pipelined = False
         place = bank(accesses[0].address) if accesses and isinstance(accesses[0], Access) else -1
         if self.open_load:
-            apart = place != self.loaded_from and -1 not in (place, self.loaded_from)
+            apart = core.banked and place != self.loaded_from and -1 not in (place, self.loaded_from)
             second = 1 if apart else core.after_load(before, instruction)
             stalls[LOAD] += second
             self.time += second
@@ -289,10 +300,13 @@ class Pipeline:
         stalls[DATA] += waited
         cycles += misaligned + waited
         self.time = start
-        if following != instruction.end:
-            self._branch(following, core.refill(instruction), cycles)
+        taken = following != instruction.end
+        refill = self._refill(instruction, taken)
+        if taken:
+            self._branch(following, refill, cycles)
         else:
-            self.time += cycles
+            self.time += cycles + refill
+            stalls[BRANCH] += refill
         self.before = instruction
         self.open_load = core.opens_load(instruction)
         self.loaded_from = place if self.open_load else -1
@@ -302,11 +316,23 @@ class Pipeline:
         return self.time
 
     def state(self) -> State:
-        return (self.before, self.open_load, self.fetch.state(self.time))
+        return (self.before, self.open_load, self.remembered, self.fetch.state(self.time))
 
     def restore(self, state: State) -> None:
-        self.before, self.open_load, fetch = state  # type: ignore[assignment]
+        self.before, self.open_load, self.remembered, fetch = state  # type: ignore[assignment]
         self.fetch.restore(fetch, self.time)  # type: ignore[arg-type]
+
+    def _refill(self, instruction: Instruction, taken: bool) -> int:
+        """Extra cycles of a branch: when taken, or when not predicted right."""
+        core = self.core
+        if not (core.remembers_branch and instruction.conditional):
+            return core.refill(instruction) if taken else 0
+        expected = instruction.address == self.remembered
+        if taken and instruction.backward:
+            self.remembered = instruction.address
+        elif expected and not taken:
+            self.remembered = -1
+        return core.refill(instruction) if taken != expected else 0
 
     def _close(self) -> None:
         self.stalls[LOAD] += int(self.open_load)

@@ -234,8 +234,7 @@ class Scoreboard:
         near, far = core.mispredicted
         if not (instruction.conditional and near):
             return core.bubble(instruction) if taken else 0
-        backward = instruction.target is not None and instruction.target <= instruction.address
-        counter = self.counters.get(instruction.address, 2 if backward else 1)
+        counter = self.counters.get(instruction.address, 2 if instruction.backward else 1)
         self.counters[instruction.address] = min(counter + 1, 3) if taken else max(counter - 1, 0)
         if taken == (counter >= 2):
             return core.bubble(instruction) if taken else 0

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from unicorn import unicorn_const
 
-from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine
+from tinyctl.sims.mcu.engine import RETURN, Machine
 from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
 from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
@@ -145,6 +145,7 @@ class PythonTracer:
     @contextmanager
     def walks(self) -> Iterator[Callable[..., Walk]]:
         machine, program = self._machine, self._program
+        registers = program.decoder.registers
         addresses = array("L")
         accesses: dict[int, list[Access | Division]] = {}
         expected = NOWHERE
@@ -159,7 +160,7 @@ class PythonTracer:
             expected = NOWHERE if instruction.branches else instruction.end
             operand = instruction.operand
             if operand is not None and not operand.size:
-                dividend, divisor = (machine.register(REGISTERS[r]) for r in (operand.base, operand.index) if r)
+                dividend, divisor = (machine.register(registers[r]) for r in (operand.base, operand.index) if r)
                 accesses[len(addresses) - 1] = [Division(magnitude(dividend, divisor, bool(operand.shift)))]
             if len(addresses) > MAX_INSTRUCTIONS:
                 machine.fault(too_long())
