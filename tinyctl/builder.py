@@ -54,12 +54,14 @@ def build(
     *,
     out: str | Path,
     program: bare.Program = "loop",
+    hooks: Path | None = None,
 ) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
-    `program` is what the firmware does with the controller: the control loop, or service behind a link. `toolchain`
-    None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without a warning, or
-    needs anything that is not in it (soft float, double, libm, heap).
+    `program` is what the firmware does with the controller: the control loop, or service behind a link. `hooks` is a C
+    file with the sensors and actuators (docs/hil.md). `toolchain` None takes gcc where installed, else zig. Raises
+    `TinyctlError` when the unit does not compile without a warning, or needs anything that is not in it (soft float,
+    double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
@@ -73,6 +75,10 @@ def build(
         audit_object(work / "unit.o", board, unit.name)
         compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
         objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
+        if hooks is not None:
+            _copy(hooks, work / "hooks.c")
+            compiler.compile(work, "hooks.c", "hooks.o")
+            objects.append("hooks.o")
         compiler.link(work, objects, "image.elf")
         image = read_image(work / "image.elf")
         if image.undefined:
@@ -210,10 +216,7 @@ class _Compiler:
 def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler) -> None:
     """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
-        try:
-            shutil.copyfile(folder / name, work / name)
-        except OSError as error:
-            raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
+        _copy(folder / name, work / name)
     _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act))
     (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
@@ -224,6 +227,13 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
             periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", where=source) from None
 
 
 def _gather_firmware(work: Path, board: Board, facts: dict[str, str]) -> None:
