@@ -181,14 +181,18 @@ def build(
     out: str | Path,
     name: str = "policy",
     program: Program = "loop",
+    hooks: Path | None = None,
 ) -> Image:
-    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`)."""
+    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`).
+
+    `hooks` is a C file with the sensors and actuators.
+    """
     target = board if isinstance(board, Board) else load_board(board)
     if not isinstance(source, Graph):
-        return builder.build(source, target, toolchain, out=out, program=program)
+        return builder.build(source, target, toolchain, out=out, program=program, hooks=hooks)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
-        return builder.build(Path(scratch), target, toolchain, out=out, program=program)
+        return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks)
 
 
 def check(
