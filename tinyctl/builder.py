@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tinyctl import toolchains
+from tinyctl import bare, toolchains
 from tinyctl.audit import audit_object
+from tinyctl.bare import Wire
 from tinyctl.boards import Board, Flags
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
 from tinyctl.files import write_atomically
 from tinyctl.image import Descriptor, read_image
 from tinyctl.jsons import canonical_json
+from tinyctl.sims.mcu import microbench
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, load_unit
 
 Toolchain = Literal["gcc", "zig"]
 
-HERE = Path(__file__).parent
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
-BARE = ("boot.c", "main.c", "tinyctl_image.h")
-SYSTICK_MAX = 1 << 24  # ARM DDI 0403, B3.3.5: the reload value has 24 bits
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,21 @@ class Image:
         return {"schema": 1, **asdict(self), "path": self.path.name, "flags": list(self.flags)}
 
 
-def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None, *, out: str | Path) -> Image:
+def build(
+    unit_dir: str | Path,
+    board: Board,
+    toolchain: Toolchain | None = None,
+    *,
+    out: str | Path,
+    program: bare.Program = "loop",
+    hooks: Path | None = None,
+) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
-    `toolchain` None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without
-    a warning, or needs anything that is not in it (soft float, double, libm, heap).
+    `program` is what the firmware does with the controller: the control loop, or service behind a link. `hooks` is a C
+    file with the sensors and actuators (docs/hil.md). `toolchain` None takes gcc where installed, else zig. Raises
+    `TinyctlError` when the unit does not compile without a warning, or needs anything that is not in it (soft float,
+    double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
@@ -62,18 +71,14 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
         _gather(work, folder, unit, board, compiler)
-        objects = []
-        for source, target in (
-            (f"{unit.name}.c", "unit.o"),
-            (f"{unit.name}_selftest.c", "selftest.o"),
-            ("firmware/image.c", "image.o"),
-            ("firmware/boot.c", "boot.o"),
-            ("firmware/main.c", "main.o"),
-        ):
-            compiler.compile(work, source, target)
-            objects.append(target)
-            if target == "unit.o":
-                audit_object(work / target, board, unit.name)
+        compiler.compile(work, f"{unit.name}.c", "unit.o")
+        audit_object(work / "unit.o", board, unit.name)
+        compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
+        objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
+        if hooks is not None:
+            _copy(hooks, work / "hooks.c")
+            compiler.compile(work, "hooks.c", "hooks.o")
+            objects.append("hooks.o")
         compiler.link(work, objects, "image.elf")
         image = read_image(work / "image.elf")
         if image.undefined:
@@ -97,6 +102,45 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
     return record
 
 
+def benchmarks(board: Board) -> tuple[microbench.MicroBenchmark, ...]:
+    """The micro-benchmarks that the board's core can run; raises `TinyctlError` where there are none."""
+    found = tuple(one for one in microbench.of_core(board.core) if board.fpu != "none" or not one.uses_fpu)
+    if not found:
+        raise TinyctlError(f"no micro-benchmarks for core {board.core} yet", where=f"board {board.name}")
+    return found
+
+
+def benchmarks_hash(board: Board) -> str:
+    """SHA-256 of the board's micro-benchmarks: what the calibration firmware names in place of a graph."""
+    return hashlib.sha256(microbench.assembly(benchmarks(board)).encode()).hexdigest()
+
+
+def build_calibration(board: Board, link: Wire, toolchain: Toolchain | None = None, *, out: Path) -> None:
+    """Build the calibration firmware for `board` into the ELF file `out`: micro-benchmarks behind the link."""
+    chosen = benchmarks(board)
+    compiler = _Compiler.choose(board, toolchain)
+    symbols = [microbench.symbol(one, count) for one in chosen for count in (microbench.FEW, microbench.MANY)]
+    with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as scratch:
+        work = Path(scratch)
+        _gather_firmware(work, board, bare.facts(board, board.firmware.loop_rate_hz, 0, 0))
+        (work / "benchmarks.s").write_text(microbench.assembly(chosen))
+        table = template("benchmarks.c.j2").render(core=board.core, symbols=symbols, hash=benchmarks_hash(board))
+        (work / "firmware" / "image.c").write_text(table)
+        compiler.assemble(work, "benchmarks.s", "benchmarks.o")
+        firmware = _firmware(work, board, compiler, bare.program("calibrate", link))
+        compiler.link(work, ["benchmarks.o", *firmware], "image.elf")
+        write_atomically(out, (work / "image.elf").read_bytes())
+
+
+def _firmware(work: Path, board: Board, compiler: _Compiler, program: bare.Program) -> list[str]:
+    """Compile the firmware's sources and the generated table of what it holds; returns the objects."""
+    objects = []
+    for name in ("image.c", *bare.sources(board, program)):
+        objects.append(f"firmware/{name[:-2]}.o")
+        compiler.compile(work, f"firmware/{name}", objects[-1])
+    return objects
+
+
 @dataclass(frozen=True)
 class _Compiler:
     """One toolchain set up for one board. Everything runs inside the work folder with relative names: no path of
@@ -106,6 +150,7 @@ class _Compiler:
     label: str
     flags: Flags
     fpu: bool
+    family: str
 
     @staticmethod
     def choose(board: Board, wanted: Toolchain | None) -> _Compiler:
@@ -120,7 +165,7 @@ class _Compiler:
         if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
-            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none")
+            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none", board.bare.family)
         if board.fpu == "none":
             raise TinyctlError(
                 "soft float comes from gcc's library; zig's is not linked",
@@ -128,7 +173,7 @@ class _Compiler:
                 fix="install arm-none-eabi-gcc",
             )
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), fpu=True)
+        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), True, board.bare.family)
 
     @property
     def _command(self) -> list[str]:
@@ -136,10 +181,27 @@ class _Compiler:
             return [*(toolchains.arm_gcc() or ()), *self.flags.cpu]
         return [*toolchains.zig(), "cc", "-target", self.flags.target, *self.flags.cpu]
 
+    @property
+    def defines(self) -> list[str]:
+        names = ["TINYCTL_FPU"] * self.fpu + [f"TINYCTL_{self.family.upper()}"] * (self.family != "none")
+        return [f"-D{name}" for name in names]
+
     def compile(self, work: Path, source: str, target: str) -> None:
-        define = ["-DTINYCTL_FPU"] if self.fpu else []
-        words = [*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware"]
+        words = [
+            *self._command,
+            *self.flags.flags,
+            *WARNINGS,
+            *self.defines,
+            "-ffreestanding",
+            "-g0",
+            "-I.",
+            "-Ifirmware",
+        ]
         toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
+
+    def assemble(self, work: Path, source: str, target: str) -> None:
+        words = [*self._command, "-c", source, "-o", target]
+        toolchains.run(words, what=f"assembling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
@@ -154,26 +216,33 @@ class _Compiler:
 def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler) -> None:
     """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
-        try:
-            shutil.copyfile(folder / name, work / name)
-        except OSError as error:
-            raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
-    firmware = work / "firmware"
-    firmware.mkdir()
-    for name in BARE:
-        shutil.copyfile(HERE / "firmware" / "bare" / name, firmware / name)
-    cycles = board.reset_clock_hz / unit.rate_hz
-    ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
-    (firmware / "image.c").write_text(
+        _copy(folder / name, work / name)
+    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act))
+    (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
             name=unit.name,
             nodes=unit.nodes,
             board=board.name,
             toolchain=compiler.label,
-            tick_reload=max(1, round(cycles / ticks_per_step) - 1),
-            ticks_per_step=ticks_per_step,
+            periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", where=source) from None
+
+
+def _gather_firmware(work: Path, board: Board, facts: dict[str, str]) -> None:
+    """Put the firmware's sources into the work folder, its facts of the board, and the linker script."""
+    firmware = work / "firmware"
+    firmware.mkdir()
+    for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
+        shutil.copyfile(path, firmware / path.name)
+    (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
     regions = {
         key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
         for key, region in (("code", board.code), ("data", board.data))

@@ -17,18 +17,23 @@ from tinyctl.contract import Contract, Signal, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.graph import Graph
+from tinyctl.integer_entry import IntegerEntry
 from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
+from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR, SEGMENT_BITS
+from tinyctl.layers.table import SEGMENT_BITS
+from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
-from tinyctl.vectors import stored_steps
+from tinyctl.vectors import stored_q_steps, stored_steps
 from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
+STATE_TYPES = {"float32": "float", "int32": "int32_t"}  # of four bytes, so that the state is words
+SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
@@ -57,7 +62,8 @@ HELPER_ORDER = (
     "rows4_w16a16",
     "rows4_w8a16",
     "rows4_w8a8",
-    "tanh_w16a16",
+    "table_a16",
+    "integers",
 )
 LINE = 118  # columns of generated tables
 
@@ -85,15 +91,22 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     helpers = {h for part in parts.values() for h in part.helpers}
     if graph.stateful:
         helpers.add("bits")
-    common = _common(graph, name, slots)
+    if graph.integer_entry is not None:
+        helpers.add("integers")
+    common = {**_common(graph, name, slots), "entry": None}
+    if graph.integer_entry is not None:
+        common["entry"] = _entry(graph, graph.integer_entry, common, places)
     nodes, facts = [], []
     for node in graph.nodes:
-        symbol = f"{name}_{node.name}_node"  # tables are called SYMBOL_word: no other node's symbol can be the same
+        symbol = _symbol(name, node.name)
         reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
             "n_in": node.layer.n_in,
             "n_out": node.layer.n_out,
+            "x_type": C_TYPES[node.reads][0],
+            "y_type": C_TYPES[node.returns][0],
+            "saturate": SATURATE.get(node.returns),
             "in_place": writes.slot in [place.slot for place in reads],
             **{k: _literal(v) for k, v in parts[node.name].values.items()},
         }
@@ -118,6 +131,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         graph.contract.hash,
         graph.hash,
         tuple(facts),
+        *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
     helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
     code = "".join([*helper_texts, *(str(node["function"]) for node in nodes)])
@@ -133,6 +147,9 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    steps_q = [
+        {"obs": obs.tolist(), "act": act.tolist(), "status": f"{status}u"} for obs, act, status in stored_q_steps(graph)
+    ]
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
@@ -148,7 +165,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     return unit, {
         f"{name}.h": header,
         f"{name}.c": body,
-        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps),
+        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps, steps_q=steps_q),
         "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
     }
@@ -248,6 +265,11 @@ def _helper(name: str, common: dict[str, Any]) -> str:
     return template(f"math/{name}.c.j2").render(common, **constants)
 
 
+def _symbol(unit: str, node: str) -> str:
+    """The function of a node; its tables are called SYMBOL_word, so no other node's symbol can be the same."""
+    return f"{unit}_{node}_node"
+
+
 def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Place) -> str:
     values = ", ".join(f"s->{place.text}" for place in (*reads, writes))
     if isinstance(layer, Screen):
@@ -258,18 +280,61 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
     return f"{symbol}({values})"
 
 
-def _members(graph: Graph) -> list[tuple[str, int]]:
+def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: dict[str, _Place]) -> dict[str, Any]:
+    """The integer entry for the templates."""
+    assert isinstance(entry.encode.layer, Encode)
+    assert isinstance(entry.decode.layer, Decode)
+    unit, n_obs = common["unit"], graph.contract.n_obs
+    obs_type, act_type = C_TYPES[entry.obs_type][0], C_TYPES[entry.act_type][0]
+    tables = [
+        Table(obs_type, "obs_q_limits", np.stack([entry.low, entry.high, entry.on_nan], axis=1)),
+        Table(act_type, "act_q_limits", np.stack([entry.act_low, entry.act_high], axis=1)),
+    ]
+    if entry.applied is not None:
+        tables += [
+            Table("uint16_t", "applied_q_output", np.array(entry.applied_outputs)),
+            Table("int16_t", "applied_q_weight", entry.applied.weight),
+            Table("int32_t", "applied_q_offset", entry.applied.offset),
+            Table("int8_t", "applied_q_shift", entry.applied.shift),
+        ]
+    return {
+        "obs_type": obs_type,
+        "act_type": act_type,
+        "n_applied": len(entry.applied_outputs),
+        "tables": [_table(unit, t, common["macro"]) for t in tables],
+        "first": places[entry.encode.name].text,
+        "last": places[entry.decode.inputs[0]].text,
+        "calls": [
+            _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            for n in entry.nodes
+        ],
+        "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
+        "offset": [_literal(v) for v in entry.encode.layer.offset[:n_obs]],
+        "scale": [_literal(v) for v in entry.decode.layer.scale],
+        "invalid": entry.invalid,
+    }
+
+
+def _members(graph: Graph) -> list[tuple[str, str, int]]:
+    """C type, name and columns of every array of the state."""
     return [
-        (f"{name}_{slot.name}", len(slot.initial)) for name, layer in graph.stateful.items() for slot in layer.state()
+        (STATE_TYPES[slot.initial.dtype.name], f"{name}_{slot.name}", len(slot.initial))
+        for name, layer in graph.stateful.items()
+        for slot in layer.state()
     ]
 
 
 def _state_bytes(graph: Graph) -> int:
-    return 4 * (graph.contract.n_act + sum(columns for _, columns in _members(graph)))
+    entry = graph.integer_entry
+    copies = 2 if entry is not None and entry.applied is not None else 1
+    return 4 * (copies * graph.contract.n_act + sum(columns for _, _, columns in _members(graph)))
 
 
 def _initial(graph: Graph) -> list[tuple[str, str]]:
     arrays = [("applied", np.array(graph.contract.initial_applied(), np.float32))]
+    entry = graph.integer_entry
+    if entry is not None and entry.applied is not None:
+        arrays.append(("applied_q", entry.initial))
     arrays += [(f"{n}_{slot.name}", slot.initial) for n, layer in graph.stateful.items() for slot in layer.state()]
     return [(f"s->{name}[{i}]", str(_literal(v))) for name, array in arrays for i, v in enumerate(array)]
 

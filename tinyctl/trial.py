@@ -15,6 +15,7 @@ from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
 from tinyctl.sims.mcu.cores import CORES, unmodelled
+from tinyctl.sims.mcu.decode import THUMB
 from tinyctl.sims.mcu.engine import Machine
 from tinyctl.sims.mcu.fast import FastTracer, tracer
 from tinyctl.sims.mcu.program import Program
@@ -162,7 +163,8 @@ def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
     """
     image, board = target.image, target.board
     machine = Machine(image, board)
-    program = Program(image) if target.initialise else Program(image, target.name)
+    decoder = CORES[board.core].decoder if board.core in CORES else THUMB
+    program = Program(image, None if target.initialise else target.name, decoder)
     used = None if unmodelled(board) else tracer(machine, program, CORES[board.core])
     count = samples or (SAMPLES if isinstance(used, FastTracer) else SAMPLES_WITHOUT_COMPILER)
     free = machine.view(target.free_address, board.data.end - target.free_address)
@@ -230,8 +232,8 @@ def _run_all(
 @dataclass(frozen=True)
 class Timing:
     """`typical`: the commonest path, warm; `zero_wait`: the same without wait states; `cold`: the longest path from
-    empty caches, moving reads missed; `slack`: the slowest of each node on any path, above the longest path;
-    `spread`: between paths, without wait states; `fastest` and `slowest` of all inputs, warm."""
+    empty caches, moving reads missed, divisions the longest; `slack`: the slowest of each node on any path, above the
+    longest path; `spread`: between paths, without wait states; `fastest` and `slowest` of all inputs, warm."""
 
     typical: Cycles
     zero_wait: Cycles
@@ -266,15 +268,13 @@ def time_trial(trial: Trial) -> Timing:
                 observation[:] = obs
                 walk = record(target.address, *target.arguments)
                 memories = used.memories()
-                first = used.time_walk(walk, memories)
+                used.time_walk(walk, memories)
                 again = used.time_walk(walk, memories)
                 warm.append(again.total)
                 if lines == often and index == commonest:
                     typical, zero_wait = again, used.time_walk(walk, None)
                 if lines == often and index == longest:
-                    cold = first.total
-                    if seen.moved.any():
-                        cold = used.time_walk(walk, used.memories(seen.moved)).total
+                    cold = used.time_walk(walk, used.memories(seen.moved), longest=True).total
     return Timing(
         typical,
         zero_wait,

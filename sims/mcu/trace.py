@@ -23,7 +23,7 @@ from unicorn import unicorn_const
 
 from tinyctl.sims.mcu.engine import RETURN, Machine
 from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
-from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Pipeline, State
+from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
 MAX_INSTRUCTIONS = 50_000_000
@@ -58,10 +58,10 @@ class Path:
 
 @dataclass(frozen=True)
 class Walk:
-    """One call, instruction by instruction: addresses, and the data accesses by position in them."""
+    """One call, instruction by instruction: addresses, and the data accesses and divisions by position in them."""
 
     addresses: array[int]
-    accesses: dict[int, list[Access]]
+    accesses: dict[int, list[Access | Division]]
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,12 @@ class Tracer(Protocol):
         ...
 
     def time_path(self, path: Path) -> Cycles:
-        """Zero-wait-state time; data accesses are taken as aligned."""
+        """Zero-wait-state time; data accesses are taken as aligned and in one memory, divisions as the longest."""
         ...
 
-    def time_walk(self, walk: Any, memories: Any | None) -> Cycles:
-        """The time with the memories' caches as they are (None: no wait states), which it leaves filled."""
+    def time_walk(self, walk: Any, memories: Any | None, longest: bool = False) -> Cycles:
+        """The time with the memories' caches as they are (None: no wait states), which it leaves filled. With
+        `longest`, divisions take the most they can instead of what the walk's operands ask for."""
         ...
 
 
@@ -144,8 +145,9 @@ class PythonTracer:
     @contextmanager
     def walks(self) -> Iterator[Callable[..., Walk]]:
         machine, program = self._machine, self._program
+        registers = program.decoder.registers
         addresses = array("L")
-        accesses: dict[int, list[Access]] = {}
+        accesses: dict[int, list[Access | Division]] = {}
         expected = NOWHERE
 
         def on_instruction(uc: Any, address: int, size: int, data: Any) -> None:
@@ -156,6 +158,10 @@ class PythonTracer:
             addresses.append(address)
             instruction = program.instruction(address)
             expected = NOWHERE if instruction.branches else instruction.end
+            operand = instruction.operand
+            if operand is not None and not operand.size:
+                dividend, divisor = (machine.register(registers[r]) for r in (operand.base, operand.index) if r)
+                accesses[len(addresses) - 1] = [Division(magnitude(dividend, divisor, bool(operand.shift)))]
             if len(addresses) > MAX_INSTRUCTIONS:
                 machine.fault(too_long())
 
@@ -180,7 +186,7 @@ class PythonTracer:
         return Memories(self._machine.board, marked)
 
     def time_path(self, path: Path) -> Cycles:
-        pipeline = Pipeline(self._core)
+        pipeline = self._core.pipeline()
         blocks = path.blocks.tolist()
         pipeline.call(blocks[0] >> SIZE_BITS)
         parts: Counter[int] = Counter({STEP: pipeline.time})
@@ -198,8 +204,8 @@ class PythonTracer:
             total += cycles
         return Cycles(total, parts)
 
-    def time_walk(self, walk: Walk, memories: Memories | None) -> Cycles:
-        pipeline = Pipeline(self._core, memories)
+    def time_walk(self, walk: Walk, memories: Memories | None, longest: bool = False) -> Cycles:
+        pipeline = self._core.pipeline(memories, longest)
         program = self._program
         addresses, accesses = walk.addresses, walk.accesses
         if memories is not None:
@@ -226,7 +232,7 @@ class PythonTracer:
 
 def time_block(core: Core, program: Program, state: State, block: int, following: int) -> tuple[int, State]:
     """Cycles of one block from a pipeline state, and the state it leaves."""
-    pipeline = Pipeline(core)
+    pipeline = core.pipeline()
     pipeline.restore(state)
     instructions = program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)
     for instruction in instructions[:-1]:

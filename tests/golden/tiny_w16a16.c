@@ -404,13 +404,13 @@ static TINY_NOINLINE void tiny_rows4_w16a16(const uint32_t *w, const int16_t *x,
 #endif
 }
 
-/* (intercept * 128 + slope * x + 64) >> 7 in the segment of each of n values; both numbers of a segment share
-   a word of the table. */
-static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t n)
+/* The 16 bits from bit 7 of intercept * 128 + slope * x + 64 in the segment of each of n values; both numbers of
+   a segment share a word of the table. */
+static TINY_NOINLINE void tiny_table16(const uint32_t *segments, const int16_t *x, int16_t *y, int32_t n)
 {
 #if TINY_DSP
     /* r0 r1 two pairs of values, r2-r5 their segments and results, r6 the half, r8 the weight of an intercept, r9 both */
-    const uint32_t *middle = tiny_tanh_segment + 256;
+    const uint32_t *middle = segments + 256;
     int32_t fours = (n + 3) >> 2;
     __asm__ volatile(
         "mov r6, #64\n"
@@ -449,7 +449,7 @@ static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t n)
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        const uint32_t segment = tiny_tanh_segment[(x[i] + 32768) >> 7];
+        const uint32_t segment = segments[(x[i] + 32768) >> 7];
         const int32_t slope = (int32_t)segment >> 16;
         y[i] = (int16_t)(((int16_t)segment * 128 + slope * x[i] + 64) >> 7);
     }
@@ -536,7 +536,7 @@ static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
 static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
 {
-    tiny_tanh16(x, y, 4);
+    tiny_table16(tiny_tanh_segment, x, y, 4);
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */

@@ -30,7 +30,7 @@ MAX_WIDTH = 65_536  # columns a layer may read or return; far above any controll
 
 @dataclass(frozen=True)
 class StateSlot:
-    """One array a stateful layer keeps between steps: `initial` has shape (columns,), float32."""
+    """One array a stateful layer keeps between steps: `initial` has shape (columns,), float32 or int32."""
 
     name: str
     initial: Array
@@ -119,6 +119,19 @@ class Layer:
             elif str(f.type) in PLAIN:
                 value = PLAIN[str(f.type)](value)
             object.__setattr__(self, f.name, value)
+
+
+@dataclass(frozen=True, eq=False)
+class ElementwiseLayer(Layer):
+    """The same function of each of `width` columns."""
+
+    in_place: ClassVar[bool] = True
+
+    width: int
+
+    @property
+    def n_in(self) -> int:
+        return self.width
 
 
 class StatefulLayer(Layer):
