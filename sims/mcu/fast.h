@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_REGIONS 16
 #define SIZE_BITS 12 /* a block is address << SIZE_BITS | bytes */
 
 /* One data access: the position of its instruction, and bytes << 1 | write. With no bytes a division, of the magnitude
