@@ -125,7 +125,7 @@ CORE = ScalarCore(
     name="cortex_m4",
     title="Cortex-M4F",
     evidence=(
-        "predicted by a Cortex-M4 pipeline model from vendor documents and published measurements; "
+        "fitted to published boards: a Cortex-M4 pipeline model from vendor documents and other people's counts; "
         "not confirmed on a board by this project"
     ),
     margin=0.05,  # no item of the measurements the rules were fitted to is further off
