@@ -76,8 +76,10 @@ def second_load_cycle(load: Instruction, following: Instruction) -> int:
 
     It does when it is a single load or store whose address does not come from the load. A literal (from flash) and a
     load from elsewhere do not pipeline with each other; nor do any two accesses to different memories (F407), which
-    `Pipeline` sees by their addresses.
+    `Pipeline` sees by their addresses. A NOP disappears in the second cycle (F407).
     """
+    if following.name == "nop":
+        return 0
     alike = following.kind is Kind.STORE or (following.kind is Kind.LOAD and load.literal == following.literal)
     return int(not alike or bool(load.loaded & following.address_registers))
 
