@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyctl.boards import Board
+from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
 from tinyctl.sims.mcu.cores import CORES, unmodelled
@@ -284,8 +285,8 @@ def time_trial(trial: Trial) -> Timing:
     )
 
 
-def parting(trial: Trial) -> tuple[str, ...]:
-    """The blocks after which some path leaves the first one, as function and offset."""
+def parting(trial: Trial, lines: Lines) -> tuple[str, ...]:
+    """The blocks after which some path leaves the first one: function and offset, address, source line."""
     places = set()
     for other in trial.seen[1:]:
         first, blocks = trial.seen[0].path.blocks, other.path.blocks
@@ -294,4 +295,8 @@ def parting(trial: Trial) -> tuple[str, ...]:
         block = int(first[max((int(apart[0]) if len(apart) else shorter) - 1, 0)])
         last = trial.program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)[-1]
         places.add(last.address)
-    return tuple(trial.target.image.place(address) for address in sorted(places)[:MAX_PLACES])
+    place = trial.target.image.place
+    return tuple(
+        f"{place(at)} ({', '.join(filter(None, (f'{at:#010x}', str(lines.at(at) or ''))))})"
+        for at in sorted(places)[:MAX_PLACES]
+    )
