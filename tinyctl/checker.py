@@ -14,7 +14,7 @@ from tinyctl.callgraph import reachable, static_stack
 from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import read_image, read_program
-from tinyctl.profile import LayerCycles, layers
+from tinyctl.profile import LayerCycles, LineCycles, by_line, layers
 from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
 
@@ -33,7 +33,8 @@ class TimingReport:
     `cycles_typical`: the commonest path with warm caches. `cycles_cold`: the longest path from empty caches, every
     read whose address depends on data a miss. `cycles_worst`: that with `margin` on top, and what the slowest of each
     node on any path adds. `cycles_fastest` and `cycles_slowest` are of all inputs tried, warm: the jitter.
-    `layers` follow the order of execution and end with the step function itself.
+    `layers` follow the order of execution and end with the step function itself; `lines` have the same cycles by source
+    line.
     `stack_bytes` holds one exception frame and the larger of two: the stack that was painted over, and that of the
     deepest chain of calls in the machine code (`stack_chain`; `stack_left_out` says what that cannot know).
     `flash_bytes` and `ram_bytes` are the controller's alone, `image_flash_bytes` the whole image; the budgets are what
@@ -79,6 +80,7 @@ class TimingReport:
     stack_left_out: tuple[str, ...]
     findings: tuple[Finding, ...]
     layers: tuple[LayerCycles, ...]
+    lines: tuple[LineCycles, ...]
     evidence: str
     verdict: Literal["pass", "fail"]
     reasons: tuple[str, ...]
@@ -91,7 +93,7 @@ class TimingReport:
             **asdict(self),
             **unknown,
             **{key: list(getattr(self, key)) for key in ("parting", "reasons", "stack_chain", "stack_left_out")},
-            **{key: [asdict(row) for row in getattr(self, key)] for key in ("layers", "findings")},
+            **{key: [asdict(row) for row in getattr(self, key)] for key in ("layers", "lines", "findings")},
         }
 
 
@@ -192,6 +194,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         stack_left_out=stack.left_out,
         findings=call_sites(image, bodies, lines, board),
         layers=layers(trial.target, timing) if timing else (),
+        lines=by_line(trial, timing, lines) if timing else (),
         evidence=core.evidence if core else "",
         verdict="pass",
         reasons=(),

@@ -30,7 +30,8 @@ __attribute__((noinline)) int fold(int n) {
     volatile int room[4]; room[n & 3] = n; return n ? fold(n - 1) + room[0] : 1; }
 __attribute__((noinline)) int pick(int n) {
     switch (n) { case 0: return 7; case 1: __asm__ volatile("nop"); return fold(2); case 2: return 5;
-                 case 3: return n * n; case 4: __asm__ volatile("wfi"); return 2; case 5: return 9; default: return 0; } }
+                 case 3: return n * n; case 4: __asm__ volatile("wfi"); return 2; case 5: return 9;
+                 default: return 0; } }
 void costly(const float *o, float *a) {
     a[0] = tanhf(o[0]);
     *(float *)malloc(4u) = 1.0f;
