@@ -15,6 +15,7 @@ from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import read_image, read_program
 from tinyctl.profile import LayerCycles, LineCycles, by_line, layers
+from tinyctl.schedule import Schedule, Task, schedule
 from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
 
@@ -40,7 +41,8 @@ class TimingReport:
     `flash_bytes` and `ram_bytes` are the controller's alone, `image_flash_bytes` the whole image; the budgets are what
     the board's firmware leaves. `parting` names where paths part, when there is more than one. `findings` are the
     places in reach of the function that use double, libm or the heap, or divide by data. `latency_us` is the delay
-    that training assumed, 0 where none was.
+    that training assumed, 0 where none was. `schedule` tells whether the firmware's tasks, where they are known, all
+    meet their deadlines with this controller in one of them.
     Where the board's time cannot be predicted `layers` is empty, a reason says so, and figures about time mean nothing.
     """
 
@@ -81,6 +83,7 @@ class TimingReport:
     findings: tuple[Finding, ...]
     layers: tuple[LayerCycles, ...]
     lines: tuple[LineCycles, ...]
+    schedule: Schedule | None
     evidence: str
     verdict: Literal["pass", "fail"]
     reasons: tuple[str, ...]
@@ -107,13 +110,14 @@ def check(
     function: str | None = None,
     n_obs: int = 0,
     n_act: int = 0,
+    tasks: Sequence[Task] | None = None,
 ) -> TimingReport:
     """Predict the cycles of one step of the image's controller on `board`, and compare with what is allowed.
 
     With `function`, of `void function(const float *observation, float *action)` in any program for the board. The
     deadline is the board's loop period, or `deadline_us` when that is shorter. `samples` inputs are tried, extreme
-    ones among them; by default 200. Raises `TinyctlError` when the image is not one, was built for another board, or
-    faults.
+    ones among them; by default 200. `tasks` are those beside the controller, by default the board's. Raises
+    `TinyctlError` when the image is not one, was built for another board, or faults.
     """
     if deadline_us is not None and not (math.isfinite(deadline_us) and deadline_us > 0):
         raise TinyctlError(f"deadline of {deadline_us} us is not positive")
@@ -131,6 +135,9 @@ def check(
     report = _report(
         trial, time_trial(trial) if trial.seen else None, min(board.loop_period_us, deadline_us or math.inf)
     )
+    listed = board.tasks if tasks is None else tasks
+    if listed and report.layers:
+        report = replace(report, schedule=schedule(listed, report.time_us_worst))
     reasons = _complaints(report, trial)
     return replace(report, reasons=reasons, verdict="fail" if reasons else "pass")
 
@@ -195,6 +202,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         findings=call_sites(image, bodies, lines, board),
         layers=layers(trial.target, timing) if timing else (),
         lines=by_line(trial, timing, lines) if timing else (),
+        schedule=None,
         evidence=core.evidence if core else "",
         verdict="pass",
         reasons=(),
@@ -214,6 +222,8 @@ def _complaints(report: TimingReport, trial: Trial) -> tuple[str, ...]:
             f"worst case {report.time_us_worst:.1f} us exceeds the {report.latency_us:.1f} us of delay that "
             "training assumed"
         )
+    if report.schedule is not None:
+        found += report.schedule.missed
     limits: Sequence[tuple[str, int, int]] = (
         ("stack with one exception frame", report.stack_bytes, report.stack_budget_bytes),
         ("flash", report.flash_bytes, report.flash_budget_bytes),

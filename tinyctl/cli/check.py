@@ -17,6 +17,7 @@ from tinyctl.cli.base import BoardName, Json, Seed, ToolchainName, as_json, resu
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
     from tinyctl.profile import LayerCycles, LineCycles
+    from tinyctl.schedule import Schedule
 
 MOST_LINES = 25  # in the table; the JSON has all
 
@@ -37,6 +38,9 @@ def command(
         Path | None, typer.Option(help="A report kept from before; status 1 when a figure grew.")
     ] = None,
     tolerance: Annotated[str, typer.Option(help="Growth that the baseline allows.")] = "2%",
+    tasks: Annotated[
+        Path | None, typer.Option(help="TOML file of the tasks beside the controller; the board's own by default.")
+    ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Show cycles by source line too.")] = False,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
@@ -46,7 +50,16 @@ def command(
     allowed = parse_tolerance(tolerance)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch))
-        report = api.check(image, board, deadline_us=deadline_us, seed=seed, function=function, n_obs=obs, n_act=act)
+        report = api.check(
+            image,
+            board,
+            deadline_us=deadline_us,
+            seed=seed,
+            function=function,
+            n_obs=obs,
+            n_act=act,
+            tasks=tasks,
+        )
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:
         write_json(out, report.to_json())
@@ -58,6 +71,8 @@ def command(
             results.print(layers(report))
         if report.lines and profile:
             results.print(lines(report))
+        if report.schedule is not None:
+            results.print(responses(report.schedule))
         results.print(table(f"{report.board}: {report.verdict}", summary(report)))
         if grown:
             results.print(growth(grown, allowed))
@@ -98,6 +113,28 @@ def lines(report: TimingReport) -> Table:
     for row in report.lines[:MOST_LINES]:
         place = escape(f"{row.file}:{row.line}" if row.line else "not known")
         made.add_row(place, escape(row.function), f"{row.cycles:,}", share(row, report), largest(row.stalls, 1))
+    return made
+
+
+def responses(schedule: Schedule) -> Table:
+    """The tasks beside the controller; figures count only what is known."""
+    made = Table(title=f"Tasks, {schedule.utilisation:.1%} of the time used by what is known", title_justify="left")
+    made.add_column("task", no_wrap=True)
+    for heading in ("priority", "rate, Hz", "worst, us", "response", "deadline", "room, us"):
+        made.add_column(heading, justify="right")
+    for task in schedule.tasks:
+        mark = " +" if task.controller else ""
+        figures = (task.worst_us, task.response_us, task.deadline_us, task.room_us)
+        made.add_row(
+            escape(task.name) + mark,
+            str(task.priority),
+            f"{task.rate_hz:g}" if task.rate_hz else "events",
+            *("?" if figure is None else f"{figure:,.0f}" if figure >= 1000 else f"{figure:.1f}" for figure in figures),
+        )
+    notes = [("not counted", schedule.not_counted), ("assumed", schedule.assumed)]
+    told = [f"{what}: {', '.join(names)}" for what, names in notes if names]
+    made.caption = escape("; ".join(["+ with the controller", *told]))
+    made.caption_justify = "left"
     return made
 
 
