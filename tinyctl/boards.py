@@ -16,6 +16,7 @@ from typing import Any, Literal
 from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import record_from_json
+from tinyctl.schedule import Task, tasks_of
 
 Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "hazard3", "rv32imc"]
 Fpu = Literal["none", "single", "double"]
@@ -126,7 +127,7 @@ class Flags:
 @dataclass(frozen=True)
 class Board:
     """A target. Clocks in Hz; `regions` in the file's order; `toolchains` by name ("gcc", "zig"), none where no
-    compiler is known for the core."""
+    compiler is known for the core; `tasks` of its stock firmware, where they are known."""
 
     name: str
     title: str
@@ -142,6 +143,7 @@ class Board:
     firmware: Firmware
     toolchains: tuple[tuple[str, Flags], ...]
     bare: Bare = Bare()
+    tasks: tuple[Task, ...] = ()
 
     @property
     def code(self) -> Region:
@@ -211,7 +213,9 @@ def _board(record: dict[str, Any], where: str) -> Board:
     }
     if "bare" in row:
         parts["bare"] = record_from_json(Bare, _table(row, "bare", where), where=f"{where}: bare")
-    plain = {f.name for f in fields(Board)} - {*parts, "bare"}
+    if "task" in row:
+        parts["tasks"] = tasks_of(row.pop("task"), where)
+    plain = {f.name for f in fields(Board)} - {*parts, "bare", "tasks"}
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
         if names:
             raise TinyctlError(f"{word} key {', '.join(map(repr, sorted(names)))}", where=where)

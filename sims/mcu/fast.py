@@ -129,8 +129,8 @@ class FastTracer:
         where = (INHERIT, self._step, parts.ctypes.data, stalls.ctypes.data)
         address = None if memories is None else ctypes.addressof(memories)
         total = self._rows.time(walk, address, RETURN, longest, where)
-        counted = self._by_part(parts)
-        return Cycles(total, counted, {part: stalls[part].tolist() for part in counted})
+        used = {STEP if i == self._step else i: row.tolist() for i, row in enumerate(stalls) if parts[i] or row.any()}
+        return Cycles(total, self._by_part(parts), used)
 
     # --- recording ---
 
