@@ -34,11 +34,6 @@ pytestmark = pytest.mark.usefixtures("qemu")
 STEP = "    uint32_t status, i;\n"
 
 
-@pytest.fixture(scope="session")
-def qemu(require_tool: Callable[[str], str]) -> str:
-    return require_tool("qemu-system-arm")
-
-
 def processes(word: str) -> list[int]:
     """The processes with `word` in their command line, this one aside."""
     found = []
