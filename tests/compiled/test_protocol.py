@@ -6,7 +6,6 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,13 +68,20 @@ class CSide:
 @pytest.fixture(scope="module")
 def c(tmp_path_factory: pytest.TempPathFactory) -> CSide:
     library = tmp_path_factory.mktemp("protocol") / "protocol.so"
-    run([*host_cc(), *WARNINGS, "-O1", *SHARED, BARE / "protocol.c", "-o", library], what="compiling the protocol")
+    run(
+        [*host_cc(), *WARNINGS, "-O1", *SHARED, BARE / "protocol.c", "-o", library],
+        what="compiling the protocol",
+    )
     return CSide(ctypes.CDLL(str(library)))
 
 
 # Runs of equal bytes around 254, where COBS begins another block, and zeros among them.
 bodies = st.lists(
-    st.one_of(st.binary(max_size=40), st.builds(lambda n: b"\x07" * n, st.integers(240, 260)), st.just(b"\0")),
+    st.one_of(
+        st.binary(max_size=40),
+        st.builds(lambda n: b"\x07" * n, st.integers(240, 260)),
+        st.just(b"\0"),
+    ),
     max_size=5,
 ).map(lambda parts: b"".join(parts)[: SIZE - 10])
 frames = st.builds(Frame, st.integers(0, 255), st.integers(0, 2**32 - 1), bodies)
@@ -135,63 +141,66 @@ def test_a_frame_that_the_documentation_shows() -> None:
     assert shown.hex(" ") in text
 
 
-def fuzz_compiler() -> str:
-    """clang with libFuzzer. Where it is missing the test is skipped, but fails when CI=true."""
-    found = shutil.which("clang") or shutil.which("clang-14")
-    if found is None:
+def fuzz(source: Path, folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    """Run the decoder of `source` under libFuzzer, ASan and UBSan. Where clang is missing the test is skipped, but fails
+    when CI=true."""
+    clang = shutil.which("clang") or shutil.which("clang-14")
+    if clang is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("clang is not installed")
-    assert found is not None
-    return found
+    assert clang is not None
+    checks = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    program, harness = folder / "fuzz", Path(__file__).with_name("fuzz_protocol.c")
+    run(
+        [
+            clang,
+            "-std=c99",
+            "-g",
+            "-O1",
+            *checks,
+            f"-I{BARE}",
+            source,
+            harness,
+            "-o",
+            program,
+        ],
+        what="the fuzzer",
+    )
+    words = [
+        program,
+        f"-runs={FUZZ_RUNS}",
+        "-seed=1",
+        "-max_len=1200",
+        "-print_final_stats=1",
+        *options,
+    ]
+    return subprocess.run(
+        [str(w) for w in words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=folder,
+    )
 
 
 def test_fuzz(tmp_path: Path) -> None:
-    """libFuzzer with ASan and UBSan: any stream is decoded without a fault, and what is accepted encodes to itself."""
-    words = [
-        fuzz_compiler(),
-        "-std=c99",
-        "-g",
-        "-O1",
-        "-fsanitize=fuzzer,address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    program = tmp_path / "fuzz"
-    run(
-        [*words, f"-I{BARE}", BARE / "protocol.c", Path(__file__).with_name("fuzz_protocol.c"), "-o", program],
-        what="fuzz",
-    )
+    """Any stream is decoded without a fault, and what is accepted encodes to itself."""
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     for length in (0, 4, 72, 246, 300):
-        (seeds / str(length)).write_bytes(encode(Frame(3, 7, bytes(range(1, 256))[:length] * 1)) + encode(Frame(1, 8)))
-    done = subprocess.run(
-        [program, f"-runs={FUZZ_RUNS}", "-seed=1", "-max_len=1200", "-print_final_stats=1", seeds],
-        capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path,
-    )  # fmt: skip
+        body = (bytes(range(1, 256)) * 2)[:length]
+        (seeds / str(length)).write_bytes(encode(Frame(3, 7, body)) + encode(Frame(1, 8)))
+    done = fuzz(BARE / "protocol.c", tmp_path, seeds)
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"stat::number_of_executed_units: {FUZZ_RUNS}" in done.stderr
 
 
-def test_the_fuzzer_would_find_an_overrun(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+def test_the_fuzzer_would_find_an_overrun(tmp_path: Path) -> None:
     """The same run on a decoder without its bound fails: the check can fail."""
-    require_tool("cc")
     source = (BARE / "protocol.c").read_text()
     bound = "if (d->count == d->size) {"
     assert bound in source
     (tmp_path / "protocol.c").write_text(source.replace(bound, "if (d->count == 2u * d->size) {"))
-    words = [
-        fuzz_compiler(),
-        "-std=c99",
-        "-g",
-        "-O1",
-        "-fsanitize=fuzzer,address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    program = tmp_path / "fuzz"
-    fuzz = Path(__file__).with_name("fuzz_protocol.c")
-    run([*words, f"-I{BARE}", tmp_path / "protocol.c", fuzz, "-o", program], what="fuzz")
-    done = subprocess.run(
-        [program, f"-runs={FUZZ_RUNS}", "-seed=1", "-max_len=1200", "-len_control=0"],
-        capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path,
-    )  # fmt: skip
+    done = fuzz(tmp_path / "protocol.c", tmp_path, "-len_control=0")
     assert done.returncode != 0
     assert "heap-buffer-overflow" in done.stderr
