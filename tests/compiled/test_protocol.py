@@ -68,20 +68,13 @@ class CSide:
 @pytest.fixture(scope="module")
 def c(tmp_path_factory: pytest.TempPathFactory) -> CSide:
     library = tmp_path_factory.mktemp("protocol") / "protocol.so"
-    run(
-        [*host_cc(), *WARNINGS, "-O1", *SHARED, BARE / "protocol.c", "-o", library],
-        what="compiling the protocol",
-    )
+    run([*host_cc(), *WARNINGS, "-O1", *SHARED, BARE / "protocol.c", "-o", library], what="compiling the protocol")
     return CSide(ctypes.CDLL(str(library)))
 
 
 # Runs of equal bytes around 254, where COBS begins another block, and zeros among them.
 bodies = st.lists(
-    st.one_of(
-        st.binary(max_size=40),
-        st.builds(lambda n: b"\x07" * n, st.integers(240, 260)),
-        st.just(b"\0"),
-    ),
+    st.one_of(st.binary(max_size=40), st.builds(lambda n: b"\x07" * n, st.integers(240, 260)), st.just(b"\0")),
     max_size=5,
 ).map(lambda parts: b"".join(parts)[: SIZE - 10])
 frames = st.builds(Frame, st.integers(0, 255), st.integers(0, 2**32 - 1), bodies)
@@ -142,44 +135,20 @@ def test_a_frame_that_the_documentation_shows() -> None:
 
 
 def fuzz(source: Path, folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
-    """Run the decoder of `source` under libFuzzer, ASan and UBSan. Where clang is missing the test is skipped, but fails
-    when CI=true."""
+    """Run the decoder of `source` under libFuzzer, ASan and UBSan.
+
+    Where clang is missing the test is skipped, but fails when CI=true.
+    """
     clang = shutil.which("clang") or shutil.which("clang-14")
     if clang is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("clang is not installed")
     assert clang is not None
     checks = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
     program, harness = folder / "fuzz", Path(__file__).with_name("fuzz_protocol.c")
-    run(
-        [
-            clang,
-            "-std=c99",
-            "-g",
-            "-O1",
-            *checks,
-            f"-I{BARE}",
-            source,
-            harness,
-            "-o",
-            program,
-        ],
-        what="the fuzzer",
-    )
-    words = [
-        program,
-        f"-runs={FUZZ_RUNS}",
-        "-seed=1",
-        "-max_len=1200",
-        "-print_final_stats=1",
-        *options,
-    ]
+    run([clang, "-std=c99", "-g", "-O1", *checks, f"-I{BARE}", source, harness, "-o", program], what="the fuzzer")
+    words = [program, f"-runs={FUZZ_RUNS}", "-seed=1", "-max_len=1200", "-print_final_stats=1", *options]
     return subprocess.run(
-        [str(w) for w in words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=folder,
+        [str(word) for word in words], capture_output=True, text=True, timeout=300, check=False, cwd=folder
     )
 
 
