@@ -12,13 +12,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tinyctl import bare
+from tinyctl.boards import load_board
 from tinyctl.builder import WARNINGS
 from tinyctl.protocol import Decoder, Frame, cobs, decode, encode, uncobs
+from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, host_cc, run
 
 BARE = Path(__file__).parents[2] / "firmware" / "bare"
 SIZE = 700  # of the decoder's buffer: longer frames are refused
-FUZZ_RUNS = 200_000
+HARNESSES = Path(__file__).parent
+FUZZ_RUNS = 100_000
 
 
 class CFrame(ctypes.Structure):
@@ -134,8 +138,10 @@ def test_a_frame_that_the_documentation_shows() -> None:
     assert shown.hex(" ") in text
 
 
-def fuzz(source: Path, folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
-    """Run the decoder of `source` under libFuzzer, ASan and UBSan.
+def fuzz(
+    sources: list[Path], folder: Path, *options: object, runs: int = FUZZ_RUNS
+) -> subprocess.CompletedProcess[str]:
+    """Run C sources, a harness among them, under libFuzzer, ASan and UBSan.
 
     Where clang is missing the test is skipped, but fails when CI=true.
     """
@@ -144,9 +150,11 @@ def fuzz(source: Path, folder: Path, *options: object) -> subprocess.CompletedPr
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("clang is not installed")
     assert clang is not None
     checks = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
-    program, harness = folder / "fuzz", Path(__file__).with_name("fuzz_protocol.c")
-    run([clang, "-std=c99", "-g", "-O1", *checks, f"-I{BARE}", source, harness, "-o", program], what="the fuzzer")
-    words = [program, f"-runs={FUZZ_RUNS}", "-seed=1", "-max_len=1200", "-print_final_stats=1", *options]
+    program, facts = folder / "fuzz", bare.facts(load_board("pico"), 100.0, 3, 1)
+    (folder / "tinyctl_board.h").write_text(template("board.h.j2").render(board="fuzz", facts=facts))
+    includes = [f"-I{BARE}", f"-I{folder}"]
+    run([clang, "-std=c99", "-g", "-O1", *checks, *includes, *sources, "-o", program], what="the fuzzer")
+    words = [program, f"-runs={runs}", "-seed=1", "-max_len=1200", "-print_final_stats=1", *options]
     return subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, timeout=300, check=False, cwd=folder
     )
@@ -159,7 +167,7 @@ def test_fuzz(tmp_path: Path) -> None:
     for length in (0, 4, 72, 246, 300):
         body = (bytes(range(1, 256)) * 2)[:length]
         (seeds / str(length)).write_bytes(encode(Frame(3, 7, body)) + encode(Frame(1, 8)))
-    done = fuzz(BARE / "protocol.c", tmp_path, seeds)
+    done = fuzz([BARE / "protocol.c", HARNESSES / "fuzz_protocol.c"], tmp_path, seeds)
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"stat::number_of_executed_units: {FUZZ_RUNS}" in done.stderr
 
@@ -170,6 +178,21 @@ def test_the_fuzzer_would_find_an_overrun(tmp_path: Path) -> None:
     bound = "if (d->count == d->size) {"
     assert bound in source
     (tmp_path / "protocol.c").write_text(source.replace(bound, "if (d->count == 2u * d->size) {"))
-    done = fuzz(tmp_path / "protocol.c", tmp_path, "-len_control=0")
+    done = fuzz([tmp_path / "protocol.c", HARNESSES / "fuzz_protocol.c"], tmp_path, "-len_control=0")
     assert done.returncode != 0
     assert "heap-buffer-overflow" in done.stderr
+
+
+def test_fuzz_a_board(tmp_path: Path) -> None:
+    """Whatever is sent, a board answers in good frames, and serves nobody who has not named its hashes."""
+    sources = [BARE / "serve.c", BARE / "protocol.c", HARNESSES / "fuzz_serve.c"]
+    done = fuzz(sources, tmp_path, "-len_control=0", runs=FUZZ_RUNS // 5)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_fuzzer_would_find_a_missing_greeting(tmp_path: Path) -> None:
+    text = (BARE / "serve.c").read_text()
+    assert "return greeted ?" in text
+    (tmp_path / "serve.c").write_text(text.replace("return greeted ?", "return 1 ?"))
+    sources = [tmp_path / "serve.c", BARE / "protocol.c", HARNESSES / "fuzz_serve.c"]
+    assert "deadly signal" in fuzz(sources, tmp_path, "-len_control=0", runs=FUZZ_RUNS // 5).stderr

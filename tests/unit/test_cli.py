@@ -292,10 +292,15 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({names!r})); from tinyct
 
 @pytest.mark.parametrize(
     ("words", "extra"),
-    [(("plants",), "sim"), (("train", "quadrotor"), "train"), (("fly", "{graph}", "--delay-us", "0"), "sim")],
+    [
+        (("plants",), "sim"),
+        (("train", "quadrotor"), "train"),
+        (("fly", "{graph}", "--delay-us", "0"), "sim"),
+        (("hil", "{graph}", "--port", "/dev/ttyACM0"), "hil"),
+    ],
 )
 def test_a_missing_extra_is_told(words: tuple[str, ...], extra: str, graph: Path) -> None:
-    names = ("torch",) if extra == "train" else ("casadi", "gymnasium", "torch")
+    names = {"train": ("torch",), "hil": ("serial", "mcap")}.get(extra, ("casadi", "gymnasium", "torch"))
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(names=names), *(w.format(graph=graph) for w in words)],
         capture_output=True,
