@@ -78,9 +78,9 @@ def build(
         compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
         objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
         if hooks is not None:
-            _copy(hooks, work / "hooks.c")
-            compiler.compile(work, "hooks.c", "hooks.o")
-            objects.append("hooks.o")
+            objects.append("firmware/user_hooks.o")
+            _copy(hooks, work / "firmware" / "user_hooks.c")
+            compiler.compile(work, "firmware/user_hooks.c", objects[-1])
         compiler.link(work, objects, "image.elf")
         image = read_image(work / "image.elf")
         if image.undefined:

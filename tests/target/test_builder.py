@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from tinyctl.boards import FOLDER, Board, load_board
 from tinyctl.builder import build
 from tinyctl.checker import check
+from tinyctl.emitter import emit
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.image import read_image
@@ -37,6 +38,12 @@ def test_same_bytes_from_another_folder(unit: Path, image: Path, board: Board, t
     again = build(tmp_path / "elsewhere", board, "zig", out=tmp_path / "deep" / "other.elf")
     assert again.path.read_bytes() == image.read_bytes()
     assert str(tmp_path).encode() not in again.path.read_bytes()
+
+
+def test_a_name_that_the_firmware_has_too(graph: Graph, board: Board, tmp_path: Path) -> None:
+    emit(graph, tmp_path, "serve")
+    image = build(tmp_path, board, "zig", out=tmp_path / "image.elf", program="hil_usart")
+    assert read_image(image.path).descriptor.name == "serve"
 
 
 def altered(unit: Path, folder: Path, old: str, new: str) -> Path:
