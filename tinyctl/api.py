@@ -196,6 +196,26 @@ def build(
         return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks)
 
 
+def build_with_platformio(
+    source: Graph | str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    out: str | Path,
+    name: str = "policy",
+    hooks: Path | None = None,
+    project: Path | None = None,
+) -> Image:
+    """The same by PlatformIO, which needs no registry for it; `project` keeps what it was built from."""
+    from tinyctl import platformio
+
+    target = board if isinstance(board, Board) else load_board(board)
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        if isinstance(source, Graph):
+            emit(source, Path(scratch), name)
+            source = Path(scratch)
+        return platformio.build(source, target, out=out, hooks=hooks, project=project)
+
+
 def check(
     image: Path,
     board: str | Path | Board = DEFAULT_BOARD,
