@@ -33,7 +33,7 @@ from tinyctl.sims.mcu.scoreboard import (
     DualCore,
     Issue,
 )
-from tinyctl.sims.mcu.thumb import BIT_FIELDS, double, field_or_simd, multiplies, shifts_operand
+from tinyctl.sims.mcu.thumb import BIT_FIELD, double, field_or_simd, multiplies, shifts_operand
 
 MISPREDICTED = (8, 6)  # H743: 8, and 6 when the flags were made at least 3 cycles before
 FLAG_DISTANCE = 3
@@ -146,7 +146,7 @@ def _read(name: str, instruction: Instruction) -> tuple[int, int, int]:
         return number, EARLY, 0
     if kind in (Kind.STORE, Kind.STORE_MULTIPLE):
         return number, ALU, ALL_LATE
-    if instruction.name.startswith(BIT_FIELDS):
+    if BIT_FIELD.match(instruction.name):
         return number, EARLY, 0
     if multiplies(instruction):
         return number, *((ALU, 1) if name in instruction.accumulated else (MULTIPLY, 0))

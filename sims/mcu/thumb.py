@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from tinyctl.sims.mcu.decode import Instruction, Kind
 
-# The beginnings of mnemonics.
-MULTIPLIES = tuple("mul mla mls smul umul smla umla smmul smmla smmls smu sml umaal".split())
-BIT_FIELDS = tuple("sbfx ubfx rbit rev clz".split())
+# Beginnings of mnemonics.
+MULTIPLY = re.compile("mul|ml[as]|smu|umul|sml|uml|smm|umaal")
+BIT_FIELD = re.compile("[su]bfx|rbit|rev|clz")
 # Bit fields, extensions, packing, SIMD, saturation: the unit for these is there once.
-FIELD_AND_SIMD = (
-    *BIT_FIELDS,
-    *"bfi bfc sxt uxt pkh qadd qsub qdadd qdsub qasx qsax ssat usat sel usad sadd ssub uadd usub".split(),
-    *"shadd shsub uhadd uhsub uqadd uqsub sasx ssax uasx usax".split(),
+FIELD_OR_SIMD = re.compile(
+    "[su]bfx|rbit|rev|clz|bf[ic]|[su]xt|pkh|[su]sat|sel|usad|qd?(add|sub)|(s|u|sh|uh|q|uq)(add|sub|asx|sax)"
 )
 
 
 def multiplies(instruction: Instruction) -> bool:
-    return instruction.kind is Kind.ALU and instruction.name.startswith(MULTIPLIES)
+    return instruction.kind is Kind.ALU and MULTIPLY.match(instruction.name) is not None
 
 
 def field_or_simd(instruction: Instruction) -> bool:
-    return instruction.kind is Kind.ALU and instruction.name.startswith(FIELD_AND_SIMD)
+    return instruction.kind is Kind.ALU and FIELD_OR_SIMD.match(instruction.name) is not None
 
 
 def shifts_operand(instruction: Instruction) -> bool:
