@@ -12,6 +12,7 @@ from types import ModuleType
 import cases
 import pytest
 
+from tinyctl import toolchains
 from tinyctl.emitter import emit
 from tinyctl.graph import Graph
 
@@ -38,6 +39,17 @@ def require_tool() -> Callable[[str], str]:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
         assert found is not None
         return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def require_gcc(require_tool: Callable[[str], str]) -> Callable[[str], None]:
+    """`require_gcc(core)`: like `require_tool`, for the gcc of a board's core."""
+
+    def find(core: str) -> None:
+        if toolchains.cross_gcc(core) is None:
+            require_tool(toolchains.CROSS_GCC["riscv" if core.startswith("rv") else "arm"][0])
 
     return find
 

@@ -67,6 +67,8 @@ def sources(board: Board, program: Program) -> tuple[str, ...]:
             where=f"board {board.name}",
             fix="describe it in [bare] (docs/add-a-board.md)",
         )
+    if board.core.startswith("rv"):
+        return ("rv32.c", "hooks.c")
     return (*COMMON, *FAMILIES[board.bare.family], *PROGRAMS[program])
 
 

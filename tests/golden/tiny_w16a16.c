@@ -1,9 +1,9 @@
-/* tiny: see tiny.h. Made by tinyctl 0.1.0.
+/* tiny_w16a16: see tiny_w16a16.h. Made by tinyctl 0.1.0.
  * SPDX-License-Identifier: 0BSD
  *
  * Every result is defined bit for bit, so the compiler must not fuse or reorder float operations.
  */
-#include "tiny.h"
+#include "tiny_w16a16.h"
 
 #ifdef __FAST_MATH__
 #error "compile without -ffast-math: it changes results"
@@ -18,37 +18,37 @@
 #pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #endif
 #if defined(__clang__)
-#define TINY_NOINLINE __attribute__((noinline))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused)) /* where assembly stands in for it */
+#define TINY_W16A16_NOINLINE __attribute__((noinline))
+#define TINY_W16A16_ALIGNED __attribute__((aligned(16)))
+#define TINY_W16A16_UNUSED __attribute__((unused)) /* where assembly stands in for it */
 #elif defined(__GNUC__)
-#define TINY_NOINLINE __attribute__((noinline, noclone))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused))
+#define TINY_W16A16_NOINLINE __attribute__((noinline, noclone))
+#define TINY_W16A16_ALIGNED __attribute__((aligned(16)))
+#define TINY_W16A16_UNUSED __attribute__((unused))
 #else
-#define TINY_NOINLINE
-#define TINY_ALIGNED
-#define TINY_UNUSED
+#define TINY_W16A16_NOINLINE
+#define TINY_W16A16_ALIGNED
+#define TINY_W16A16_UNUSED
 #endif
 /* Define it to place the constants, e.g. as __attribute__((section(".ccm"))). */
-#ifndef TINY_CONSTANTS
-#define TINY_CONSTANTS
+#ifndef TINY_W16A16_CONSTANTS
+#define TINY_W16A16_CONSTANTS
 #endif
 /* Assembly for Cortex-M where the compiler can take it; define it as 0 for plain C, which gives the same bits. */
-#ifndef TINY_ASSEMBLY
+#ifndef TINY_W16A16_ASSEMBLY
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
-#define TINY_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
+#define TINY_W16A16_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
 #else
-#define TINY_ASSEMBLY 0
+#define TINY_W16A16_ASSEMBLY 0
 #endif
 #endif
-#if TINY_ASSEMBLY && defined(__ARM_FEATURE_DSP)
-#define TINY_DSP 1
+#if TINY_W16A16_ASSEMBLY && defined(__ARM_FEATURE_DSP)
+#define TINY_W16A16_DSP 1
 #else
-#define TINY_DSP 0
+#define TINY_W16A16_DSP 0
 #endif
 
-static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_tanh_segment[512] TINY_W16A16_CONSTANTS = {
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
@@ -93,39 +93,39 @@ static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
     32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u,
 };
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
-union tiny_word {
+union tiny_w16a16_word {
     float f;
     uint32_t u;
 };
 
-static inline uint32_t tiny_bits(float f)
+static inline uint32_t tiny_w16a16_bits(float f)
 {
-    union tiny_word word;
+    union tiny_w16a16_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float tiny_float(uint32_t u)
+static inline float tiny_w16a16_float(uint32_t u)
 {
-    union tiny_word word;
+    union tiny_w16a16_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float tiny_select(uint32_t mask, float yes, float no)
+static inline float tiny_w16a16_select(uint32_t mask, float yes, float no)
 {
-    return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
+    return tiny_w16a16_float((tiny_w16a16_bits(yes) & mask) | (tiny_w16a16_bits(no) & ~mask));
 }
 
-static inline float tiny_clamp(float x, float low, float high)
+static inline float tiny_w16a16_clamp(float x, float low, float high)
 {
-    const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
-    return tiny_select(0u - (uint32_t)(x > high), high, raised);
+    const float raised = tiny_w16a16_select(0u - (uint32_t)(x < low), low, x);
+    return tiny_w16a16_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
+static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_saturate(int32_t q)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     int32_t saturated;
     __asm__("ssat %0, #16, %1" : "=r"(saturated) : "r"(q));
     return (int16_t)saturated;
@@ -136,33 +136,33 @@ static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
 
 /* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
    32 bits was proven when the gains were chosen. */
-static inline int16_t tiny_encode(float y)
+static inline int16_t tiny_w16a16_encode(float y)
 {
     const float z = y + 0.5f;
     const int32_t whole = (int32_t)z;
-    return tiny_saturate(whole - (int32_t)(tiny_bits(z - (float)whole) >> 31));
+    return tiny_w16a16_saturate(whole - (int32_t)(tiny_w16a16_bits(z - (float)whole) >> 31));
 }
 
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
-static inline TINY_UNUSED int16_t tiny_requantize(int32_t sum, int32_t multiplier)
+static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_requantize(int32_t sum, int32_t multiplier)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     int32_t rounded;
     __asm__("smmulr %0, %1, %2" : "=r"(rounded) : "r"(sum), "r"(multiplier));
-    return tiny_saturate(rounded);
+    return tiny_w16a16_saturate(rounded);
 #else
     const int64_t product = (int64_t)sum * multiplier + 0x80000000;
-    return tiny_saturate((int32_t)(product >> 32));
+    return tiny_w16a16_saturate((int32_t)(product >> 32));
 #endif
 }
 
 /* y = requantize(bias + weight x) for `blocks` blocks of four rows and `pairs` pairs of columns. `w` runs by blocks of
    rows, then pairs of columns, then the rows of a block. No sum can overflow: that was proven when the weights were
    chosen, so their order is free. */
-static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const int32_t *m, const int16_t *x,
+static TINY_W16A16_NOINLINE void tiny_w16a16_rows4(const int16_t *w, const int32_t *b, const int32_t *m, const int16_t *x,
     int16_t *y, int32_t blocks, int32_t pairs)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     /* r0 weights, r1 inputs, r2-r5 four weights, r6 a pair of inputs, r8-r11 sums, r12 counts; r7 may be the frame. */
     struct {
         const int16_t *w;
@@ -313,19 +313,19 @@ static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const i
             sum2 += w[4] * v0 + w[5] * v1;
             sum3 += w[6] * v0 + w[7] * v1;
         }
-        y[0] = tiny_requantize(sum0, m[0]);
-        y[1] = tiny_requantize(sum1, m[1]);
-        y[2] = tiny_requantize(sum2, m[2]);
-        y[3] = tiny_requantize(sum3, m[3]);
+        y[0] = tiny_w16a16_requantize(sum0, m[0]);
+        y[1] = tiny_w16a16_requantize(sum1, m[1]);
+        y[2] = tiny_w16a16_requantize(sum2, m[2]);
+        y[3] = tiny_w16a16_requantize(sum3, m[3]);
     }
 #endif
 }
 
 /* start + ((rise * rest + 64) >> 7) in the segment of each of 2 * `pairs` values; start and rise share
    a word of the table. */
-static TINY_NOINLINE void tiny_table16(const uint32_t *segments, const int16_t *x, int16_t *y, int32_t pairs)
+static TINY_W16A16_NOINLINE void tiny_w16a16_table16(const uint32_t *segments, const int16_t *x, int16_t *y, int32_t pairs)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     const uint32_t *middle = segments + 256;
     int32_t pair, low, high, first, second, weight = 128; /* the weight of start, below the rest */
     __asm__ volatile(
@@ -362,17 +362,17 @@ static TINY_NOINLINE void tiny_table16(const uint32_t *segments, const int16_t *
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_screen_node_limits[9] TINY_W16A16_CONSTANTS = {
     3227516928u, 1080033280u, 0u, 3238002688u, 1090519040u, 1056964608u, 3212836864u, 1065353216u, 1048576000u,
 };
-static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
+static const uint16_t tiny_w16a16_screen_node_applied[1] TINY_W16A16_CONSTANTS = {
     0,
 };
 /* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
    `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
+static inline uint32_t tiny_w16a16_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
 {
-#if TINY_ASSEMBLY
+#if TINY_W16A16_ASSEMBLY
     uint32_t doubled;
     __asm__(
         "lsls %[doubled], %[bits], #1\n\t"
@@ -392,125 +392,125 @@ static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *lim
     return bits;
 #else
     const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = tiny_clamp(tiny_float(bits), tiny_float(limits[0]), tiny_float(limits[1]));
-    *status |= bad & TINY_REJECTED;
-    return (limits[2] & bad) | (tiny_bits(clamped) & ~bad);
+    const float clamped = tiny_w16a16_clamp(tiny_w16a16_float(bits), tiny_w16a16_float(limits[0]), tiny_w16a16_float(limits[1]));
+    *status |= bad & TINY_W16A16_REJECTED;
+    return (limits[2] & bad) | (tiny_w16a16_bits(clamped) & ~bad);
 #endif
 }
 
-static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
+static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = tiny_screen_node_limits; /* the bits of low, high, on_nan */
+    const uint32_t *limits = tiny_w16a16_screen_node_limits; /* the bits of low, high, on_nan */
     uint32_t status = 0;
     int32_t i;
 
     for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_float(tiny_screen_node_value(tiny_bits(obs[i]), limits, &status));
+        y[i] = tiny_w16a16_float(tiny_w16a16_screen_node_value(tiny_w16a16_bits(obs[i]), limits, &status));
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_float(tiny_screen_node_value(tiny_bits(applied[tiny_screen_node_applied[i]]), limits, &status));
+        y[2 + i] = tiny_w16a16_float(tiny_w16a16_screen_node_value(tiny_w16a16_bits(applied[tiny_w16a16_screen_node_applied[i]]), limits, &status));
     }
     return status;
 }
 
 /* lag: lag, 3 -> 4, f32 */
-static const uint16_t tiny_lag_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_w16a16_lag_node_column[1] TINY_W16A16_CONSTANTS = {
     2,
 };
-static TINY_NOINLINE void tiny_lag_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_lag_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_W16A16_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float moved = state[i] + 0.18126924f * (x[tiny_lag_node_column[i]] - state[i]);
-        state[i] = tiny_select(keep, state[i], moved);
+        const float moved = state[i] + 0.18126924f * (x[tiny_w16a16_lag_node_column[i]] - state[i]);
+        state[i] = tiny_w16a16_select(keep, state[i], moved);
         y[3 + i] = state[i];
     }
 }
 
 /* integral: integral, 4 -> 5, f32 */
-static const uint16_t tiny_integral_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_w16a16_integral_node_column[1] TINY_W16A16_CONSTANTS = {
     0,
 };
-static const float tiny_integral_node_limit[1] TINY_CONSTANTS = {
+static const float tiny_w16a16_integral_node_limit[1] TINY_W16A16_CONSTANTS = {
     0.5f,
 };
-static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_integral_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_W16A16_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float limit = tiny_integral_node_limit[i];
-        const float moved = state[i] + 0.02f * x[tiny_integral_node_column[i]];
-        state[i] = tiny_select(keep, state[i], tiny_clamp(moved, -limit, limit));
+        const float limit = tiny_w16a16_integral_node_limit[i];
+        const float moved = state[i] + 0.02f * x[tiny_w16a16_integral_node_column[i]];
+        state[i] = tiny_w16a16_select(keep, state[i], tiny_w16a16_clamp(moved, -limit, limit));
         y[4 + i] = state[i];
     }
 }
 
 /* scale_encode: encode, 5 -> 5, w16a16 */
-static const float tiny_scale_encode_node_affine[10] TINY_CONSTANTS = {
+static const float tiny_w16a16_scale_encode_node_affine[10] TINY_W16A16_CONSTANTS = {
     9361.998f, 0.0f, 3900.8325f, 1560.333f, 32766.992f, 0.0f, 32766.898f, 0.0f, 65533.984f, 0.0f,
 };
-static TINY_NOINLINE void tiny_scale_encode_node(const float *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_scale_encode_node(const float *x, int16_t *y)
 {
-    const float *affine = tiny_scale_encode_node_affine; /* gain, offset */
+    const float *affine = tiny_w16a16_scale_encode_node_affine; /* gain, offset */
     int32_t i;
 
     for (i = 0; i < 5; i++, affine += 2) {
-        y[i] = tiny_encode(x[i] * affine[0] + affine[1]);
+        y[i] = tiny_w16a16_encode(x[i] * affine[0] + affine[1]);
     }
 }
 
 /* hidden: integer_dense, 5 -> 4, w16a16 */
-static const int16_t tiny_hidden_node_weight[24] TINY_ALIGNED TINY_CONSTANTS = {
+static const int16_t tiny_w16a16_hidden_node_weight[24] TINY_W16A16_ALIGNED TINY_W16A16_CONSTANTS = {
     7854, -9903, 6011, 26014, -13577, 1080, -19296, -17211, 22860, 3744, 8997, -6685, -28941, -2723, -4763, 6198,
     -19121, 0, -12021, 0, -15509, 0, 15698, 0,
 };
-static const int32_t tiny_hidden_node_bias[4] TINY_CONSTANTS = {
+static const int32_t tiny_w16a16_hidden_node_bias[4] TINY_W16A16_CONSTANTS = {
     -67232793, 190220559, -121335565, 77563718,
 };
-static const int32_t tiny_hidden_node_multiplier[4] TINY_CONSTANTS = {
+static const int32_t tiny_w16a16_hidden_node_multiplier[4] TINY_W16A16_CONSTANTS = {
     6726, 25275, 19289, 15945,
 };
-static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_hidden_node(const int16_t *x, int16_t *y)
 {
-    tiny_rows4(tiny_hidden_node_weight, tiny_hidden_node_bias, tiny_hidden_node_multiplier, x, y, 1, 3);
+    tiny_w16a16_rows4(tiny_w16a16_hidden_node_weight, tiny_w16a16_hidden_node_bias, tiny_w16a16_hidden_node_multiplier, x, y, 1, 3);
 }
 
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
-static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_tanh_node(const int16_t *x, int16_t *y)
 {
-    tiny_table16(tiny_tanh_segment, x, y, 2);
+    tiny_w16a16_table16(tiny_w16a16_tanh_segment, x, y, 2);
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */
-static const int16_t tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
+static const int16_t tiny_w16a16_out_node_weight[4] TINY_W16A16_ALIGNED TINY_W16A16_CONSTANTS = {
     20805, 2165, -17122, -21226,
 };
-static const int32_t tiny_out_node_bias[1] TINY_CONSTANTS = {
+static const int32_t tiny_w16a16_out_node_bias[1] TINY_W16A16_CONSTANTS = {
     -138158634,
 };
-static const int32_t tiny_out_node_multiplier[1] TINY_CONSTANTS = {
+static const int32_t tiny_w16a16_out_node_multiplier[1] TINY_W16A16_CONSTANTS = {
     74952,
 };
-static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_out_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = tiny_out_node_weight + 0;
+    const int16_t *w = tiny_w16a16_out_node_weight + 0;
     int32_t i, j;
 
     for (i = 0; i < 1; i++) {
-        int32_t sum = tiny_out_node_bias[i];
+        int32_t sum = tiny_w16a16_out_node_bias[i];
         for (j = 0; j < 4; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = tiny_requantize(sum, tiny_out_node_multiplier[i]);
+        y[i] = tiny_w16a16_requantize(sum, tiny_w16a16_out_node_multiplier[i]);
     }
 }
 
 /* out_decode: decode, 1 -> 1, w16a16 */
-static TINY_NOINLINE void tiny_out_decode_node(const int16_t *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_out_decode_node(const int16_t *x, float *y)
 {
     int32_t i;
 
@@ -520,27 +520,27 @@ static TINY_NOINLINE void tiny_out_decode_node(const int16_t *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float tiny_clip_node_limits[2] TINY_CONSTANTS = {
+static const float tiny_w16a16_clip_node_limits[2] TINY_W16A16_CONSTANTS = {
     -1.0f, 1.0f,
 };
-static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_clip_node(const float *x, float *y)
 {
-    const float *limits = tiny_clip_node_limits; /* low, high */
+    const float *limits = tiny_w16a16_clip_node_limits; /* low, high */
     int32_t i;
 
     for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = tiny_clamp(x[i], limits[0], limits[1]);
+        y[i] = tiny_w16a16_clamp(x[i], limits[0], limits[1]);
     }
 }
 
-void tiny_reset(struct tiny *s)
+void tiny_w16a16_reset(struct tiny_w16a16 *s)
 {
     s->applied[0] = 0.25f;
     s->lag_y[0] = 0.25f;
     s->integral_s[0] = 0.0f;
 }
 
-void tiny_init(struct tiny *s)
+void tiny_w16a16_init(struct tiny_w16a16 *s)
 {
     uint32_t i;
 
@@ -550,29 +550,29 @@ void tiny_init(struct tiny *s)
     for (i = 0; i < 3; i++) {
         s->work1.word[i] = 0;
     }
-    tiny_reset(s);
+    tiny_w16a16_reset(s);
 }
 
-uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1])
+uint32_t tiny_w16a16_step(struct tiny_w16a16 *s, const float obs[2], float act[1])
 {
     uint32_t status, i;
 
-    status = tiny_screen_node(obs, s->applied, s->work0.f32);
-    tiny_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
-    tiny_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
-    tiny_scale_encode_node(s->work0.f32, s->work1.i16);
-    tiny_hidden_node(s->work1.i16, s->work0.i16);
-    tiny_tanh_node(s->work0.i16, s->work0.i16);
-    tiny_out_node(s->work0.i16, s->work1.i16);
-    tiny_out_decode_node(s->work1.i16, s->work0.f32);
-    tiny_clip_node(s->work0.f32, s->work0.f32);
+    status = tiny_w16a16_screen_node(obs, s->applied, s->work0.f32);
+    tiny_w16a16_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    tiny_w16a16_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    tiny_w16a16_scale_encode_node(s->work0.f32, s->work1.i16);
+    tiny_w16a16_hidden_node(s->work1.i16, s->work0.i16);
+    tiny_w16a16_tanh_node(s->work0.i16, s->work0.i16);
+    tiny_w16a16_out_node(s->work0.i16, s->work1.i16);
+    tiny_w16a16_out_decode_node(s->work1.i16, s->work0.f32);
+    tiny_w16a16_clip_node(s->work0.f32, s->work0.f32);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }
     return status;
 }
 
-void tiny_set_applied(struct tiny *s, const float act[1])
+void tiny_w16a16_set_applied(struct tiny_w16a16 *s, const float act[1])
 {
     uint32_t i;
 
