@@ -13,6 +13,7 @@ import cases
 import pytest
 
 from tinyctl import toolchains
+from tinyctl.boards import Board
 from tinyctl.emitter import emit
 from tinyctl.graph import Graph
 
@@ -44,12 +45,12 @@ def require_tool() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def require_gcc(require_tool: Callable[[str], str]) -> Callable[[str], None]:
-    """`require_gcc(core)`: like `require_tool`, for the gcc of a board's core."""
+def require_gcc(require_tool: Callable[[str], str]) -> Callable[[Board], None]:
+    """`require_gcc(board)`: like `require_tool`, for the gcc of the board's core."""
 
-    def find(core: str) -> None:
-        if toolchains.cross_gcc(core) is None:
-            require_tool(toolchains.CROSS_GCC["riscv" if core.startswith("rv") else "arm"][0])
+    def find(board: Board) -> None:
+        if toolchains.cross_gcc(board.riscv) is None:
+            require_tool(toolchains.CROSS_GCC["riscv" if board.riscv else "arm"][0])
 
     return find
 

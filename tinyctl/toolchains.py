@@ -50,9 +50,9 @@ def host_cc(name: str | None = None) -> tuple[str, ...]:
     return (*zig(), "cc")
 
 
-def cross_gcc(core: str) -> tuple[str, ...] | None:
-    """The gcc for a board's core as a command prefix, or None where it is not installed."""
-    found = next(filter(None, map(shutil.which, CROSS_GCC["riscv" if core.startswith("rv") else "arm"])), None)
+def cross_gcc(riscv: bool) -> tuple[str, ...] | None:
+    """The gcc for RISC-V or for Arm as a command prefix, or None where it is not installed."""
+    found = next(filter(None, map(shutil.which, CROSS_GCC["riscv" if riscv else "arm"])), None)
     return (found,) if found else None
 
 

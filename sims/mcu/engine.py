@@ -22,7 +22,7 @@ from unicorn import arm_const, unicorn_const
 from tinyctl.boards import Board, Region
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
-from tinyctl.sims.mcu.isa import ISAS, RISCV
+from tinyctl.sims.mcu.isa import ISAS
 
 Bytes = NDArray[np.uint8]
 
@@ -32,15 +32,6 @@ RETURN = HOST + 0x800  # where a call returns to, and the run stops
 
 FPU_FULL_ACCESS = 0xF << 20  # CPACR: coprocessors 10 and 11 (ARM DDI 0403, B3.2.20)
 FPU_ENABLE = 1 << 30  # the emulator's own switch
-
-REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
-    "sb": arm_const.UC_ARM_REG_R9,
-    "sl": arm_const.UC_ARM_REG_R10,
-    "fp": arm_const.UC_ARM_REG_R11,
-    "ip": arm_const.UC_ARM_REG_R12,
-    "sp": arm_const.UC_ARM_REG_SP,
-    "lr": arm_const.UC_ARM_REG_LR,
-}
 
 _FAULTS = {
     unicorn_const.UC_MEM_READ_UNMAPPED: "reads {address} outside the board's memory",
@@ -59,7 +50,7 @@ class Machine:
         if board.core not in ISAS:
             raise TinyctlError(f"core {board.core} is not emulated", where=f"board {board.name}")
         self.isa = isa = ISAS[board.core]
-        if image.riscv != (isa is RISCV):
+        if image.riscv != board.riscv:
             raise TinyctlError(f"not for core {board.core}", where=image.path)
         self.image = image
         self.board = board

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from unicorn import arm_const, riscv_const, unicorn_const
 
+from tinyctl.boards import RISCV as RISCV_CORES
+
 
 @dataclass(frozen=True)
 class Isa:
@@ -76,7 +78,7 @@ THUMB = Isa(
 RISCV = Isa(
     arch=unicorn_const.UC_ARCH_RISCV,
     mode=unicorn_const.UC_MODE_RISCV32,
-    models={"rv32imc": riscv_const.UC_CPU_RISCV32_SIFIVE_E31},  # RV32IMAC: atomic instructions beside them
+    models=dict.fromkeys(RISCV_CORES, riscv_const.UC_CPU_RISCV32_SIFIVE_E31),  # RV32IMAC
     pc=riscv_const.UC_RISCV_REG_PC,
     stack=riscv_const.UC_RISCV_REG_SP,
     link=riscv_const.UC_RISCV_REG_RA,

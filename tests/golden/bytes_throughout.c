@@ -42,6 +42,11 @@
 #define BYTES_THROUGHOUT_ASSEMBLY 0
 #endif
 #endif
+#if BYTES_THROUGHOUT_ASSEMBLY && defined(__ARM_FP)
+#define BYTES_THROUGHOUT_FPU ((__ARM_FP & 4) != 0)
+#else
+#define BYTES_THROUGHOUT_FPU 0
+#endif
 #if BYTES_THROUGHOUT_ASSEMBLY && defined(__ARM_FEATURE_DSP)
 #define BYTES_THROUGHOUT_DSP 1
 #else
@@ -66,29 +71,91 @@ union bytes_throughout_word {
     uint32_t u;
 };
 
-static inline uint32_t bytes_throughout_bits(float f)
+static inline BYTES_THROUGHOUT_UNUSED uint32_t bytes_throughout_bits(float f)
 {
     union bytes_throughout_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float bytes_throughout_float(uint32_t u)
+static inline BYTES_THROUGHOUT_UNUSED float bytes_throughout_float(uint32_t u)
 {
     union bytes_throughout_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float bytes_throughout_select(uint32_t mask, float yes, float no)
+static inline BYTES_THROUGHOUT_UNUSED float bytes_throughout_select(uint32_t mask, float yes, float no)
 {
     return bytes_throughout_float((bytes_throughout_bits(yes) & mask) | (bytes_throughout_bits(no) & ~mask));
 }
 
-static inline float bytes_throughout_clamp(float x, float low, float high)
+static inline BYTES_THROUGHOUT_UNUSED float bytes_throughout_clamp(float x, float low, float high)
 {
     const float raised = bytes_throughout_select(0u - (uint32_t)(x < low), low, x);
     return bytes_throughout_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static BYTES_THROUGHOUT_NOINLINE uint32_t bytes_throughout_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+{
+    uint32_t status = 0;
+#if BYTES_THROUGHOUT_ASSEMBLY
+    uint32_t first, second;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((bytes_throughout_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = bytes_throughout_clamp(*x, bytes_throughout_float(runs[1]), bytes_throughout_float(runs[2]));
+            status |= bad & BYTES_THROUGHOUT_REJECTED;
+            *y = bytes_throughout_select(bad, bytes_throughout_float(runs[3]), clamped);
+        }
+    }
+#endif
+    return status;
 }
 
 static inline BYTES_THROUGHOUT_UNUSED int8_t bytes_throughout_saturate8(int32_t q)
@@ -104,11 +171,96 @@ static inline BYTES_THROUGHOUT_UNUSED int8_t bytes_throughout_saturate8(int32_t 
 
 /* floor(y + 0.5), saturated to 8 bits. The conversion truncates, so negative fractions are one too high; that it fits
    32 bits was proven when the gains were chosen. */
-static inline int8_t bytes_throughout_encode8(float y)
+static inline BYTES_THROUGHOUT_UNUSED int8_t bytes_throughout_encode8(float y)
 {
     const float z = y + 0.5f;
     const int32_t whole = (int32_t)z;
     return bytes_throughout_saturate8(whole - (int32_t)(bytes_throughout_bits(z - (float)whole) >> 31));
+}
+
+/* y = encode(gain x) for n columns. */
+static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_encode_gain8(const float *x, int8_t *y, const float *gain, int32_t n)
+{
+#if BYTES_THROUGHOUT_FPU && BYTES_THROUGHOUT_DSP
+    int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
+    __asm__ volatile(
+        "vmrs %[mode], fpscr\n"
+        "orr %[down], %[mode], #0x800000\n"
+        "1:\n"
+        "vldm %[x]!, {s0-s3}\n"
+        "vldm %[gain]!, {s4-s7}\n"
+        "vmul.f32 s0, s0, s4\n"
+        "vmul.f32 s1, s1, s5\n"
+        "vmul.f32 s2, s2, s6\n"
+        "vmul.f32 s3, s3, s7\n"
+        "vadd.f32 s0, s0, %[half]\n"
+        "vadd.f32 s1, s1, %[half]\n"
+        "vadd.f32 s2, s2, %[half]\n"
+        "vadd.f32 s3, s3, %[half]\n"
+        "vmsr fpscr, %[down]\n"
+        "vcvtr.s32.f32 s0, s0\n"
+        "vcvtr.s32.f32 s1, s1\n"
+        "vcvtr.s32.f32 s2, s2\n"
+        "vcvtr.s32.f32 s3, s3\n"
+        "vmsr fpscr, %[mode]\n"
+        "vmov %[a], %[b], s0, s1\n"
+        "vmov %[c], %[d], s2, s3\n"
+        "ssat %[a], #8, %[a]\n"
+        "ssat %[b], #8, %[b]\n"
+        "ssat %[c], #8, %[c]\n"
+        "ssat %[d], #8, %[d]\n"
+        "bfi %[a], %[b], #8, #8\n"
+        "bfi %[a], %[c], #16, #8\n"
+        "bfi %[a], %[d], #24, #8\n"
+        "str %[a], [%[y]], #4\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+          [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+        : [half] "t"(0.5f)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = bytes_throughout_encode8(x[i] * gain[i]);
+    }
+#endif
+}
+
+/* y = scale x for n columns. */
+static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_decode8(const int8_t *x, float *y, float scale, int32_t n)
+{
+#if BYTES_THROUGHOUT_FPU
+    int32_t fours = (n + 3) >> 2, a, b, c;
+    __asm__ volatile(
+        "1:\n"
+        "ldr %[a], [%[x]], #4\n"
+        "sxtb %[b], %[a]\n"
+        "sbfx %[c], %[a], #8, #8\n"
+        "vmov s0, s1, %[b], %[c]\n"
+        "sbfx %[b], %[a], #16, #8\n"
+        "asr %[a], %[a], #24\n"
+        "vmov s2, s3, %[b], %[a]\n"
+        "vcvt.f32.s32 s0, s0\n"
+        "vcvt.f32.s32 s1, s1\n"
+        "vcvt.f32.s32 s2, s2\n"
+        "vcvt.f32.s32 s3, s3\n"
+        "vmul.f32 s0, s0, %[scale]\n"
+        "vmul.f32 s1, s1, %[scale]\n"
+        "vmul.f32 s2, s2, %[scale]\n"
+        "vmul.f32 s3, s3, %[scale]\n"
+        "vstm %[y]!, {s0-s3}\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [scale] "t"(scale)
+        : "s0", "s1", "s2", "s3", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = (float)x[i] * scale;
+    }
+#endif
 }
 
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 8 bits. */
@@ -204,64 +356,24 @@ static inline BYTES_THROUGHOUT_UNUSED int32_t bytes_throughout_high(int32_t a, i
 }
 
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t bytes_throughout_screen_node_limits[6] BYTES_THROUGHOUT_CONSTANTS = {
-    3225419776u, 1077936128u, 0u, 3238002688u, 1090519040u, 0u,
+static const uint32_t bytes_throughout_screen_node_limits[8] BYTES_THROUGHOUT_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
 };
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t bytes_throughout_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
-{
-#if BYTES_THROUGHOUT_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
-#else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = bytes_throughout_clamp(bytes_throughout_float(bits), bytes_throughout_float(limits[0]), bytes_throughout_float(limits[1]));
-    *status |= bad & BYTES_THROUGHOUT_REJECTED;
-    return (limits[2] & bad) | (bytes_throughout_bits(clamped) & ~bad);
-#endif
-}
-
 static BYTES_THROUGHOUT_NOINLINE uint32_t bytes_throughout_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = bytes_throughout_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
+    uint32_t status = bytes_throughout_screen(obs, y, bytes_throughout_screen_node_limits, bytes_throughout_screen_node_limits + 8);
 
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = bytes_throughout_float(bytes_throughout_screen_node_value(bytes_throughout_bits(obs[i]), limits, &status));
-    }
     (void)applied;
     return status;
 }
 
 /* screen_encode: encode, 2 -> 2, w8a8 */
-static const float bytes_throughout_screen_encode_node_affine[4] BYTES_THROUGHOUT_CONSTANTS = {
-    42.333332f, 0.0f, 33.666683f, 0.0f,
+static const float bytes_throughout_screen_encode_node_gain[4] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
+    42.333332f, 33.666683f, 0.0f, 0.0f,
 };
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_screen_encode_node(const float *x, int8_t *y)
 {
-    const float *affine = bytes_throughout_screen_encode_node_affine; /* gain, offset */
-    int32_t i;
-
-    for (i = 0; i < 2; i++, affine += 2) {
-        y[i] = bytes_throughout_encode8(x[i] * affine[0] + affine[1]);
-    }
+    bytes_throughout_encode_gain8(x, y, bytes_throughout_screen_encode_node_gain, 2);
 }
 
 /* a: integer_dense, 2 -> 4, w8a8 */
@@ -316,25 +428,16 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_b_node(const int8_t *x, i
 /* b_decode: decode, 1 -> 1, w8a8 */
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_b_decode_node(const int8_t *x, float *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 1; i++) {
-        y[i] = (float)x[i] * 0.0032610318f;
-    }
+    bytes_throughout_decode8(x, y, 0.0032610318f, 1);
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float bytes_throughout_clip_node_limits[2] BYTES_THROUGHOUT_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t bytes_throughout_clip_node_limits[4] BYTES_THROUGHOUT_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_clip_node(const float *x, float *y)
 {
-    const float *limits = bytes_throughout_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = bytes_throughout_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)bytes_throughout_screen(x, y, bytes_throughout_clip_node_limits, bytes_throughout_clip_node_limits + 4);
 }
 
 void bytes_throughout_reset(struct bytes_throughout *s)
@@ -346,10 +449,10 @@ void bytes_throughout_init(struct bytes_throughout *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 4; i++) {
         s->work0.word[i] = 0;
     }
-    for (i = 0; i < 1; i++) {
+    for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
     bytes_throughout_reset(s);

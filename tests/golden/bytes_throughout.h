@@ -27,17 +27,19 @@ extern "C" {
 #define BYTES_THROUGHOUT_REJECTED 1u /* status bit: an observation was not finite */
 #define BYTES_THROUGHOUT_CONTRACT_HASH "51573ac28b0bade8abb874b594f9a9dd19c1a13debf768287bd8796ce6572bc3"
 #define BYTES_THROUGHOUT_GRAPH_HASH "feb526e6a60f3100d633bb26a3bce48acee1d98bc1d2c220a7056f1673a81321"
+/* For a firmware to print: tools find it in the finished image. */
+#define BYTES_THROUGHOUT_IDENTITY "tinyctl unit bytes_throughout 2 1 " BYTES_THROUGHOUT_CONTRACT_HASH " " BYTES_THROUGHOUT_GRAPH_HASH
 
 struct bytes_throughout {
     float applied[1]; /* the action last applied */
     union {
-        uint32_t word[2];
-        float f32[2];
-        int8_t i8[4];
+        uint32_t word[4];
+        float f32[4];
+        int8_t i8[16];
     } work0;
     union {
-        uint32_t word[1];
-        int8_t i8[4];
+        uint32_t word[4];
+        int8_t i8[16];
     } work1;
 };
 

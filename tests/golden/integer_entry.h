@@ -28,6 +28,8 @@ extern "C" {
 #define INTEGER_ENTRY_REJECTED 1u /* status bit: an observation was not finite */
 #define INTEGER_ENTRY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
 #define INTEGER_ENTRY_GRAPH_HASH "4d7f4d0cdd930a68f4654b6c27d8c0558e217d42a394dc8bb92dc351b371cc12"
+/* For a firmware to print: tools find it in the finished image. */
+#define INTEGER_ENTRY_IDENTITY "tinyctl unit integer_entry 2 1 " INTEGER_ENTRY_CONTRACT_HASH " " INTEGER_ENTRY_GRAPH_HASH
 
 struct integer_entry {
     float applied[1]; /* the action last applied */
@@ -35,13 +37,13 @@ struct integer_entry {
     int32_t lag_y[1];
     int32_t sum_s[1];
     union {
-        uint32_t word[3];
-        float f32[3];
-        int16_t i16[4];
+        uint32_t word[4];
+        float f32[4];
+        int16_t i16[8];
     } work0;
     union {
-        uint32_t word[3];
-        int16_t i16[6];
+        uint32_t word[4];
+        int16_t i16[8];
     } work1;
 };
 

@@ -27,22 +27,24 @@ extern "C" {
 #define JOINED_REJECTED 1u /* status bit: an observation was not finite */
 #define JOINED_CONTRACT_HASH "51573ac28b0bade8abb874b594f9a9dd19c1a13debf768287bd8796ce6572bc3"
 #define JOINED_GRAPH_HASH "990bf9f8a2fe55a3d710ace32dec54930e400305b44a7ae7fddf4e4cfe6e3810"
+/* For a firmware to print: tools find it in the finished image. */
+#define JOINED_IDENTITY "tinyctl unit joined 2 1 " JOINED_CONTRACT_HASH " " JOINED_GRAPH_HASH
 
 struct joined {
     float applied[1]; /* the action last applied */
     union {
-        uint32_t word[2];
-        float f32[2];
-        int16_t i16[2];
+        uint32_t word[4];
+        float f32[4];
+        int16_t i16[8];
     } work0;
     union {
-        uint32_t word[1];
-        float f32[1];
-        int16_t i16[2];
+        uint32_t word[4];
+        float f32[4];
+        int16_t i16[8];
     } work1;
     union {
-        uint32_t word[2];
-        int16_t i16[4];
+        uint32_t word[4];
+        int16_t i16[8];
     } work2;
 };
 

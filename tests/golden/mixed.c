@@ -42,6 +42,11 @@
 #define MIXED_ASSEMBLY 0
 #endif
 #endif
+#if MIXED_ASSEMBLY && defined(__ARM_FP)
+#define MIXED_FPU ((__ARM_FP & 4) != 0)
+#else
+#define MIXED_FPU 0
+#endif
 #if MIXED_ASSEMBLY && defined(__ARM_FEATURE_DSP)
 #define MIXED_DSP 1
 #else
@@ -54,29 +59,91 @@ union mixed_word {
     uint32_t u;
 };
 
-static inline uint32_t mixed_bits(float f)
+static inline MIXED_UNUSED uint32_t mixed_bits(float f)
 {
     union mixed_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float mixed_float(uint32_t u)
+static inline MIXED_UNUSED float mixed_float(uint32_t u)
 {
     union mixed_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float mixed_select(uint32_t mask, float yes, float no)
+static inline MIXED_UNUSED float mixed_select(uint32_t mask, float yes, float no)
 {
     return mixed_float((mixed_bits(yes) & mask) | (mixed_bits(no) & ~mask));
 }
 
-static inline float mixed_clamp(float x, float low, float high)
+static inline MIXED_UNUSED float mixed_clamp(float x, float low, float high)
 {
     const float raised = mixed_select(0u - (uint32_t)(x < low), low, x);
     return mixed_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static MIXED_NOINLINE uint32_t mixed_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+{
+    uint32_t status = 0;
+#if MIXED_ASSEMBLY
+    uint32_t first, second;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((mixed_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = mixed_clamp(*x, mixed_float(runs[1]), mixed_float(runs[2]));
+            status |= bad & MIXED_REJECTED;
+            *y = mixed_select(bad, mixed_float(runs[3]), clamped);
+        }
+    }
+#endif
+    return status;
 }
 
 static inline MIXED_UNUSED int16_t mixed_saturate(int32_t q)
@@ -92,11 +159,60 @@ static inline MIXED_UNUSED int16_t mixed_saturate(int32_t q)
 
 /* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
    32 bits was proven when the gains were chosen. */
-static inline int16_t mixed_encode(float y)
+static inline MIXED_UNUSED int16_t mixed_encode(float y)
 {
     const float z = y + 0.5f;
     const int32_t whole = (int32_t)z;
     return mixed_saturate(whole - (int32_t)(mixed_bits(z - (float)whole) >> 31));
+}
+
+/* y = encode(gain x) for n columns. */
+static MIXED_NOINLINE void mixed_encode_gain(const float *x, int16_t *y, const float *gain, int32_t n)
+{
+#if MIXED_FPU && MIXED_DSP
+    int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
+    __asm__ volatile(
+        "vmrs %[mode], fpscr\n"
+        "orr %[down], %[mode], #0x800000\n"
+        "1:\n"
+        "vldm %[x]!, {s0-s3}\n"
+        "vldm %[gain]!, {s4-s7}\n"
+        "vmul.f32 s0, s0, s4\n"
+        "vmul.f32 s1, s1, s5\n"
+        "vmul.f32 s2, s2, s6\n"
+        "vmul.f32 s3, s3, s7\n"
+        "vadd.f32 s0, s0, %[half]\n"
+        "vadd.f32 s1, s1, %[half]\n"
+        "vadd.f32 s2, s2, %[half]\n"
+        "vadd.f32 s3, s3, %[half]\n"
+        "vmsr fpscr, %[down]\n"
+        "vcvtr.s32.f32 s0, s0\n"
+        "vcvtr.s32.f32 s1, s1\n"
+        "vcvtr.s32.f32 s2, s2\n"
+        "vcvtr.s32.f32 s3, s3\n"
+        "vmsr fpscr, %[mode]\n"
+        "vmov %[a], %[b], s0, s1\n"
+        "vmov %[c], %[d], s2, s3\n"
+        "ssat %[a], #16, %[a]\n"
+        "ssat %[b], #16, %[b]\n"
+        "ssat %[c], #16, %[c]\n"
+        "ssat %[d], #16, %[d]\n"
+        "pkhbt %[a], %[a], %[b], lsl #16\n"
+        "pkhbt %[c], %[c], %[d], lsl #16\n"
+        "str %[a], [%[y]], #4\n"
+        "str %[c], [%[y]], #4\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+          [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+        : [half] "t"(0.5f)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = mixed_encode(x[i] * gain[i]);
+    }
+#endif
 }
 
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
@@ -123,6 +239,42 @@ static inline MIXED_UNUSED int8_t mixed_saturate8(int32_t q)
 #endif
 }
 
+/* y = scale x for n columns. */
+static MIXED_NOINLINE void mixed_decode8(const int8_t *x, float *y, float scale, int32_t n)
+{
+#if MIXED_FPU
+    int32_t fours = (n + 3) >> 2, a, b, c;
+    __asm__ volatile(
+        "1:\n"
+        "ldr %[a], [%[x]], #4\n"
+        "sxtb %[b], %[a]\n"
+        "sbfx %[c], %[a], #8, #8\n"
+        "vmov s0, s1, %[b], %[c]\n"
+        "sbfx %[b], %[a], #16, #8\n"
+        "asr %[a], %[a], #24\n"
+        "vmov s2, s3, %[b], %[a]\n"
+        "vcvt.f32.s32 s0, s0\n"
+        "vcvt.f32.s32 s1, s1\n"
+        "vcvt.f32.s32 s2, s2\n"
+        "vcvt.f32.s32 s3, s3\n"
+        "vmul.f32 s0, s0, %[scale]\n"
+        "vmul.f32 s1, s1, %[scale]\n"
+        "vmul.f32 s2, s2, %[scale]\n"
+        "vmul.f32 s3, s3, %[scale]\n"
+        "vstm %[y]!, {s0-s3}\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [scale] "t"(scale)
+        : "s0", "s1", "s2", "s3", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = (float)x[i] * scale;
+    }
+#endif
+}
+
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 8 bits. */
 static inline MIXED_UNUSED int8_t mixed_requantize8(int32_t sum, int32_t multiplier)
 {
@@ -137,87 +289,41 @@ static inline MIXED_UNUSED int8_t mixed_requantize8(int32_t sum, int32_t multipl
 }
 
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t mixed_screen_node_limits[6] MIXED_CONSTANTS = {
-    3225419776u, 1077936128u, 0u, 3238002688u, 1090519040u, 0u,
+static const uint32_t mixed_screen_node_limits[8] MIXED_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
 };
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t mixed_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
-{
-#if MIXED_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
-#else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = mixed_clamp(mixed_float(bits), mixed_float(limits[0]), mixed_float(limits[1]));
-    *status |= bad & MIXED_REJECTED;
-    return (limits[2] & bad) | (mixed_bits(clamped) & ~bad);
-#endif
-}
-
 static MIXED_NOINLINE uint32_t mixed_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = mixed_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
+    uint32_t status = mixed_screen(obs, y, mixed_screen_node_limits, mixed_screen_node_limits + 8);
 
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = mixed_float(mixed_screen_node_value(mixed_bits(obs[i]), limits, &status));
-    }
     (void)applied;
     return status;
 }
 
 /* screen_encode: encode, 2 -> 2, w16a16 */
-static const float mixed_screen_encode_node_affine[4] MIXED_CONSTANTS = {
-    10922.333f, 0.0f, 4095.875f, 0.0f,
+static const float mixed_screen_encode_node_gain[4] MIXED_ALIGNED MIXED_CONSTANTS = {
+    10922.333f, 4095.875f, 0.0f, 0.0f,
 };
 static MIXED_NOINLINE void mixed_screen_encode_node(const float *x, int16_t *y)
 {
-    const float *affine = mixed_screen_encode_node_affine; /* gain, offset */
-    int32_t i;
-
-    for (i = 0; i < 2; i++, affine += 2) {
-        y[i] = mixed_encode(x[i] * affine[0] + affine[1]);
-    }
+    mixed_encode_gain(x, y, mixed_screen_encode_node_gain, 2);
 }
 
 /* a: integer_dense, 2 -> 3, w16a16 */
-static const int16_t mixed_a_node_weight[6] MIXED_ALIGNED MIXED_CONSTANTS = {
-    7284, 32767, -32767, -4721, 9212, 32767,
-};
-static const int32_t mixed_a_node_bias[3] MIXED_CONSTANTS = {
-    13970195, 59354362, 8140304,
-};
-static const int32_t mixed_a_node_multiplier[3] MIXED_CONSTANTS = {
-    106107, 57189, 80762,
+static const uint32_t mixed_a_node_weight[9] MIXED_ALIGNED MIXED_CONSTANTS = {
+    13970195u, 2147425396u, 106107u, 59354362u, 3985604609u, 57189u, 8140304u, 2147427324u, 80762u,
 };
 static MIXED_NOINLINE void mixed_a_node(const int16_t *x, int16_t *y)
 {
-    const int16_t *w = mixed_a_node_weight + 0;
+    const uint32_t *w = mixed_a_node_weight + 0;
     int32_t i, j;
 
     for (i = 0; i < 3; i++) {
-        int32_t sum = mixed_a_node_bias[i];
-        for (j = 0; j < 2; j++, w++) {
-            sum += (int32_t)*w * x[j];
+        int32_t sum = (int32_t)*w++;
+        for (j = 0; j < 2; j += 2, w++) {
+            sum += (int16_t)*w * x[j] + ((int32_t)*w >> 16) * x[j + 1];
         }
-        y[i] = mixed_requantize(sum, mixed_a_node_multiplier[i]);
+        y[i] = mixed_requantize(sum, (int32_t)*w++);
     }
 }
 
@@ -267,11 +373,7 @@ static MIXED_NOINLINE void mixed_b_node(const int8_t *x, int8_t *y)
 /* b_decode: decode, 3 -> 3, w8a8 */
 static MIXED_NOINLINE void mixed_b_decode_node(const int8_t *x, float *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 3; i++) {
-        y[i] = (float)x[i] * 0.053406805f;
-    }
+    mixed_decode8(x, y, 0.053406805f, 3);
 }
 
 /* c: dense, 3 -> 1, f32 */
@@ -296,17 +398,12 @@ static MIXED_NOINLINE void mixed_c_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float mixed_clip_node_limits[2] MIXED_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t mixed_clip_node_limits[4] MIXED_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
 static MIXED_NOINLINE void mixed_clip_node(const float *x, float *y)
 {
-    const float *limits = mixed_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = mixed_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)mixed_screen(x, y, mixed_clip_node_limits, mixed_clip_node_limits + 4);
 }
 
 void mixed_reset(struct mixed *s)
@@ -318,10 +415,10 @@ void mixed_init(struct mixed *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 4; i++) {
         s->work0.word[i] = 0;
     }
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
     mixed_reset(s);

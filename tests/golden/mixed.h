@@ -27,20 +27,22 @@ extern "C" {
 #define MIXED_REJECTED 1u /* status bit: an observation was not finite */
 #define MIXED_CONTRACT_HASH "51573ac28b0bade8abb874b594f9a9dd19c1a13debf768287bd8796ce6572bc3"
 #define MIXED_GRAPH_HASH "4b2dce1c1d4cd3d28205da155da7285d0ff0b285703f3a6a39d37c91d36d70ed"
+/* For a firmware to print: tools find it in the finished image. */
+#define MIXED_IDENTITY "tinyctl unit mixed 2 1 " MIXED_CONTRACT_HASH " " MIXED_GRAPH_HASH
 
 struct mixed {
     float applied[1]; /* the action last applied */
     union {
-        uint32_t word[2];
-        float f32[2];
-        int16_t i16[4];
-        int8_t i8[4];
+        uint32_t word[4];
+        float f32[4];
+        int16_t i16[8];
+        int8_t i8[16];
     } work0;
     union {
-        uint32_t word[3];
-        float f32[3];
-        int16_t i16[2];
-        int8_t i8[4];
+        uint32_t word[4];
+        float f32[4];
+        int16_t i16[8];
+        int8_t i8[16];
     } work1;
 };
 

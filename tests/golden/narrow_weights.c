@@ -42,6 +42,11 @@
 #define NARROW_WEIGHTS_ASSEMBLY 0
 #endif
 #endif
+#if NARROW_WEIGHTS_ASSEMBLY && defined(__ARM_FP)
+#define NARROW_WEIGHTS_FPU ((__ARM_FP & 4) != 0)
+#else
+#define NARROW_WEIGHTS_FPU 0
+#endif
 #if NARROW_WEIGHTS_ASSEMBLY && defined(__ARM_FEATURE_DSP)
 #define NARROW_WEIGHTS_DSP 1
 #else
@@ -54,29 +59,91 @@ union narrow_weights_word {
     uint32_t u;
 };
 
-static inline uint32_t narrow_weights_bits(float f)
+static inline NARROW_WEIGHTS_UNUSED uint32_t narrow_weights_bits(float f)
 {
     union narrow_weights_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float narrow_weights_float(uint32_t u)
+static inline NARROW_WEIGHTS_UNUSED float narrow_weights_float(uint32_t u)
 {
     union narrow_weights_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float narrow_weights_select(uint32_t mask, float yes, float no)
+static inline NARROW_WEIGHTS_UNUSED float narrow_weights_select(uint32_t mask, float yes, float no)
 {
     return narrow_weights_float((narrow_weights_bits(yes) & mask) | (narrow_weights_bits(no) & ~mask));
 }
 
-static inline float narrow_weights_clamp(float x, float low, float high)
+static inline NARROW_WEIGHTS_UNUSED float narrow_weights_clamp(float x, float low, float high)
 {
     const float raised = narrow_weights_select(0u - (uint32_t)(x < low), low, x);
     return narrow_weights_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static NARROW_WEIGHTS_NOINLINE uint32_t narrow_weights_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+{
+    uint32_t status = 0;
+#if NARROW_WEIGHTS_ASSEMBLY
+    uint32_t first, second;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((narrow_weights_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = narrow_weights_clamp(*x, narrow_weights_float(runs[1]), narrow_weights_float(runs[2]));
+            status |= bad & NARROW_WEIGHTS_REJECTED;
+            *y = narrow_weights_select(bad, narrow_weights_float(runs[3]), clamped);
+        }
+    }
+#endif
+    return status;
 }
 
 static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_saturate(int32_t q)
@@ -92,11 +159,121 @@ static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_saturate(int32_t q)
 
 /* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
    32 bits was proven when the gains were chosen. */
-static inline int16_t narrow_weights_encode(float y)
+static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_encode(float y)
 {
     const float z = y + 0.5f;
     const int32_t whole = (int32_t)z;
     return narrow_weights_saturate(whole - (int32_t)(narrow_weights_bits(z - (float)whole) >> 31));
+}
+
+/* y = encode(gain x) for n columns. */
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_encode_gain(const float *x, int16_t *y, const float *gain, int32_t n)
+{
+#if NARROW_WEIGHTS_FPU && NARROW_WEIGHTS_DSP
+    int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
+    __asm__ volatile(
+        "vmrs %[mode], fpscr\n"
+        "orr %[down], %[mode], #0x800000\n"
+        "1:\n"
+        "vldm %[x]!, {s0-s3}\n"
+        "vldm %[gain]!, {s4-s7}\n"
+        "vmul.f32 s0, s0, s4\n"
+        "vmul.f32 s1, s1, s5\n"
+        "vmul.f32 s2, s2, s6\n"
+        "vmul.f32 s3, s3, s7\n"
+        "vadd.f32 s0, s0, %[half]\n"
+        "vadd.f32 s1, s1, %[half]\n"
+        "vadd.f32 s2, s2, %[half]\n"
+        "vadd.f32 s3, s3, %[half]\n"
+        "vmsr fpscr, %[down]\n"
+        "vcvtr.s32.f32 s0, s0\n"
+        "vcvtr.s32.f32 s1, s1\n"
+        "vcvtr.s32.f32 s2, s2\n"
+        "vcvtr.s32.f32 s3, s3\n"
+        "vmsr fpscr, %[mode]\n"
+        "vmov %[a], %[b], s0, s1\n"
+        "vmov %[c], %[d], s2, s3\n"
+        "ssat %[a], #16, %[a]\n"
+        "ssat %[b], #16, %[b]\n"
+        "ssat %[c], #16, %[c]\n"
+        "ssat %[d], #16, %[d]\n"
+        "pkhbt %[a], %[a], %[b], lsl #16\n"
+        "pkhbt %[c], %[c], %[d], lsl #16\n"
+        "str %[a], [%[y]], #4\n"
+        "str %[c], [%[y]], #4\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+          [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+        : [half] "t"(0.5f)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = narrow_weights_encode(x[i] * gain[i]);
+    }
+#endif
+}
+
+/* y = scale x for n columns. */
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_decode(const int16_t *x, float *y, float scale, int32_t n)
+{
+#if NARROW_WEIGHTS_FPU
+    int32_t fours = (n + 3) >> 2, a, b, c;
+    __asm__ volatile(
+        "1:\n"
+        "ldr %[a], [%[x]], #4\n"
+        "ldr %[b], [%[x]], #4\n"
+        "sxth %[c], %[a]\n"
+        "asr %[a], %[a], #16\n"
+        "vmov s0, s1, %[c], %[a]\n"
+        "sxth %[c], %[b]\n"
+        "asr %[b], %[b], #16\n"
+        "vmov s2, s3, %[c], %[b]\n"
+        "vcvt.f32.s32 s0, s0\n"
+        "vcvt.f32.s32 s1, s1\n"
+        "vcvt.f32.s32 s2, s2\n"
+        "vcvt.f32.s32 s3, s3\n"
+        "vmul.f32 s0, s0, %[scale]\n"
+        "vmul.f32 s1, s1, %[scale]\n"
+        "vmul.f32 s2, s2, %[scale]\n"
+        "vmul.f32 s3, s3, %[scale]\n"
+        "vstm %[y]!, {s0-s3}\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [scale] "t"(scale)
+        : "s0", "s1", "s2", "s3", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = (float)x[i] * scale;
+    }
+#endif
+}
+
+/* Negative numbers to 0, n columns. */
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_relu16(const int16_t *x, int16_t *y, int32_t n)
+{
+#if NARROW_WEIGHTS_DSP
+    int32_t turns = (n + 7) >> 3; /* of four words */
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[x]!, {r4-r6, r8}\n"
+        "usat16 r4, #15, r4\n"
+        "usat16 r5, #15, r5\n"
+        "usat16 r6, #15, r6\n"
+        "usat16 r8, #15, r8\n"
+        "stm %[y]!, {r4-r6, r8}\n"
+        "subs %[turns], %[turns], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [turns] "+r"(turns) : : "r4", "r5", "r6", "r8", "r9", "r12", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = (int16_t)(x[i] & ~(x[i] >> 15));
+    }
+#endif
 }
 
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
@@ -112,186 +289,116 @@ static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_requantize(int32_t su
 #endif
 }
 
-/* y = requantize(bias + weight x) for `blocks` blocks of four rows and `pairs` pairs of columns. `w` runs by blocks of
-   rows, then pairs of columns, then the two pairs of rows; a number is 256 times the weight of the second row of a pair
-   plus that of the first. No row's sum can overflow: that was proven when the weights were chosen. */
-static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8(const int16_t *w, const int32_t *b, const int32_t *m, const int16_t *x,
-    int16_t *y, int32_t blocks, int32_t pairs)
+/* y = requantize(bias + weight x) for `blocks` blocks of four rows and `fours` groups of four columns. `w` runs by
+   blocks, then pairs of columns, then the two pairs of rows; a half word is 256 times the weight of the second row of a
+   pair plus that of the first. Then come the biases and multipliers of the first rows, then of the second ones. No row's
+   sum can overflow: that was proven when the weights were chosen. */
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w, const int16_t *x, int16_t *y, int32_t blocks, int32_t fours)
 {
 #if NARROW_WEIGHTS_DSP
-    /* r0 weights, r1 inputs, r2 r3 weights of two rows each, r6 a pair of inputs, r8 r9 sums of first rows, r4:r5 r10:r11
-       256 times those of second rows and those of first rows together, r12 counts; r7 may be the frame. */
+    /* r0 weights, r1 inputs, r2 r3 two pairs of inputs, r4-r7 weights of two rows each, r8 r9 sums of first rows,
+       r10:r11 r12:lr 256 times those of second rows and those of first rows together. A turn is eight groups, the first
+       is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
     struct {
-        const int16_t *w;
-        const int32_t *b, *m;
+        const uint32_t *w;
         const int16_t *x;
+        int32_t entry;
+        const int16_t *x_end;
         int16_t *y;
-        int32_t blocks, eights, ones;
+        const int16_t *y_end;
     } frame;
-    frame.w = w, frame.b = b, frame.m = m, frame.x = x, frame.y = y;
-    frame.blocks = blocks, frame.eights = pairs >> 3, frame.ones = pairs & 7;
+    frame.w = w, frame.x = x, frame.entry = (-fours & 7) * 64 + 1, frame.x_end = x + 4 * fours;
+    frame.y = y, frame.y_end = y + 4 * blocks;
     __asm__ volatile(
-        "ldr r0, [%[frame], #0]\n"
-        "5:\n"
-        "ldr r1, [%[frame], #12]\n"
-        "ldr r12, [%[frame], #24]\n"
-        "movs r4, #0\n"
-        "movs r5, #0\n"
-        "mov r8, #0\n"
-        "mov r9, #0\n"
-        "mov r10, #0\n"
-        "mov r11, #0\n"
-        "cmp r12, #0\n"
-        "beq 2f\n"
-        "1:\n"
-        "ldr r6, [r1, #0]\n"
-        "ldr r2, [r0, #0]\n"
-        "ldr r3, [r0, #4]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #4]\n"
-        "ldr r2, [r0, #8]\n"
-        "ldr r3, [r0, #12]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #8]\n"
-        "ldr r2, [r0, #16]\n"
-        "ldr r3, [r0, #20]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #12]\n"
-        "ldr r2, [r0, #24]\n"
-        "ldr r3, [r0, #28]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #16]\n"
-        "ldr r2, [r0, #32]\n"
-        "ldr r3, [r0, #36]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #20]\n"
-        "ldr r2, [r0, #40]\n"
-        "ldr r3, [r0, #44]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #24]\n"
-        "ldr r2, [r0, #48]\n"
-        "ldr r3, [r0, #52]\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "ldr r6, [r1, #28]\n"
-        "ldr r2, [r0, #56]\n"
-        "ldr r3, [r0, #60]\n"
-        "adds r1, #32\n"
-        "adds r0, #64\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-        "subs r12, r12, #1\n"
-        "bne 1b\n"
+        "mov r0, %[frame]\n"
+        "push {r7, lr}\n"
+        "ldm r0, {r0-r5}\n"
+        "adr r7, 1f\n"
+        "add r2, r7\n"
+        "push {r1-r5}\n"
+        ".balign 4\n"
         "2:\n"
-        "ldr r12, [%[frame], #28]\n"
-        "cmp r12, #0\n"
-        "beq 4f\n"
-        "3:\n"
-        "ldr r6, [r1, #0]\n"
-        "ldr r2, [r0, #0]\n"
-        "ldr r3, [r0, #4]\n"
-"adds r1, #4\n"
-        "adds r0, #8\n"
-        "smlald r4, r5, r2, r6\n"
-        "sxtb16 r2, r2\n"
-        "smlald r10, r11, r3, r6\n"
-        "sxtb16 r3, r3\n"
-        "smlad r8, r2, r6, r8\n"
-        "smlad r9, r3, r6, r9\n"
-"subs r12, r12, #1\n"
-        "bne 3b\n"
-        "4:\n"
-        "subs r4, r4, r8\n"
-        "sbc r5, r5, r8, asr #31\n"
-        "lsr r4, r4, #8\n"
-        "orr r4, r4, r5, lsl #24\n"
-        "subs r10, r10, r9\n"
-        "sbc r11, r11, r9, asr #31\n"
+        "ldm sp, {r1, r2}\n"
+        "mov.w r3, #0\n"
+        "umull r8, r9, r3, r3\n"
+        "umull r10, r11, r3, r3\n"
+        "umull r12, lr, r3, r3\n"
+        "bx r2\n"
+        ".balign 4\n"
+        "1:\n"
+        ".rept 8\n"
+        "ldr r3, [r1, #4]\n"
+        "ldr r5, [r0, #4]\n"
+        "ldr r6, [r0, #8]\n"
+        "ldr r7, [r0, #12]\n"
+        "ldr r2, [r1], #8\n"
+        "ldr r4, [r0], #16\n"
+        "smlald r10, r11, r4, r2\n"
+        "smlald r12, lr, r5, r2\n"
+        "sxtb16 r4, r4\n"
+        "sxtb16 r5, r5\n"
+        "smlad r8, r4, r2, r8\n"
+        "smlad r9, r5, r2, r9\n"
+        "smlald r10, r11, r6, r3\n"
+        "smlald r12, lr, r7, r3\n"
+        "sxtb16 r6, r6\n"
+        "sxtb16 r7, r7\n"
+        "smlad r8, r6, r3, r8\n"
+        "smlad r9, r7, r3, r9\n"
+        ".endr\n"
+        "ldr r2, [sp, #8]\n"
+        "cmp r1, r2\n"
+        "bne.w 1b\n"
+        "ldm.w r0!, {r2-r5}\n"
+        "subs r10, r10, r8\n"
+        "sbc r11, r11, r8, asr #31\n"
+        "subs r12, r12, r9\n"
+        "sbc lr, lr, r9, asr #31\n"
         "lsr r10, r10, #8\n"
         "orr r10, r10, r11, lsl #24\n"
-        "ldr r1, [%[frame], #4]\n"
-        "ldm r1!, {r2, r3, r6, r12}\n"
-        "str r1, [%[frame], #4]\n"
-        "ldr r1, [%[frame], #8]\n"
-        "add r8, r8, r2\n"
-        "add r4, r4, r3\n"
-        "add r9, r9, r6\n"
-        "add r10, r10, r12\n"
-        "ldm r1!, {r2, r3, r6, r12}\n"
-        "str r1, [%[frame], #8]\n"
+        "lsr r12, r12, #8\n"
+        "orr r12, r12, lr, lsl #24\n"
+        "add r8, r2\n"
+        "add r9, r3\n"
+        "add r10, r4\n"
+        "add r12, r5\n"
+        "ldm.w r0!, {r2-r5}\n"
         "smmulr r8, r8, r2\n"
-        "smmulr r4, r4, r3\n"
-        "smmulr r9, r9, r6\n"
-        "smmulr r10, r10, r12\n"
-        "ldr r6, [%[frame], #16]\n"
-        "ldr r12, [%[frame], #20]\n"
         "ssat r8, #16, r8\n"
-        "ssat r4, #16, r4\n"
+        "smmulr r9, r9, r3\n"
         "ssat r9, #16, r9\n"
+        "smmulr r10, r10, r4\n"
         "ssat r10, #16, r10\n"
-        "pkhbt r8, r8, r4, lsl #16\n"
-        "pkhbt r9, r9, r10, lsl #16\n"
-        "str r8, [r6], #4\n"
-        "str r9, [r6], #4\n"
-        "str r6, [%[frame], #16]\n"
-        "subs r12, r12, #1\n"
-        "str r12, [%[frame], #20]\n"
-        "bne 5b"
+        "smmulr r12, r12, r5\n"
+        "ssat r12, #16, r12\n"
+        "pkhbt r8, r8, r10, lsl #16\n"
+        "pkhbt r9, r9, r12, lsl #16\n"
+        "ldr r1, [sp, #12]\n"
+        "ldr r2, [sp, #16]\n"
+        "str r8, [r1], #4\n"
+        "str r9, [r1], #4\n"
+        "str r1, [sp, #12]\n"
+        "cmp r1, r2\n"
+        "bne 2b\n"
+        "add sp, #20\n"
+        "pop {r7, lr}"
         :
         : [frame] "r"(&frame)
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #else
-    for (; blocks > 0; blocks--, b += 4, m += 4, y += 4) {
-        int32_t sum0 = b[0], sum1 = b[1], sum2 = b[2], sum3 = b[3], j;
-        for (j = 0; j < 2 * pairs; j += 2, w += 4) {
-            const int32_t v0 = x[j], v1 = x[j + 1];
-            sum0 += (int8_t)w[0] * v0 + (int8_t)w[1] * v1;
-            sum1 += ((w[0] - (int8_t)w[0]) >> 8) * v0 + ((w[1] - (int8_t)w[1]) >> 8) * v1;
-            sum2 += (int8_t)w[2] * v0 + (int8_t)w[3] * v1;
-            sum3 += ((w[2] - (int8_t)w[2]) >> 8) * v0 + ((w[3] - (int8_t)w[3]) >> 8) * v1;
+    for (; blocks > 0; blocks--, w += 8, y += 4) {
+        int32_t sum[4] = {0, 0, 0, 0}, j, pair;
+        for (j = 0; j < 4 * fours; j += 2, w += 2) {
+            for (pair = 0; pair < 2; pair++) {
+                const int32_t v0 = x[j], v1 = x[j + 1], w0 = (int16_t)w[pair], w1 = (int32_t)w[pair] >> 16;
+                sum[pair] += (int8_t)w0 * v0 + (int8_t)w1 * v1;
+                sum[2 + pair] += ((w0 - (int8_t)w0) >> 8) * v0 + ((w1 - (int8_t)w1) >> 8) * v1;
+            }
         }
-        y[0] = narrow_weights_requantize(sum0, m[0]);
-        y[1] = narrow_weights_requantize(sum1, m[1]);
-        y[2] = narrow_weights_requantize(sum2, m[2]);
-        y[3] = narrow_weights_requantize(sum3, m[3]);
+        for (pair = 0; pair < 2; pair++) {
+            y[2 * pair] = narrow_weights_requantize(sum[pair] + (int32_t)w[pair], (int32_t)w[4 + pair]);
+            y[2 * pair + 1] = narrow_weights_requantize(sum[2 + pair] + (int32_t)w[2 + pair], (int32_t)w[6 + pair]);
+        }
     }
 #endif
 }
@@ -315,150 +422,94 @@ static inline NARROW_WEIGHTS_UNUSED int32_t narrow_weights_high(int32_t a, int32
 }
 
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t narrow_weights_screen_node_limits[6] NARROW_WEIGHTS_CONSTANTS = {
-    3225419776u, 1077936128u, 0u, 3238002688u, 1090519040u, 0u,
+static const uint32_t narrow_weights_screen_node_limits[8] NARROW_WEIGHTS_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
 };
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t narrow_weights_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
-{
-#if NARROW_WEIGHTS_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
-#else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = narrow_weights_clamp(narrow_weights_float(bits), narrow_weights_float(limits[0]), narrow_weights_float(limits[1]));
-    *status |= bad & NARROW_WEIGHTS_REJECTED;
-    return (limits[2] & bad) | (narrow_weights_bits(clamped) & ~bad);
-#endif
-}
-
 static NARROW_WEIGHTS_NOINLINE uint32_t narrow_weights_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = narrow_weights_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
+    uint32_t status = narrow_weights_screen(obs, y, narrow_weights_screen_node_limits, narrow_weights_screen_node_limits + 8);
 
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = narrow_weights_float(narrow_weights_screen_node_value(narrow_weights_bits(obs[i]), limits, &status));
-    }
     (void)applied;
     return status;
 }
 
 /* screen_encode: encode, 2 -> 2, w8a16 */
-static const float narrow_weights_screen_encode_node_affine[4] NARROW_WEIGHTS_CONSTANTS = {
-    10922.333f, 0.0f, 4095.875f, 0.0f,
+static const float narrow_weights_screen_encode_node_gain[4] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
+    10922.333f, 4095.875f, 0.0f, 0.0f,
 };
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_screen_encode_node(const float *x, int16_t *y)
 {
-    const float *affine = narrow_weights_screen_encode_node_affine; /* gain, offset */
-    int32_t i;
-
-    for (i = 0; i < 2; i++, affine += 2) {
-        y[i] = narrow_weights_encode(x[i] * affine[0] + affine[1]);
-    }
+    narrow_weights_encode_gain(x, y, narrow_weights_screen_encode_node_gain, 2);
 }
 
 /* a: integer_dense, 2 -> 5, w8a16 */
-static const int32_t narrow_weights_a_node_bias[5] NARROW_WEIGHTS_CONSTANTS = {
-    5090, 61725, -242740, -41246, -241161,
-};
-static const int32_t narrow_weights_a_node_multiplier[5] NARROW_WEIGHTS_CONSTANTS = {
-    19210446, 30469423, 10436788, 13587258, 6877180,
-};
-static const int16_t narrow_weights_a_node_weight[4] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
-    3092, -32385, -11167, 32639,
+static const uint32_t narrow_weights_a_node_weight[12] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
+    2172587028u, 2139083873u, 0u, 0u, 5090u, 4294724556u, 61725u, 4294926050u, 19210446u, 10436788u, 30469423u,
+    13587258u,
 };
 static const int8_t narrow_weights_a_node_weight_rest[2] NARROW_WEIGHTS_CONSTANTS = {
     59, 127,
 };
+static const int32_t narrow_weights_a_node_affine[2] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
+    -241161, 6877180,
+};
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_a_node(const int16_t *x, int16_t *y)
 {
-    narrow_weights_rows4_w8(narrow_weights_a_node_weight, narrow_weights_a_node_bias, narrow_weights_a_node_multiplier, x, y, 1, 1);
+    narrow_weights_rows4_w8a16(narrow_weights_a_node_weight, x, y, 1, 1);
     const int8_t *w = narrow_weights_a_node_weight_rest;
+    const int32_t *affine = narrow_weights_a_node_affine; /* bias, multiplier */
     int32_t i, j;
 
-    for (i = 4; i < 5; i++) {
-        int32_t sum = narrow_weights_a_node_bias[i];
+    for (i = 4; i < 5; i++, affine += 2) {
+        int32_t sum = affine[0];
         for (j = 0; j < 2; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = narrow_weights_requantize(sum, narrow_weights_a_node_multiplier[i]);
+        y[i] = narrow_weights_requantize(sum, affine[1]);
     }
 }
 
 /* fold: relu, 5 -> 5, w8a16 */
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_fold_node(const int16_t *x, int16_t *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 5; i++) {
-        y[i] = (int16_t)(x[i] & ~(x[i] >> 31));
-    }
+    narrow_weights_relu16(x, y, 5);
 }
 
 /* b: integer_dense, 5 -> 1, w8a16 */
-static const int32_t narrow_weights_b_node_bias[1] NARROW_WEIGHTS_CONSTANTS = {
-    2369,
-};
-static const int32_t narrow_weights_b_node_multiplier[1] NARROW_WEIGHTS_CONSTANTS = {
-    43999010,
-};
 static const int8_t narrow_weights_b_node_weight_rest[5] NARROW_WEIGHTS_CONSTANTS = {
     97, 6, -48, -127, -42,
+};
+static const int32_t narrow_weights_b_node_affine[2] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
+    2369, 43999010,
 };
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_b_node(const int16_t *x, int16_t *y)
 {
     const int8_t *w = narrow_weights_b_node_weight_rest;
+    const int32_t *affine = narrow_weights_b_node_affine; /* bias, multiplier */
     int32_t i, j;
 
-    for (i = 0; i < 1; i++) {
-        int32_t sum = narrow_weights_b_node_bias[i];
+    for (i = 0; i < 1; i++, affine += 2) {
+        int32_t sum = affine[0];
         for (j = 0; j < 5; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = narrow_weights_requantize(sum, narrow_weights_b_node_multiplier[i]);
+        y[i] = narrow_weights_requantize(sum, affine[1]);
     }
 }
 
 /* b_decode: decode, 1 -> 1, w8a16 */
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_b_decode_node(const int16_t *x, float *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 1; i++) {
-        y[i] = (float)x[i] * 6.7113695e-05f;
-    }
+    narrow_weights_decode(x, y, 6.7113695e-05f, 1);
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float narrow_weights_clip_node_limits[2] NARROW_WEIGHTS_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t narrow_weights_clip_node_limits[4] NARROW_WEIGHTS_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_clip_node(const float *x, float *y)
 {
-    const float *limits = narrow_weights_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = narrow_weights_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)narrow_weights_screen(x, y, narrow_weights_clip_node_limits, narrow_weights_clip_node_limits + 4);
 }
 
 void narrow_weights_reset(struct narrow_weights *s)
@@ -470,10 +521,10 @@ void narrow_weights_init(struct narrow_weights *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         s->work0.word[i] = 0;
     }
-    for (i = 0; i < 1; i++) {
+    for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
     narrow_weights_reset(s);

@@ -27,17 +27,19 @@ extern "C" {
 #define NARROW_WEIGHTS_REJECTED 1u /* status bit: an observation was not finite */
 #define NARROW_WEIGHTS_CONTRACT_HASH "51573ac28b0bade8abb874b594f9a9dd19c1a13debf768287bd8796ce6572bc3"
 #define NARROW_WEIGHTS_GRAPH_HASH "956f33671f390bd74c7989a49de348fdf7824c62099953d1371642cbe4455636"
+/* For a firmware to print: tools find it in the finished image. */
+#define NARROW_WEIGHTS_IDENTITY "tinyctl unit narrow_weights 2 1 " NARROW_WEIGHTS_CONTRACT_HASH " " NARROW_WEIGHTS_GRAPH_HASH
 
 struct narrow_weights {
     float applied[1]; /* the action last applied */
     union {
-        uint32_t word[3];
-        float f32[2];
-        int16_t i16[6];
+        uint32_t word[4];
+        float f32[4];
+        int16_t i16[8];
     } work0;
     union {
-        uint32_t word[1];
-        int16_t i16[2];
+        uint32_t word[4];
+        int16_t i16[8];
     } work1;
 };
 

@@ -49,74 +49,101 @@ union remembering_word {
     uint32_t u;
 };
 
-static inline uint32_t remembering_bits(float f)
+static inline REMEMBERING_UNUSED uint32_t remembering_bits(float f)
 {
     union remembering_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float remembering_float(uint32_t u)
+static inline REMEMBERING_UNUSED float remembering_float(uint32_t u)
 {
     union remembering_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float remembering_select(uint32_t mask, float yes, float no)
+static inline REMEMBERING_UNUSED float remembering_select(uint32_t mask, float yes, float no)
 {
     return remembering_float((remembering_bits(yes) & mask) | (remembering_bits(no) & ~mask));
 }
 
-static inline float remembering_clamp(float x, float low, float high)
+static inline REMEMBERING_UNUSED float remembering_clamp(float x, float low, float high)
 {
     const float raised = remembering_select(0u - (uint32_t)(x < low), low, x);
     return remembering_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* screen: screen, 2 -> 2, f32 */
-static const uint32_t remembering_screen_node_limits[6] REMEMBERING_CONSTANTS = {
-    3225419776u, 1077936128u, 0u, 3238002688u, 1090519040u, 0u,
-};
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t remembering_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static REMEMBERING_NOINLINE uint32_t remembering_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
 {
+    uint32_t status = 0;
 #if REMEMBERING_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
+    uint32_t first, second;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
+        : "r4", "r5", "r6", "r8", "cc", "memory");
 #else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = remembering_clamp(remembering_float(bits), remembering_float(limits[0]), remembering_float(limits[1]));
-    *status |= bad & REMEMBERING_REJECTED;
-    return (limits[2] & bad) | (remembering_bits(clamped) & ~bad);
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((remembering_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = remembering_clamp(*x, remembering_float(runs[1]), remembering_float(runs[2]));
+            status |= bad & REMEMBERING_REJECTED;
+            *y = remembering_select(bad, remembering_float(runs[3]), clamped);
+        }
+    }
 #endif
+    return status;
 }
 
+/* screen: screen, 2 -> 2, f32 */
+static const uint32_t remembering_screen_node_limits[8] REMEMBERING_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
+};
 static REMEMBERING_NOINLINE uint32_t remembering_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = remembering_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
+    uint32_t status = remembering_screen(obs, y, remembering_screen_node_limits, remembering_screen_node_limits + 8);
 
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = remembering_float(remembering_screen_node_value(remembering_bits(obs[i]), limits, &status));
-    }
     (void)applied;
     return status;
 }
@@ -177,17 +204,12 @@ static REMEMBERING_NOINLINE void remembering_a_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float remembering_clip_node_limits[2] REMEMBERING_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t remembering_clip_node_limits[4] REMEMBERING_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
 static REMEMBERING_NOINLINE void remembering_clip_node(const float *x, float *y)
 {
-    const float *limits = remembering_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = remembering_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)remembering_screen(x, y, remembering_clip_node_limits, remembering_clip_node_limits + 4);
 }
 
 void remembering_reset(struct remembering *s)
@@ -204,10 +226,10 @@ void remembering_init(struct remembering *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 8; i++) {
         s->work0.word[i] = 0;
     }
-    for (i = 0; i < 1; i++) {
+    for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
     remembering_reset(s);

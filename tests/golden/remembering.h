@@ -27,6 +27,8 @@ extern "C" {
 #define REMEMBERING_REJECTED 1u /* status bit: an observation was not finite */
 #define REMEMBERING_CONTRACT_HASH "51573ac28b0bade8abb874b594f9a9dd19c1a13debf768287bd8796ce6572bc3"
 #define REMEMBERING_GRAPH_HASH "872d7d5f1d9a0b7316253153ca766f644c479729a1069016dd31af3d94e85819"
+/* For a firmware to print: tools find it in the finished image. */
+#define REMEMBERING_IDENTITY "tinyctl unit remembering 2 1 " REMEMBERING_CONTRACT_HASH " " REMEMBERING_GRAPH_HASH
 
 struct remembering {
     float applied[1]; /* the action last applied */
@@ -34,12 +36,12 @@ struct remembering {
     float past_newest[1];
     float past_steps[1];
     union {
-        uint32_t word[5];
-        float f32[5];
+        uint32_t word[8];
+        float f32[8];
     } work0;
     union {
-        uint32_t word[1];
-        float f32[1];
+        uint32_t word[4];
+        float f32[4];
     } work1;
 };
 

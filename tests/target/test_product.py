@@ -17,7 +17,7 @@ from replay import EmulatedCopies, of_case, play, play_q
 
 from tinyctl.audit import audit_object
 from tinyctl.boards import Board, Region, board_names, load_board
-from tinyctl.builder import _Compiler
+from tinyctl.builder import Compiler
 from tinyctl.emitter import render
 from tinyctl.image import Descriptor, Function, ImageFile, ImageNode, read_program
 from tinyctl.sims.mcu.emulator import Emulator
@@ -62,12 +62,12 @@ def rendered() -> dict[str, tuple[Unit, dict[str, str]]]:
 
 @pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: "-".join(filter(None, variant)))
 def suite(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_gcc: Callable[[str], None]
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_gcc: Callable[[Board], None]
 ) -> Suite:
     core, toolchain, variant = request.param
     board = CORES[core]
     if toolchain == "gcc":
-        require_gcc(core)
+        require_gcc(board)
     work = tmp_path_factory.mktemp("suite")
     for _, texts in rendered().values():
         for file, text in texts.items():
@@ -82,8 +82,8 @@ def suite(
         key: {"name": key, "origin": f"{region.origin:#x}", "length": f"{region.length:#x}"}
         for key, region in (("code", CODE), ("data", DATA))
     }
-    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, **regions))
-    compiler = _Compiler.choose(board, toolchain)
+    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, unit_object="*unit.o", **regions))
+    compiler = Compiler.choose(board, toolchain)
     for name in ("unit", "entry"):
         compiler.compile(work, f"{name}.c", f"{name}.o")
     audit_object(work / "unit.o", board, "all cases")
@@ -200,4 +200,4 @@ def test_no_float_is_reached_from_an_integer_entry(suite: Suite) -> None:
 
 
 def test_every_core_is_there() -> None:
-    assert set(CORES) == {"cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "rv32imc"}
+    assert set(CORES) == {"cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "rv32imc", "hazard3"}
