@@ -12,6 +12,8 @@ from types import ModuleType
 import cases
 import pytest
 
+from tinyctl import toolchains
+from tinyctl.boards import Board
 from tinyctl.emitter import emit
 from tinyctl.graph import Graph
 
@@ -38,6 +40,17 @@ def require_tool() -> Callable[[str], str]:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
         assert found is not None
         return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def require_gcc(require_tool: Callable[[str], str]) -> Callable[[Board], None]:
+    """`require_gcc(board)`: like `require_tool`, for the gcc of the board's core."""
+
+    def find(board: Board) -> None:
+        if toolchains.cross_gcc(board.riscv) is None:
+            require_tool(toolchains.CROSS_GCC["riscv" if board.riscv else "arm"][0])
 
     return find
 

@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 
 from tinyctl import toolchains
 from tinyctl.builder import WARNINGS
-from tinyctl.emitter import emit, render
+from tinyctl.emitter import emit
 from tinyctl.graph import Graph
 from tinyctl.unit import load_unit
 
@@ -142,12 +142,3 @@ def test_same_graph_same_bytes(case: tuple[Graph, Path], tmp_path: Path) -> None
         text = path.read_text()
         assert str(folder) not in text
         assert not re.search(r"20[2-9]\d-|\b\d\d:\d\d|/home/|/tmp/", text)
-
-
-@pytest.mark.parametrize("format_name", ["f32", "w16a16"])
-def test_golden_text(format_name: str, golden: Callable[[str, str], None]) -> None:
-    """The whole C of the tiny network, to be read when it changes."""
-    _, texts = render(networks.in_format(networks.tiny(), format_name), "tiny")
-    golden(f"tiny_{format_name}.h", texts["tiny.h"])
-    golden(f"tiny_{format_name}.c", texts["tiny.c"])
-    golden(f"tiny_{format_name}_selftest.c", texts["tiny_selftest.c"])
