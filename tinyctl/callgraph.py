@@ -15,6 +15,8 @@ import capstone
 
 from tinyctl.errors import TinyctlError
 from tinyctl.image import Function, ImageFile
+from tinyctl.sims.mcu.decode import Kind
+from tinyctl.sims.mcu.decode_riscv import RISCV
 
 MAX_INSTRUCTIONS = 500_000  # of all functions together
 MAX_DEPTH = 500  # calls, one inside the other
@@ -29,6 +31,8 @@ TARGET = re.compile(r"#(0x[0-9a-f]+|\d+)$")
 SP_IMMEDIATE = re.compile(r"sp, (?:sp, )?#(0x[0-9a-f]+|\d+)$")
 PRE_DECREMENT = re.compile(r"\[sp, #-(0x[0-9a-f]+|\d+)\]!$")
 POST_INCREMENT = re.compile(r"\[sp\], #(0x[0-9a-f]+|\d+)$")
+
+RISCV_SP = re.compile(r"addi(?:16sp)? sp, (?:sp, )?(-?0x[0-9a-f]+|-?\d+)$")
 
 _DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
 
@@ -99,22 +103,20 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
             if seen > room:
                 raise TinyctlError(f"more than {MAX_INSTRUCTIONS} instructions in reach", where=image.path)
             deepest[address] = depth
-            size, name, operands, conditional = _decode(image, address)
-            moved = _stack_taken(name, operands)
-            dynamic |= moved is None
-            depth = max(depth + (moved or 0), 0)
+            step = _riscv_step(image, function, address) if image.riscv else _thumb_step(image, function, address)
+            dynamic |= step.stack is None
+            depth = max(depth + (step.stack or 0), 0)
             most = max(most, depth)
-            if name in ("udiv", "sdiv"):
+            if step.divides:
                 divisions.add(address)
-            if ".f64" in name and not name.startswith(("vldr", "vstr", "vmov")):
+            if step.double:
                 doubles.add(address)
-            following, jumps, called = _flow(image, function, address, size, name, operands)
-            if called is not _NO_CALL and depth >= calls.get(address, _SHALLOW).depth:
-                calls[address] = Call(address, called, depth)
-            waiting += [(target, depth) for target in jumps]
-            if following is None and not conditional:
+            if step.called is not _NO_CALL and depth >= calls.get(address, _SHALLOW).depth:
+                calls[address] = Call(address, step.called, depth)
+            waiting += [(target, depth) for target in step.jumps]
+            if not step.goes_on:
                 break
-            address += size
+            address += step.size
     return Body(
         function,
         most,
@@ -127,6 +129,46 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
 
 _NO_CALL = -1
 _SHALLOW = Call(0, None, 0)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One instruction: the stack it takes in bytes (None where a register says how much), where it jumps to inside the
+    function, what it calls (None: a register's target, `_NO_CALL`: nothing), and whether the next one can follow."""
+
+    size: int
+    stack: int | None
+    divides: bool
+    double: bool
+    jumps: list[int]
+    called: int | None
+    goes_on: bool
+
+
+def _thumb_step(image: ImageFile, function: Function, address: int) -> _Step:
+    size, name, operands, conditional = _decode(image, address)
+    following, jumps, called = _flow(image, function, address, size, name, operands)
+    double = ".f64" in name and not name.startswith(("vldr", "vstr", "vmov"))
+    divides, goes_on = name in ("udiv", "sdiv"), following is not None or conditional
+    return _Step(size, _stack_taken(name, operands), divides, double, jumps, called, goes_on)
+
+
+def _riscv_step(image: ImageFile, function: Function, address: int) -> _Step:
+    size = RISCV.size(int.from_bytes(image.read(address, 2), "little"))
+    found = RISCV.block(image.read(address, size), address)[0]
+    stack: int | None = 0
+    if "sp" in found.writes:
+        taken = RISCV_SP.search(found.text)
+        stack = -int(taken[1], 0) if taken else 0 if found.reads <= {"s0"} else None
+    jumps: list[int] = []
+    called: int | None = _NO_CALL
+    links = "ra" in found.writes
+    if found.target is not None and function.start <= found.target < function.end and not links:
+        jumps = [found.target]
+    elif found.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER) and (links or found.reads != {"ra"}):
+        called = found.target
+    goes_on = links or found.conditional or not found.branches
+    return _Step(size, stack, found.kind is Kind.DIVIDE, False, jumps, called, goes_on)
 
 
 def _decode(image: ImageFile, address: int) -> tuple[int, str, str, bool]:
