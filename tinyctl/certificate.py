@@ -19,7 +19,7 @@ from tinyctl.network import Network, Node
 from tinyctl.pairing import Pairing
 from tinyctl.policy import Policy
 from tinyctl.reference import Slopes
-from tinyctl.spread import Source, Spread, beside, check_width
+from tinyctl.spread import Source, Spread, beside, check_layer
 
 SCHEMA = 1
 
@@ -70,7 +70,7 @@ def certify(graph: Graph, policy: Policy | None = None, seed: int = 0) -> Certif
     Raises `TinyctlError` for a layer without bounds, for too wide ones, and for a policy that is not the graph's.
     """
     for node in graph.nodes:
-        check_width(node.layer, f"node {node.name}")
+        check_layer(node.layer, f"node {node.name}")
     reference: Network = graph
     if policy is None:
         errors = unsaturated = _own_errors(graph)

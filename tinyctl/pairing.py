@@ -16,7 +16,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array, ElementwiseLayer, Layer, StatefulLayer, extremes
 from tinyctl.layers.clip import Clip
-from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.network import Node
@@ -91,15 +91,15 @@ class Pairing:
 
     def _value(self, node: Node) -> _Value:
         if node.name not in self.nodes:  # a door: the same value in another format
-            if len(node.inputs) != 1:
+            if not isinstance(node.layer, Encode | Decode | Requantize):
                 raise TinyctlError("the policy has no such node", where=f"node {node.name}")
             source = self.values[node.inputs[0]]
             return self._affine(node, None, source.stands, [source])
         twin = self.nodes[node.name]
         if not node.inputs:
             return self._same(node, twin, [])
-        if len(node.inputs) != len(twin.inputs):
-            raise TinyctlError("reads another number of values than in the policy", where=f"node {node.name}")
+        if (node.layer.widths, node.layer.n_out) != (twin.layer.widths, twin.layer.n_out):
+            raise TinyctlError("has other columns than in the policy", where=f"node {node.name}")
         sources = [self._as(self.values[n], wanted) for n, wanted in zip(node.inputs, twin.inputs, strict=True)]
         if {node.reads, node.returns} == {"float32"} and same(node.layer, twin.layer):
             return self._same(node, twin, sources)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import Array, Layer
+from tinyctl.layers.base import Array, ElementwiseLayer, Layer
 
 MAX_WIDTH = 4096  # a matrix of this many rows and columns takes 128 MiB
 ROUNDING = 2.0**-50  # eight float64 roundings: of one entry in a product of matrices, for each of its terms
@@ -98,8 +98,10 @@ def beside(parts: Sequence[Spread]) -> Spread:
     return Spread(sum(part.width for part in parts), terms, sum(part.slack for part in parts))
 
 
-def check_width(layer: Layer, where: str) -> None:
-    """Raise `TinyctlError` for a layer too wide for these matrices."""
+def check_layer(layer: Layer, where: str) -> None:
+    """Raise `TinyctlError` for a layer that does not bound its error, or is too wide for these matrices."""
+    if type(layer).error is Layer.error or type(layer).slopes is ElementwiseLayer.slopes:
+        raise TinyctlError(f"a {layer.kind} does not bound its error, so there is no certificate", where=where)
     if max(layer.n_in, layer.n_out) > MAX_WIDTH:
         raise TinyctlError(f"{max(layer.n_in, layer.n_out)} columns; a certificate takes {MAX_WIDTH}", where=where)
 

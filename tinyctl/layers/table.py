@@ -73,7 +73,7 @@ class IntegerTable(ElementwiseLayer):
         return np.concatenate([start[:1], (start[1:] + end[:-1]) / 2, end[-1:]])
 
     def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
-        return _slopes(np.diff(self._knots()) / 2**SEGMENT_BITS, low, high, 2**SEGMENT_BITS)
+        return segment_slopes(np.diff(self._knots()) / 2**SEGMENT_BITS, low, high, 2**SEGMENT_BITS)
 
     def exact(self, x: Array) -> Array:
         return np.interp(x, np.arange(-(2**15), 2**15 + 1, 2**SEGMENT_BITS), self._knots())
@@ -109,7 +109,7 @@ class ByteTable(ElementwiseLayer):
         return float(np.abs(np.diff(self.values.astype(int))).max())
 
     def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
-        return _slopes(np.diff(self.values.astype(np.float64)), low, high, 1)
+        return segment_slopes(np.diff(self.values.astype(np.float64)), low, high, 1)
 
     def exact(self, x: Array) -> Array:
         return np.interp(x, np.arange(-128, 128), self.values)
@@ -139,7 +139,7 @@ def _extremes(values: Array, low: Array, high: Array) -> tuple[Array, Array]:
     return np.array([float(s.min()) for s in spans]), np.array([float(s.max()) for s in spans])
 
 
-def _slopes(rises: Array, low: Array, high: Array, width: int) -> tuple[Array, Array]:
+def segment_slopes(rises: Array, low: Array, high: Array, width: int) -> tuple[Array, Array]:
     """The least and the greatest rise within each column's range, of segments of `width` inputs that lie around zero;
     beyond them the function is level."""
     padded = np.concatenate([[0.0], rises, [0.0]])
