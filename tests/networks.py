@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tinyctl.contract import Contract, Input, Output
@@ -164,9 +166,9 @@ def demo_size(seed: int = 2) -> Policy:
     )
 
 
-def in_format(policy: Policy, format_name: str) -> Graph:
+def in_format(policy: Policy, formats: str | Mapping[str, str]) -> Graph:
     """The graph of a policy, calibrated on standard-normal observations."""
-    return quantize(policy, format_name, random_sequences(policy.contract, None, None))
+    return quantize(policy, formats, random_sequences(policy.contract, None, None))
 
 
 def branching(seed: int = 3) -> Policy:

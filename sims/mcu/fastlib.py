@@ -14,14 +14,23 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("fast.h", "fast_record.c", "fast_time.c"))
+SOURCES = tuple(
+    Path(__file__).with_name(name)
+    for name in ("fast.h", "fast_record.c", "fast_memory.c", "fast_time.c", "fast_score.c")
+)
 FLAGS = ("-std=c99", "-O3", *SHARED)
 MOST_LINES, MOST_REGIONS = 128, 16
 
 ROW = np.dtype(
-    [("address", "u4"), ("end", "u4"), ("part", "i4")]
+    [("address", "u4"), ("end", "u4"), ("part", "i4"), ("next", "u4")]
     + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
 )
+ISSUE = np.dtype(
+    [(name, "u4") for name in ("reads", "writes", "branch")]
+    + [(name, "u1") for name in ("n_reads", "n_writes", "cycles", "pairs", "early", "blocks_fp", "bubble", "cause")]
+    + [("flags", "u1"), ("spare", "u1", 3)]
+)
+USE = np.dtype([(name, "u1") for name in ("register", "a", "b", "c")])
 TIMED = np.dtype([("cycles", "i4"), ("state", "i4"), ("part", "i4")])
 OPERAND = np.dtype([(name, "i4") for name in ("base", "index", "shift", "offset", "count", "size", "write")])
 ACCESS = np.dtype([("position", "u4"), ("address", "u4"), ("size", "u4")])
@@ -34,10 +43,21 @@ class Array(ctypes.Structure):
 class Recorder(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("stop", "read_register", "decode", "operands", "places")),
-        *((name, ctypes.c_uint32) for name in ("lines_begin", "lines_end")),
+        *((name, ctypes.c_uint32) for name in ("line_bytes", "n_ranges")),
+        ("ranges", ctypes.c_uint32 * (2 * MOST_REGIONS)),
         ("budget", ctypes.c_int64),
         ("spent", ctypes.c_int64),
         *((name, Array) for name in ("blocks", "lines", "addresses", "accesses")),
+    )
+
+
+class Rules(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_int32)
+        for name in (
+            *("near", "far", "flag_distance", "unaligned_load", "unaligned_store", "banked"),
+            *("call_bubble", "n_counters"),
+        )
     )
 
 
@@ -52,6 +72,13 @@ class Lines(ctypes.Structure):
     )
 
 
+class Sets(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("sets", "ways", "clock")),
+        *((name, ctypes.c_void_p) for name in ("lines", "used")),
+    )
+
+
 class Region(ctypes.Structure):
     _fields_ = (
         ("origin", ctypes.c_uint32),
@@ -60,6 +87,8 @@ class Region(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("current", "prefetched", "prefetched_at", "free_at")),
         ("instructions", Lines),
         ("data", Lines),
+        ("instruction_sets", ctypes.c_void_p),
+        ("data_sets", ctypes.c_void_p),
     )
 
 
@@ -106,7 +135,15 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
             number,
             (
                 *(pointer, pointer, number, pointer, number, pointer, pointer),
-                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, whole, whole, pointer, pointer),
+                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, *[whole] * 4, pointer, pointer),
+            ),
+        ),
+        (
+            "score_time",
+            number,
+            (
+                *(pointer, pointer, pointer, pointer, number, pointer, number, pointer, pointer, pointer),
+                *(ctypes.c_uint32, ctypes.c_char_p, whole, whole, pointer, pointer),
             ),
         ),
         ("size_of_region", ctypes.c_size_t, ()),
@@ -114,5 +151,5 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
     if loaded.size_of_region() != ctypes.sizeof(Region):
-        raise TinyctlError("fast_time.c and fastlib.py disagree about a struct")
+        raise TinyctlError("fast_memory.c and fastlib.py disagree about a struct")
     return loaded

@@ -13,7 +13,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from unicorn import unicorn_const
 
-from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine
-from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
-from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, Pipeline, State, magnitude
+from tinyctl.sims.mcu.engine import RETURN, Machine
+from tinyctl.sims.mcu.memories import Memories, cached_regions, grain
+from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
 MAX_INSTRUCTIONS = 50_000_000
@@ -34,7 +34,8 @@ SIZE_BITS = 12  # a block is at most a page of 4096 bytes long
 
 @dataclass(frozen=True)
 class Path:
-    """One call: its blocks as `address << 12 | size`, and the lines of cached flash its loads read, both in order."""
+    """One call: its blocks as `address << 12 | size`, and the lines of cached memory its loads read, both in
+    order."""
 
     blocks: NDArray[np.uint64]
     lines: NDArray[np.uint32]
@@ -117,6 +118,7 @@ class PythonTracer:
     def paths(self) -> Iterator[Callable[..., Path]]:
         machine = self._machine
         blocks, lines = array("Q"), array("L")
+        line_bytes = grain(machine.board)
         budget = 0
 
         def on_block(uc: Any, address: int, size: int, data: Any) -> None:
@@ -127,7 +129,7 @@ class PythonTracer:
                 machine.fault(too_long())
 
         def on_read(uc: Any, access: int, address: int, size: int, value: int, data: Any) -> None:
-            lines.append(address // LINE_BYTES)
+            lines.append(address // line_bytes)
 
         def record(function: int, *arguments: int) -> Path:
             nonlocal budget
@@ -136,15 +138,17 @@ class PythonTracer:
             returned = machine.call(function, *arguments)
             return Path(np.array(blocks, np.uint64), np.array(lines, np.uint32), returned)
 
-        code = machine.board.code
-        cached = code.model in CACHES
-        reads = machine.hooked(unicorn_const.UC_HOOK_MEM_READ, on_read, code.origin, code.end - 1)
-        with machine.hooked(unicorn_const.UC_HOOK_BLOCK, on_block), reads if cached else nullcontext():
+        with ExitStack() as hooks:
+            hooks.enter_context(machine.hooked(unicorn_const.UC_HOOK_BLOCK, on_block))
+            for region in cached_regions(machine.board):
+                reads = machine.hooked(unicorn_const.UC_HOOK_MEM_READ, on_read, region.origin, region.end - 1)
+                hooks.enter_context(reads)
             yield record
 
     @contextmanager
     def walks(self) -> Iterator[Callable[..., Walk]]:
         machine, program = self._machine, self._program
+        registers = program.decoder.registers
         addresses = array("L")
         accesses: dict[int, list[Access | Division]] = {}
         expected = NOWHERE
@@ -159,7 +163,7 @@ class PythonTracer:
             expected = NOWHERE if instruction.branches else instruction.end
             operand = instruction.operand
             if operand is not None and not operand.size:
-                dividend, divisor = (machine.register(REGISTERS[r]) for r in (operand.base, operand.index) if r)
+                dividend, divisor = (machine.register(registers[r]) for r in (operand.base, operand.index) if r)
                 accesses[len(addresses) - 1] = [Division(magnitude(dividend, divisor, bool(operand.shift)))]
             if len(addresses) > MAX_INSTRUCTIONS:
                 machine.fault(too_long())
@@ -185,7 +189,7 @@ class PythonTracer:
         return Memories(self._machine.board, marked)
 
     def time_path(self, path: Path) -> Cycles:
-        pipeline = Pipeline(self._core)
+        pipeline = self._core.pipeline()
         blocks = path.blocks.tolist()
         pipeline.call(blocks[0] >> SIZE_BITS)
         parts: Counter[int] = Counter({STEP: pipeline.time})
@@ -204,7 +208,7 @@ class PythonTracer:
         return Cycles(total, parts)
 
     def time_walk(self, walk: Walk, memories: Memories | None, longest: bool = False) -> Cycles:
-        pipeline = Pipeline(self._core, memories, longest)
+        pipeline = self._core.pipeline(memories, longest)
         program = self._program
         addresses, accesses = walk.addresses, walk.accesses
         if memories is not None:
@@ -231,7 +235,7 @@ class PythonTracer:
 
 def time_block(core: Core, program: Program, state: State, block: int, following: int) -> tuple[int, State]:
     """Cycles of one block from a pipeline state, and the state it leaves."""
-    pipeline = Pipeline(core)
+    pipeline = core.pipeline()
     pipeline.restore(state)
     instructions = program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)
     for instruction in instructions[:-1]:
