@@ -95,7 +95,8 @@ class Schedule:
         return tuple(
             f"task {task.name}: response grows without bound, deadline {task.deadline_us:.1f} us"
             if task.response_us is None
-            else f"task {task.name}: response {task.response_us:.1f} us exceeds its deadline of {task.deadline_us:.1f} us"
+            else f"task {task.name}: response {task.response_us:.1f} us exceeds its deadline of "
+            f"{task.deadline_us:.1f} us"
             for task in self.tasks
             if task.meets is False
         )
