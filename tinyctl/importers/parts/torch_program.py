@@ -46,12 +46,14 @@ class Program:
         module = parse_json(members[MODEL], where=MODEL)["graph_module"]
         self.graph, signature = module["graph"], module["signature"]
         tensors: dict[str, Array] = {}
+        total = 0
         for folder, index in STORES:
             found = parse_json(members.get(f"{folder}/{index}", b'{"config": {}}'), where=index)["config"]
             for name, entry in found.items():
-                if sum(tensor.size + 1 for tensor in tensors.values()) > MAX_TOTAL:
-                    raise TinyctlError(f"more than {MAX_TOTAL} numbers; this project is for small networks")
                 tensors[name] = _tensor(name, entry, members.get(f"{folder}/{entry['path_name']}", b""))
+                total += tensors[name].size
+                if total > MAX_TOTAL:
+                    raise TinyctlError(f"more than {MAX_TOTAL} numbers; this project is for small networks")
         self.known: dict[str, Any] = {}
         inputs = []
         for spec in signature["input_specs"]:
