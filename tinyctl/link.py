@@ -11,7 +11,7 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
 from tinyctl.protocol import REPLY, Decoder, Frame, Hello, Kind, Reason, encode
-from tinyctl.transports import NoReply, Transport
+from tinyctl.transports import LinkLost, NoReply, Transport
 
 PATIENCE_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # for a reply, each time a request is sent: a loaded machine takes its time
 GREETING_S = (0.2,) * 10 + PATIENCE_S  # a board that is just starting hears nothing
@@ -126,6 +126,8 @@ class Link:
                 f"CFSR {cfsr:#x}, HFSR {hfsr:#x}, address {address:#010x}"
             )
         if frame.sequence == self._sequence:
+            if reason == Reason.MISMATCH and self.hello is not None:
+                raise LinkLost("the board has restarted: it does not know this controller any more")
             name = Reason(reason).name.lower() if reason in {*Reason} else f"reason {reason}"
             raise TinyctlError(f"the board refuses frame {frame.sequence}: {name.replace('_', ' ')}")
         return False

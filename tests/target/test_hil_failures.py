@@ -189,6 +189,17 @@ def test_what_the_board_refuses(graph: Graph, board: Board, kind: Kind, body: by
         assert talk.step(np.zeros(3, np.float32)).status == 0
 
 
+def test_a_restarted_board(graph: Graph, unit: Path, board: Board, tmp_path: Path) -> None:
+    """As a watchdog would: the host's next frame is not taken for anything else."""
+    restart = "*(volatile uint32_t *)0xE000ED0Cu = 0x05FA0004u;"  # AIRCR: ARM DDI 0403, B3.2.6
+    image = spoilt_image(unit, board, tmp_path, restart, "usart")
+    with virtual_board(image, board, "usart") as line:
+        talk = Link(line)
+        talk.greet(graph.contract.hash, graph.hash)
+        with pytest.raises(LinkLost, match="the board has restarted"):
+            talk.step(np.full(3, 1.25, np.float32))
+
+
 def test_a_repeated_frame_steps_once(graph: Graph, board: Board) -> None:
     """A lost reply costs a round trip: the board answers the frame again with the same bytes, and its state stays."""
     state = graph.init(1)
