@@ -66,6 +66,14 @@ def test_a_damaged_line(graph: Graph, board: Board) -> None:
     assert report.identical_status
 
 
+def test_a_very_bad_line(graph: Graph, board: Board) -> None:
+    """Every third frame each way: slow, and still complete."""
+    report = step_on_board(graph, board, Line(corrupt=0.3, seed=1), frames=40)
+    assert report.resent > 20
+    assert (report.frames, report.lost) == (40, 0)
+    assert report.good
+
+
 def test_a_wrong_action_is_told(graph: Graph, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: one bit of one action."""
     honest, steps = Link.step, []
