@@ -196,6 +196,26 @@ def build(
         return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks)
 
 
+def build_with_platformio(
+    source: Graph | str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    out: str | Path,
+    name: str = "policy",
+    hooks: Path | None = None,
+    project: Path | None = None,
+) -> Image:
+    """The same by PlatformIO, which needs no registry for it; `project` keeps what it was built from."""
+    from tinyctl import platformio
+
+    target = board if isinstance(board, Board) else load_board(board)
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        if isinstance(source, Graph):
+            emit(source, Path(scratch), name)
+            source = Path(scratch)
+        return platformio.build(source, target, out=out, hooks=hooks, project=project)
+
+
 def check(
     image: Path,
     board: str | Path | Board = DEFAULT_BOARD,
@@ -205,12 +225,15 @@ def check(
     function: str | None = None,
     n_obs: int = 0,
     n_act: int = 0,
+    tasks: Path | None = None,
 ) -> TimingReport:
     """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
 
-    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board.
+    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board. `tasks`
+    is a TOML file of the tasks beside it (docs/timing.md), in place of the board's own.
     """
     from tinyctl.checker import check as predict
+    from tinyctl.schedule import load_tasks
 
     return predict(
         image,
@@ -220,6 +243,7 @@ def check(
         function=function,
         n_obs=n_obs,
         n_act=n_act,
+        tasks=None if tasks is None else load_tasks(tasks),
     )
 
 

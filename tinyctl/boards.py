@@ -16,16 +16,29 @@ from typing import Any, Literal
 from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import record_from_json
+from tinyctl.schedule import Task, tasks_of
 
 Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "hazard3", "rv32imc"]
 Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
 Family = Literal["none", "stm32f4"]
-MemoryModel = Literal["zero_wait", "every_access", "first_load", "stm32f4_art", "stm32l4_art", "unknown"]
+MemoryModel = Literal[
+    "zero_wait",
+    "every_access",
+    "first_load",
+    "stm32f4_art",
+    "stm32l4_art",
+    "m7_cache_8k",
+    "m7_cache_16k",
+    "m7_cache_32k",
+    "xip_cache",
+    "unknown",
+]
 
 FOLDER = Path(__file__).parent / "boards"
 SCHEMA = 1
 MAX_FILE_BYTES = 65536
+MOST_WAIT_STATES = 1000  # of core cycles; a serial flash needs some hundred
 HIGHEST_ADDRESS = 0x9000_0000  # ARMv7-M: normal memory ends at 0xA000_0000; the emulator keeps the last part for itself
 
 # Every flag a board may set. A compiler's other flags load plugins, write files or run programs.
@@ -114,7 +127,7 @@ class Flags:
 @dataclass(frozen=True)
 class Board:
     """A target. Clocks in Hz; `regions` in the file's order; `toolchains` by name ("gcc", "zig"), none where no
-    compiler is known for the core."""
+    compiler is known for the core; `tasks` of its stock firmware, where they are known."""
 
     name: str
     title: str
@@ -130,6 +143,7 @@ class Board:
     firmware: Firmware
     toolchains: tuple[tuple[str, Flags], ...]
     bare: Bare = Bare()
+    tasks: tuple[Task, ...] = ()
 
     @property
     def code(self) -> Region:
@@ -199,7 +213,9 @@ def _board(record: dict[str, Any], where: str) -> Board:
     }
     if "bare" in row:
         parts["bare"] = record_from_json(Bare, _table(row, "bare", where), where=f"{where}: bare")
-    plain = {f.name for f in fields(Board)} - {*parts, "bare"}
+    if "task" in row:
+        parts["tasks"] = tasks_of(row.pop("task"), where)
+    plain = {f.name for f in fields(Board)} - {*parts, "bare", "tasks"}
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
         if names:
             raise TinyctlError(f"{word} key {', '.join(map(repr, sorted(names)))}", where=where)
@@ -223,8 +239,8 @@ def _region(value: Any, where: str) -> Region:
         raise TinyctlError(f"origin and length leave 0..{HIGHEST_ADDRESS:#x}, or length is below 4096", where=where)
     if region.origin % 4096 or region.length % 4096:
         raise TinyctlError("origin or length is no multiple of 4096", where=where)
-    if not 0 <= region.wait_states <= 15:
-        raise TinyctlError(f"wait_states {region.wait_states} is not between 0 and 15", where=where)
+    if not 0 <= region.wait_states <= MOST_WAIT_STATES:
+        raise TinyctlError(f"wait_states {region.wait_states} is not between 0 and {MOST_WAIT_STATES}", where=where)
     if region.model == "zero_wait" and region.wait_states:
         raise TinyctlError("model zero_wait has wait states", where=where)
     return region

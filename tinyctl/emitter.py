@@ -37,23 +37,34 @@ SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
+    "screen",
+    "screen_any",
+    "scale_f32",
+    "relu_f32",
     "tanh_f32",
     "rows16_f32",
     "rows4_f32",
     "saturate_a16",
     "encode_a16",
+    "encode_gain_a16",
+    "encode_affine_a16",
+    "decode_a16",
+    "relu_a16",
     "requantize_a16",
     "saturate_a8",
     "encode_a8",
+    "encode_gain_a8",
+    "encode_affine_a8",
+    "decode_a8",
+    "relu_a8",
     "requantize_a8",
+    "rows5_w16a16",
     "rows4_w16a16",
     "rows4_w8a16",
     "rows4_w8a8",
     "table_a16",
     "integers",
 )
-DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
-FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
 LINE = 118  # columns of generated tables
 
 
@@ -122,13 +133,15 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         tuple(facts),
         *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
+    helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
+    code = "".join([*helper_texts, *(str(node["function"]) for node in nodes)])
     body = template("unit.c.j2").render(
         common,
         nodes=nodes,
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
-        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
-        uses_dsp=bool(helpers & DSP_HELPERS),
-        uses_fpu=bool(helpers & FPU_HELPERS),
+        helpers=helper_texts,
+        uses_dsp=f"{common['macro']}_DSP" in code,
+        uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
@@ -173,10 +186,10 @@ class _Slot:
         return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
 
     def hold(self, dtype: str, columns: int) -> None:
-        together = 4 // C_TYPES[dtype][2]  # integers are read by whole words
-        padded = -(-columns // together) * together
+        size = C_TYPES[dtype][2]
+        padded = -(-columns * size // 16) * 16 // size  # kernels read and write four words at a time
         self.columns[dtype] = max(self.columns.get(dtype, 0), padded)
-        self.words = max(self.words, padded // together)
+        self.words = max(self.words, padded * size // 4)
 
 
 @dataclass(frozen=True)
@@ -347,7 +360,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name == "weight" else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

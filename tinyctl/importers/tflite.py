@@ -213,7 +213,10 @@ def _leaky_relu(reader: _Reader, operator: Operator) -> Columns:
     units = reader.units(operator, x)
     if units is None:
         return Columns(reader.body.activation(x.value, "leaky_relu", name, slope))
-    return integers.function(reader.body, x, lambda v: np.where(v > 0, v, slope * v), units, name)
+    if units.dtype == "int8":
+        return integers.function(reader.body, x, lambda v: np.where(v > 0, v, slope * v), units, name)
+    one = np.ones(x.value.width)
+    return integers.affine(reader.body, x, one, 0 * one, units, name, slope)
 
 
 def _fully_connected(reader: _Reader, operator: Operator) -> Columns:

@@ -15,12 +15,13 @@ from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.importers.parts.body import Body, Value, told
 from tinyctl.layers.base import F32, Array
+from tinyctl.layers.bend import IntegerBend
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.curve import SEGMENTS, IntegerCurve
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, IntegerDense
-from tinyctl.layers.table import ByteTable, IntegerTable, segments
+from tinyctl.layers.table import ByteTable
 
 FORMATS = {"int8": "w8a8", "int16": "w8a16"}
 REACH = 2.0**30  # how large a value to encode may be, in steps: below what 32 bits hold
@@ -85,15 +86,15 @@ def dense(body: Body, x: Columns, weight: Array, unit: Array, bias: Array, units
     return _rows(body, x, whole, gain, sums * gain + units.zero, units, name)
 
 
-def affine(body: Body, x: Columns, gain: Array, offset: Array, units: Units, name: str) -> Columns:
-    """The real value times `gain` plus `offset` (n,). For int16 the multipliers of a dense layer are fine enough."""
+def affine(body: Body, x: Columns, gain: Array, offset: Array, units: Units, name: str, slope: float = 1.0) -> Columns:
+    """The real value times `gain` plus `offset` (n,); of int16 values times `slope` as well where they are negative."""
     assert x.units is not None
     steps = gain * x.units.scale / units.scale
     shift = offset / units.scale - steps * x.units.zero + units.zero
-    if units.dtype == "int16":
-        weight = np.diag(np.sign(gain)).astype(np.int64)
-        return _rows(body, x, weight, np.abs(steps), shift, units, name)
-    return Columns(body.node(Requantize.of("int8", "int8", steps, shift), (x.value,), name, "w8a8"), units)
+    made = (
+        IntegerBend.of(steps, shift, slope) if units.dtype == "int16" else Requantize.of("int8", "int8", steps, shift)
+    )
+    return Columns(body.node(made, (x.value,), name, FORMATS[units.dtype]), units)
 
 
 def _rows(body: Body, x: Columns, weight: Array, gain: Array, shift: Array, units: Units, name: str) -> Columns:
@@ -121,13 +122,10 @@ def _rows(body: Body, x: Columns, weight: Array, gain: Array, shift: Array, unit
 
 
 def function(body: Body, x: Columns, of: Callable[[Array], Array], units: Units, name: str) -> Columns:
-    """A function of each real value: for int8 a table, for int16 straight lines between every 128th integer."""
+    """A function of each real value of int8: a table."""
     assert x.units is not None
-    if units.dtype == "int8":
-        values = units.steps(of(x.units.scale * (np.arange(-128, 128) - x.units.zero))).astype(np.int8)
-        return Columns(body.node(ByteTable(x.value.width, values), (x.value,), name, "w8a8"), units)
-    made = IntegerTable(x.value.width, *segments(of, x.units.scale, units.scale))
-    return Columns(body.node(made, (x.value,), name, "w8a16"), units)
+    values = units.steps(of(x.units.scale * (np.arange(-128, 128) - x.units.zero))).astype(np.int8)
+    return Columns(body.node(ByteTable(x.value.width, values), (x.value,), name, "w8a8"), units)
 
 
 def sigmoid(body: Body, x: Columns, kind: str, units: Units, name: str) -> Columns:
