@@ -107,7 +107,7 @@ class Link:
                 if reply is not None:
                     self.replies += 1
                     return reply
-        raise NoReply(f"no reply to frame {self._sequence} after sending it {sent + 1} times")
+        raise NoReply(f"the board does not answer: frame {self._sequence} was sent {sent + 1} times")
 
     def _reply(self, kind: Kind, length: int, end: float) -> bytes | None:
         """The body of the reply; None when it, or the request, was damaged. Raises `TimeoutError`."""

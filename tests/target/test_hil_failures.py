@@ -141,7 +141,7 @@ def test_a_hung_firmware(
         talk = Link(line)
         talk.greet(graph.contract.hash, graph.hash)
         talk.step(np.zeros(3, np.float32))
-        with pytest.raises(LinkLost, match="no reply to frame 3 after sending it 2 times"):
+        with pytest.raises(LinkLost, match="the board does not answer: frame 3 was sent 2 times"):
             talk.request(Kind.STEP, np.full(3, 1.25, "<f4").tobytes(), 12, link.PATIENCE_S)
     assert talk.requests - talk.replies == 1
     assert processes(str(tmp_path)) == []
