@@ -32,24 +32,15 @@ BUILDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The C of every case, under its own name."""
-    root = tmp_path_factory.mktemp("cases")
-    for name in cases.MAKERS:
-        emit(cases.graph(name), root / name, name)
-    return {name: root / name for name in cases.MAKERS}
-
-
 @pytest.mark.parametrize("build", BUILDS)
-def test_bits_equal_the_graphs(folders: dict[str, Path], build: str, require_tool: Callable[[str], str]) -> None:
+def test_bits_equal_the_graphs(case_folders: dict[str, Path], build: str, require_tool: Callable[[str], str]) -> None:
     """Actions, status and state of every case, by both entries; and their self-tests."""
     compiler, flags = BUILDS[build]
     if compiler != "zig":
         require_tool(compiler)
-    library = compile_units(folders.values(), compiler, flags)
+    library = compile_units(case_folders.values(), compiler, flags)
     different = []
-    for name, folder in folders.items():
+    for name, folder in case_folders.items():
         graph, copies = cases.graph(name), HostCopies(HostController(folder, library=library))
         for integers in (False, True):
             if integers and graph.integer_entry is None:
