@@ -108,8 +108,6 @@ def _model(request: Request, config: Any, weights: Weights) -> Imported:
         rows, output = _rows(config), _output(config, request.output)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise TinyctlError(f"its configuration is not understood ({type(error).__name__})") from None
-    if not 0 < len(rows) <= MAX_LAYERS:
-        raise TinyctlError(f"{len(rows)} layers; 1 to {MAX_LAYERS} are read")
     body: Body | None = None
     values: dict[str, Value] = {}
     for row in rows:
@@ -157,7 +155,10 @@ def _rows(config: Any) -> list[_Row]:
     if config["class_name"] not in ("Sequential", "Functional", "Model"):
         raise TinyctlError(f"a {config['class_name']!s:.40} is not read", fix="save a Sequential or functional model")
     rows: list[_Row] = []
-    for row in config["config"]["layers"]:
+    layers = config["config"]["layers"]
+    if not 0 < len(layers) <= MAX_LAYERS:
+        raise TinyctlError(f"{len(layers)} layers; 1 to {MAX_LAYERS} are read")
+    for row in layers:
         name, inbound = str(row["config"]["name"]), row.get("inbound_nodes", [])
         if len(inbound) > 1:
             raise TinyctlError("is used twice", where=f"layer {name!r:.60}", fix="give each use a layer of its own")
