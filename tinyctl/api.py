@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import torch
 
     from tinyctl.checker import TimingReport
+    from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
     from tinyctl.sims.plant import Plant
     from tinyctl.trainers.apg import ApgConfig, TrainResult
@@ -94,8 +95,9 @@ def import_policy(
     output: str | None = None,
     normalize: Path | Normalizer | None = None,
     unnormalized: bool = False,
+    joint_targets: bool = False,
 ) -> Imported:
-    """A policy from a file of another framework; docs/import.md tells which, and what is asked for."""
+    """A policy, or the graph of a quantized file, of another framework; docs/import.md tells what is asked for."""
     from tinyctl import importers
 
     return importers.read(
@@ -107,6 +109,7 @@ def import_policy(
             output,
             load_normalizer(normalize) if isinstance(normalize, Path) else normalize,
             unnormalized,
+            joint_targets,
         )
     )
 
@@ -179,14 +182,38 @@ def build(
     out: str | Path,
     name: str = "policy",
     program: Program = "loop",
+    hooks: Path | None = None,
 ) -> Image:
-    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`)."""
+    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`).
+
+    `hooks` is a C file with the sensors and actuators.
+    """
     target = board if isinstance(board, Board) else load_board(board)
     if not isinstance(source, Graph):
-        return builder.build(source, target, toolchain, out=out, program=program)
+        return builder.build(source, target, toolchain, out=out, program=program, hooks=hooks)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
-        return builder.build(Path(scratch), target, toolchain, out=out, program=program)
+        return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks)
+
+
+def build_with_platformio(
+    source: Graph | str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    out: str | Path,
+    name: str = "policy",
+    hooks: Path | None = None,
+    project: Path | None = None,
+) -> Image:
+    """The same by PlatformIO, which needs no registry for it; `project` keeps what it was built from."""
+    from tinyctl import platformio
+
+    target = board if isinstance(board, Board) else load_board(board)
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        if isinstance(source, Graph):
+            emit(source, Path(scratch), name)
+            source = Path(scratch)
+        return platformio.build(source, target, out=out, hooks=hooks, project=project)
 
 
 def check(
@@ -217,6 +244,30 @@ def check(
         n_obs=n_obs,
         n_act=n_act,
         tasks=None if tasks is None else load_tasks(tasks),
+    )
+
+
+def flash(
+    image: str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    graph: Graph | None = None,
+    port: str | None = None,
+    checked: Path | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+) -> FlashReport:
+    """Check a program, write it into a board, read it back and start it; with `graph`, only if it holds that one."""
+    from tinyctl.flasher import flash as write
+
+    return write(
+        image,
+        board if isinstance(board, Board) else load_board(board),
+        port=port,
+        dry_run=dry_run,
+        checked=checked,
+        graph_hash=graph.hash if graph is not None else None,
+        progress=progress,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -10,11 +11,13 @@ from typing import Any, Literal
 
 from tinyctl import bare, toolchains
 from tinyctl.audit import audit_object
+from tinyctl.bare import Wire
 from tinyctl.boards import Board, Flags
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
 from tinyctl.files import write_atomically
 from tinyctl.image import Descriptor, read_image
 from tinyctl.jsons import canonical_json
+from tinyctl.sims.mcu import microbench
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, load_unit
 
@@ -53,57 +56,100 @@ def build(
     *,
     out: str | Path,
     program: bare.Program = "loop",
+    hooks: Path | None = None,
 ) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
-    `program` is what the firmware does with the controller: the control loop, or service behind a link. `toolchain`
-    None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without a warning, or
-    needs anything that is not in it (soft float, double, libm, heap).
+    `program` is what the firmware does with the controller: the control loop, or service behind a link. `hooks` is a C
+    file with the sensors and actuators (docs/hil.md). `toolchain` None takes gcc where installed, else zig. Raises
+    `TinyctlError` when the unit does not compile without a warning, or needs anything that is not in it (soft float,
+    double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
     if unit.name.startswith("tinyctl"):
         raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
-    compiler = _Compiler.choose(board, toolchain)
+    compiler = Compiler.choose(board, toolchain)
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
-        _gather(work, folder, unit, board, compiler)
-        objects = []
-        for source, target in (
-            (f"{unit.name}.c", "unit.o"),
-            (f"{unit.name}_selftest.c", "selftest.o"),
-            ("firmware/image.c", "image.o"),
-            *((f"firmware/{name}", f"firmware/{name[:-2]}.o") for name in bare.sources(board, program)),
-        ):
-            compiler.compile(work, source, target)
-            objects.append(target)
-            if target == "unit.o":
-                audit_object(work / target, board, unit.name)
+        gather(work, folder, unit, board, compiler)
+        compiler.compile(work, f"{unit.name}.c", "unit.o")
+        audit_object(work / "unit.o", board, unit.name)
+        compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
+        objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
+        if hooks is not None:
+            objects.append("firmware/user_hooks.o")
+            _copy(hooks, work / "firmware" / "user_hooks.c")
+            compiler.compile(work, "firmware/user_hooks.c", objects[-1])
         compiler.link(work, objects, "image.elf")
-        image = read_image(work / "image.elf")
-        if image.undefined:
-            raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
-        record = Image(
-            out,
-            unit.name,
-            board.name,
-            compiler.label,
-            (*compiler.flags.cpu, *compiler.flags.flags),
-            unit.n_obs,
-            unit.n_act,
-            unit.rate_hz,
-            unit.contract_hash,
-            unit.graph_hash,
-            image.sha256,
-        )
-        _check_said(unit, image.descriptor)
-        write_atomically(out, (work / "image.elf").read_bytes())
-        write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
+        return finish(work / "image.elf", unit, board, compiler, out)
+
+
+def finish(elf: Path, unit: Unit, board: Board, compiler: Compiler, out: Path) -> Image:
+    """Check a linked image, and write it and its record to `out`."""
+    image = read_image(elf)
+    if image.undefined:
+        raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
+    record = Image(
+        out,
+        unit.name,
+        board.name,
+        compiler.label,
+        (*compiler.flags.cpu, *compiler.flags.flags),
+        unit.n_obs,
+        unit.n_act,
+        unit.rate_hz,
+        unit.contract_hash,
+        unit.graph_hash,
+        image.sha256,
+    )
+    _check_said(unit, image.descriptor)
+    write_atomically(out, elf.read_bytes())
+    write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
     return record
 
 
+def benchmarks(board: Board) -> tuple[microbench.MicroBenchmark, ...]:
+    """The micro-benchmarks that the board's core can run; raises `TinyctlError` where there are none."""
+    found = tuple(one for one in microbench.of_core(board.core) if board.fpu != "none" or not one.uses_fpu)
+    if not found:
+        raise TinyctlError(f"no micro-benchmarks for core {board.core} yet", where=f"board {board.name}")
+    return found
+
+
+def benchmarks_hash(board: Board) -> str:
+    """SHA-256 of the board's micro-benchmarks: what the calibration firmware names in place of a graph."""
+    return hashlib.sha256(microbench.assembly(benchmarks(board)).encode()).hexdigest()
+
+
+def build_calibration(board: Board, link: Wire, toolchain: Toolchain | None = None, *, out: Path) -> None:
+    """Build the calibration firmware for `board` into the ELF file `out`: micro-benchmarks behind the link."""
+    chosen = benchmarks(board)
+    compiler = Compiler.choose(board, toolchain)
+    symbols = [microbench.symbol(one, count) for one in chosen for count in (microbench.FEW, microbench.MANY)]
+    with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as scratch:
+        work = Path(scratch)
+        _gather_firmware(work, board, bare.facts(board, board.firmware.loop_rate_hz, 0, 0))
+        (work / "benchmarks.s").write_text(microbench.assembly(chosen))
+        table = template("benchmarks.c.j2").render(core=board.core, symbols=symbols, hash=benchmarks_hash(board))
+        (work / "firmware" / "image.c").write_text(table)
+        compiler.assemble(work, "benchmarks.s", "benchmarks.o")
+        firmware = _firmware(work, board, compiler, bare.program("calibrate", link))
+        compiler.link(work, ["benchmarks.o", *firmware], "image.elf")
+        write_atomically(out, (work / "image.elf").read_bytes())
+
+
+def _firmware(work: Path, board: Board, compiler: Compiler, program: bare.Program) -> list[str]:
+    """Compile the firmware's sources and the generated table of what it holds; returns the objects."""
+    objects = []
+    for name in ("image.c", *bare.sources(board, program)):
+        objects.append(f"firmware/{name[:-2]}.o")
+        compiler.compile(work, f"firmware/{name}", objects[-1])
+    return objects
+
+
 @dataclass(frozen=True)
-class _Compiler:
+class Compiler:
     """One toolchain set up for one board. Everything runs inside the work folder with relative names: no path of
     this machine can reach the image."""
 
@@ -114,7 +160,7 @@ class _Compiler:
     family: str
 
     @staticmethod
-    def choose(board: Board, wanted: Toolchain | None) -> _Compiler:
+    def choose(board: Board, wanted: Toolchain | None) -> Compiler:
         gcc = toolchains.arm_gcc()
         if wanted == "gcc" and gcc is None:
             raise ToolMissing("arm-none-eabi-gcc is not installed", fix="install it, or build with --toolchain zig")
@@ -126,7 +172,7 @@ class _Compiler:
         if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
-            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none", board.bare.family)
+            return Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none", board.bare.family)
         if board.fpu == "none":
             raise TinyctlError(
                 "soft float comes from gcc's library; zig's is not linked",
@@ -134,7 +180,7 @@ class _Compiler:
                 fix="install arm-none-eabi-gcc",
             )
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), True, board.bare.family)
+        return Compiler("zig", f"zig {number}", board.toolchain("zig"), True, board.bare.family)
 
     @property
     def _command(self) -> list[str]:
@@ -161,6 +207,10 @@ class _Compiler:
         ]
         toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
+    def assemble(self, work: Path, source: str, target: str) -> None:
+        words = [*self._command, "-c", source, "-o", target]
+        toolchains.run(words, what=f"assembling {source} with {self.label}", cwd=work)
+
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
         if self.name == "gcc":
@@ -171,20 +221,17 @@ class _Compiler:
         toolchains.run(words, what=f"linking with {self.label}", cwd=work)
 
 
-def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler) -> None:
-    """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
+def gather(
+    work: Path, folder: Path, unit: Unit, board: Board, compiler: Compiler, unit_object: str = "*unit.o"
+) -> None:
+    """Put all sources into the work folder: the unit's three, the start-up code, the generated two.
+
+    `unit_object` is the linker's pattern for the object of the unit.
+    """
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
-        try:
-            shutil.copyfile(folder / name, work / name)
-        except OSError as error:
-            raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
-    firmware = work / "firmware"
-    firmware.mkdir()
-    for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
-        shutil.copyfile(path, firmware / path.name)
-    facts = bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act)
-    (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
-    (firmware / "image.c").write_text(
+        _copy(folder / name, work / name)
+    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), unit_object)
+    (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
             name=unit.name,
             nodes=unit.nodes,
@@ -193,11 +240,27 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
             periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", where=source) from None
+
+
+def _gather_firmware(work: Path, board: Board, facts: dict[str, str], unit_object: str = "*unit.o") -> None:
+    """Put the firmware's sources into the work folder, its facts of the board, and the linker script."""
+    firmware = work / "firmware"
+    firmware.mkdir(exist_ok=True)
+    for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
+        shutil.copyfile(path, firmware / path.name)
+    (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
     regions = {
         key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
         for key, region in (("code", board.code), ("data", board.data))
     }
-    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, **regions))
+    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, unit_object=unit_object, **regions))
 
 
 def _check_said(unit: Unit, said: Descriptor) -> None:

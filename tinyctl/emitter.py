@@ -17,16 +17,18 @@ from tinyctl.contract import Contract, Signal, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.graph import Graph
+from tinyctl.integer_entry import IntegerEntry
 from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
+from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.table import SEGMENT_BITS
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
-from tinyctl.vectors import stored_steps
+from tinyctl.vectors import stored_q_steps, stored_steps
 from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
@@ -35,23 +37,34 @@ SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
+    "screen",
+    "screen_any",
+    "scale_f32",
+    "relu_f32",
     "tanh_f32",
     "rows16_f32",
     "rows4_f32",
     "saturate_a16",
     "encode_a16",
+    "encode_gain_a16",
+    "encode_affine_a16",
+    "decode_a16",
+    "relu_a16",
     "requantize_a16",
     "saturate_a8",
     "encode_a8",
+    "encode_gain_a8",
+    "encode_affine_a8",
+    "decode_a8",
+    "relu_a8",
     "requantize_a8",
+    "rows5_w16a16",
     "rows4_w16a16",
     "rows4_w8a16",
     "rows4_w8a8",
     "table_a16",
     "integers",
 )
-DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
-FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
 LINE = 118  # columns of generated tables
 
 
@@ -78,10 +91,14 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     helpers = {h for part in parts.values() for h in part.helpers}
     if graph.stateful:
         helpers.add("bits")
-    common = _common(graph, name, slots)
+    if graph.integer_entry is not None:
+        helpers.add("integers")
+    common = {**_common(graph, name, slots), "entry": None}
+    if graph.integer_entry is not None:
+        common["entry"] = _entry(graph, graph.integer_entry, common, places)
     nodes, facts = [], []
     for node in graph.nodes:
-        symbol = f"{name}_{node.name}_node"  # tables are called SYMBOL_word: no other node's symbol can be the same
+        symbol = _symbol(name, node.name)
         reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
@@ -114,19 +131,25 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         graph.contract.hash,
         graph.hash,
         tuple(facts),
+        *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
+    helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
+    code = "".join([*helper_texts, *(str(node["function"]) for node in nodes)])
     body = template("unit.c.j2").render(
         common,
         nodes=nodes,
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
-        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
-        uses_dsp=bool(helpers & DSP_HELPERS),
-        uses_fpu=bool(helpers & FPU_HELPERS),
+        helpers=helper_texts,
+        uses_dsp=f"{common['macro']}_DSP" in code,
+        uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    steps_q = [
+        {"obs": obs.tolist(), "act": act.tolist(), "status": f"{status}u"} for obs, act, status in stored_q_steps(graph)
+    ]
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
@@ -142,7 +165,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     return unit, {
         f"{name}.h": header,
         f"{name}.c": body,
-        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps),
+        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps, steps_q=steps_q),
         "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
     }
@@ -163,10 +186,10 @@ class _Slot:
         return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
 
     def hold(self, dtype: str, columns: int) -> None:
-        together = 4 // C_TYPES[dtype][2]  # integers are read by whole words
-        padded = -(-columns // together) * together
+        size = C_TYPES[dtype][2]
+        padded = -(-columns * size // 16) * 16 // size  # kernels read and write four words at a time
         self.columns[dtype] = max(self.columns.get(dtype, 0), padded)
-        self.words = max(self.words, padded // together)
+        self.words = max(self.words, padded * size // 4)
 
 
 @dataclass(frozen=True)
@@ -242,6 +265,11 @@ def _helper(name: str, common: dict[str, Any]) -> str:
     return template(f"math/{name}.c.j2").render(common, **constants)
 
 
+def _symbol(unit: str, node: str) -> str:
+    """The function of a node; its tables are called SYMBOL_word, so no other node's symbol can be the same."""
+    return f"{unit}_{node}_node"
+
+
 def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Place) -> str:
     values = ", ".join(f"s->{place.text}" for place in (*reads, writes))
     if isinstance(layer, Screen):
@@ -250,6 +278,41 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
         states = ", ".join(f"s->{node}_{slot.name}" for slot in layer.state())
         return f"{symbol}({states}, status, {values})"
     return f"{symbol}({values})"
+
+
+def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: dict[str, _Place]) -> dict[str, Any]:
+    """The integer entry for the templates."""
+    assert isinstance(entry.encode.layer, Encode)
+    assert isinstance(entry.decode.layer, Decode)
+    unit, n_obs = common["unit"], graph.contract.n_obs
+    obs_type, act_type = C_TYPES[entry.obs_type][0], C_TYPES[entry.act_type][0]
+    tables = [
+        Table(obs_type, "obs_q_limits", np.stack([entry.low, entry.high, entry.on_nan], axis=1)),
+        Table(act_type, "act_q_limits", np.stack([entry.act_low, entry.act_high], axis=1)),
+    ]
+    if entry.applied is not None:
+        tables += [
+            Table("uint16_t", "applied_q_output", np.array(entry.applied_outputs)),
+            Table("int16_t", "applied_q_weight", entry.applied.weight),
+            Table("int32_t", "applied_q_offset", entry.applied.offset),
+            Table("int8_t", "applied_q_shift", entry.applied.shift),
+        ]
+    return {
+        "obs_type": obs_type,
+        "act_type": act_type,
+        "n_applied": len(entry.applied_outputs),
+        "tables": [_table(unit, t, common["macro"]) for t in tables],
+        "first": places[entry.encode.name].text,
+        "last": places[entry.decode.inputs[0]].text,
+        "calls": [
+            _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            for n in entry.nodes
+        ],
+        "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
+        "offset": [_literal(v) for v in entry.encode.layer.offset[:n_obs]],
+        "scale": [_literal(v) for v in entry.decode.layer.scale],
+        "invalid": entry.invalid,
+    }
 
 
 def _members(graph: Graph) -> list[tuple[str, str, int]]:
@@ -262,11 +325,16 @@ def _members(graph: Graph) -> list[tuple[str, str, int]]:
 
 
 def _state_bytes(graph: Graph) -> int:
-    return 4 * (graph.contract.n_act + sum(columns for _, _, columns in _members(graph)))
+    entry = graph.integer_entry
+    copies = 2 if entry is not None and entry.applied is not None else 1
+    return 4 * (copies * graph.contract.n_act + sum(columns for _, _, columns in _members(graph)))
 
 
 def _initial(graph: Graph) -> list[tuple[str, str]]:
     arrays = [("applied", np.array(graph.contract.initial_applied(), np.float32))]
+    entry = graph.integer_entry
+    if entry is not None and entry.applied is not None:
+        arrays.append(("applied_q", entry.initial))
     arrays += [(f"{n}_{slot.name}", slot.initial) for n, layer in graph.stateful.items() for slot in layer.state()]
     return [(f"s->{name}[{i}]", str(_literal(v))) for name, array in arrays for i, v in enumerate(array)]
 
@@ -292,7 +360,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name == "weight" else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

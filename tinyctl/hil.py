@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinyctl import vectors
-from tinyctl.bare import Program
+from tinyctl.bare import Wire, program
 from tinyctl.boards import Board
 from tinyctl.builder import Toolchain, build
 from tinyctl.emitter import emit
@@ -21,16 +21,15 @@ from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.link import Link
-from tinyctl.recording import Episode, Recorder, Recording, read_recording
+from tinyctl.recording import Episode, Recorder, Recording, check_name, read_recording
 from tinyctl.transports import Noisy, SerialPort, Transport
-from tinyctl.virtual_board import Wire, virtual_board
+from tinyctl.virtual_board import virtual_board
 
 if TYPE_CHECKING:  # needs the `sim` extra
     from tinyctl.sims.plant import Plant
 
 SCHEMA = 1
 VIRTUAL = "virtual"
-PROGRAMS: dict[Wire, Program] = {"semihosting": "hil_semihosting", "usart": "hil_usart"}
 SEQUENCE = 500  # steps from one reset to the next, where no plant says how long an episode is
 
 Progress = Callable[[int, int], None]
@@ -76,6 +75,7 @@ class HilReport:
     counter: str
     clock: str
     clock_hz: int
+    observations: str
     episodes: int
     frames: int
     lost: int
@@ -149,7 +149,9 @@ def open_link(graph: Graph, board: Board, line: Line, toolchain: Toolchain | Non
         if line.port == VIRTUAL:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tinyctl-")))
             emit(graph, scratch / "c")
-            image = build(scratch / "c", board, toolchain, out=scratch / "hil.elf", program=PROGRAMS[line.transport])
+            image = build(
+                scratch / "c", board, toolchain, out=scratch / "hil.elf", program=program("hil", line.transport)
+            )
             transport = stack.enter_context(virtual_board(image.path, board, line.transport))
         else:
             transport = SerialPort(line.port, board.bare.baud)
@@ -178,17 +180,25 @@ def step_on_board(
     recording (`replay`; all of it), or at random from inside and beyond the contract's ranges. `record` keeps the steps
     in a file. Raises `TinyctlError` when the board cannot be reached, goes away or holds another controller.
     """
+    if record is not None:
+        check_name(record)
     recorded = None if replay is None else read_recording(replay, graph.contract)
     if recorded is not None and recorded.contract_hash != graph.contract.hash:
         raise TinyctlError("recorded with another contract", where=replay)
     with open_link(graph, board, line, toolchain) as link, ExitStack() as stack:
         recorder = None if record is None else stack.enter_context(Recorder(record, graph.contract, graph.hash))
         controller = BoardController(link, recorder)
-        if flown is not None and recorded is None:
+        if recorded is not None:
+            observations = "a recording"
+            _feed(controller, [episode.obs for episode in recorded.episodes], progress)
+        elif flown is not None:
+            observations = f"flights of the {flown[0].name}, task {flown[1]}"
             _fly(controller, *flown, frames, seed, progress)
         else:
-            _feed(controller, _sequences(graph, recorded, frames, seed), progress)
-    return _judge(graph, board, line, controller, recorded)
+            observations = "random"
+            drawn = vectors.observations(graph.contract, frames, seed)
+            _feed(controller, [drawn[start : start + SEQUENCE] for start in range(0, frames, SEQUENCE)], progress)
+    return _judge(graph, board, line, controller, recorded, observations)
 
 
 def _fly(
@@ -209,13 +219,6 @@ def _feed(controller: BoardController, sequences: list[Array], progress: Progres
             controller.step(observation[None])
         if progress is not None:
             progress(controller.frames, total)
-
-
-def _sequences(graph: Graph, recorded: Recording | None, frames: int, seed: int) -> list[Array]:
-    if recorded is not None:
-        return [episode.obs for episode in recorded.episodes]
-    drawn = vectors.observations(graph.contract, frames, seed)
-    return [drawn[start : start + SEQUENCE] for start in range(0, frames, SEQUENCE)]
 
 
 def expected(graph: Graph, sequences: list[Array]) -> list[tuple[Array, Array]]:
@@ -239,7 +242,7 @@ def expected(graph: Graph, sequences: list[Array]) -> list[tuple[Array, Array]]:
 
 
 def _judge(
-    graph: Graph, board: Board, line: Line, controller: BoardController, recorded: Recording | None
+    graph: Graph, board: Board, line: Line, controller: BoardController, recorded: Recording | None, observations: str
 ) -> HilReport:
     episodes, link, hello = controller.episodes(), controller.link, controller.link.hello
     assert hello is not None
@@ -257,6 +260,7 @@ def _judge(
         counter=hello.counter,
         clock=hello.clock,
         clock_hz=hello.clock_hz,
+        observations=observations,
         episodes=len(episodes),
         frames=controller.frames,
         lost=link.requests - link.replies,

@@ -11,7 +11,7 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
 from tinyctl.protocol import REPLY, Decoder, Frame, Hello, Kind, Reason, encode
-from tinyctl.transports import LinkLost, Transport
+from tinyctl.transports import NoReply, Transport
 
 PATIENCE_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # for a reply, each time a request is sent: a loaded machine takes its time
 GREETING_S = (0.2,) * 10 + PATIENCE_S  # a board that is just starting hears nothing
@@ -47,9 +47,13 @@ class Link:
     def greet(self, contract_hash: str, graph_hash: str) -> Hello:
         """Both sides name what they hold; raises `TinyctlError` when they differ, or the board is not ready."""
         ours = {"contract": contract_hash, "graph": graph_hash}
-        body = self.request(Kind.HELLO, b"".join(map(bytes.fromhex, ours.values())), Hello.LAYOUT.size, GREETING_S)
+        hashes = b"".join(map(bytes.fromhex, ours.values()))
         try:
-            hello = Hello.of(body)
+            hello = Hello.of(self.request(Kind.HELLO, hashes, Hello.LAYOUT.size, GREETING_S))
+        except NoReply:
+            raise NoReply(
+                "nobody answers", fix="flash the firmware for this link (docs/hil.md), check the line"
+            ) from None
         except ValueError as error:
             raise TinyctlError(f"the board greets with {error}", fix="build its firmware with this version") from None
         for what, mine in ours.items():
@@ -83,7 +87,7 @@ class Link:
     def request(self, kind: Kind, body: bytes, length: int, patience_s: tuple[float, ...] = PATIENCE_S) -> bytes:
         """The body, `length` bytes, of the reply to a request.
 
-        Raises `LinkLost` when none comes however often the request is sent, `TinyctlError` when the board refuses it.
+        Raises `NoReply` when none comes however often the request is sent, `TinyctlError` when the board refuses it.
         """
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         wire = encode(Frame(kind, self._sequence, body))
@@ -98,7 +102,7 @@ class Link:
                     return frame.body
                 if frame.kind == Kind.ERROR and self._is_refusal(frame):
                     break
-        raise LinkLost(f"no reply to frame {self._sequence} after sending it {len(patience_s)} times")
+        raise NoReply(f"no reply to frame {self._sequence} after sending it {len(patience_s)} times")
 
     def _next(self, end: float) -> Frame | None:
         """The next good frame; None when the request must be sent again, for damage or because time is up."""

@@ -146,11 +146,13 @@ class _Ranges:
         return _Ranges(seen, proven)
 
     def scale(self, name: str, activation: str) -> Array:
-        """One step of each column: for what was seen times the headroom, not beyond what is proven, and not so little
-        (a column that stayed at zero) that `REACH` would be passed."""
-        proven = self.proven[name]
-        reach = np.clip(HEADROOM[activation] * self.seen[name], proven / REACH, proven)
+        """One step of each column: for what was seen times the headroom, not beyond what is proven."""
+        reach = np.minimum(HEADROOM[activation] * self.seen[name], self.proven[name])
         return np.maximum(reach, 1e-9) / np.iinfo(activation).max
+
+    def encoded_scale(self, name: str, activation: str) -> Array:
+        """The same for a float32 value, not so fine (of a column that stayed at zero) that `REACH` would be passed."""
+        return np.maximum(self.scale(name, activation), self.proven[name] / REACH / np.iinfo(activation).max)
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,10 @@ class _Rewriter:
         return self._add(made, chosen.activation, twin.scale)
 
     def _twin(self, node: Node, chosen: Format, scales: tuple[Array, ...]) -> Twin | None:
-        out = np.full(node.layer.n_out, self.ranges.scale(node.name, chosen.activation).max())
+        finest = self.ranges.scale(node.name, chosen.activation).max()
+        if isinstance(node.layer, Dense):  # a multiplier stays below one half, also where calibration saw zeros alone
+            finest = max(finest, 2.001 * row_units(node.layer, scales[0], chosen).max())
+        out = np.full(node.layer.n_out, finest)
         wishes = [
             reader.layer.takes(chosen.activation, out)
             for reader in self.policy.nodes
@@ -246,12 +251,12 @@ class _Rewriter:
         value = self.values[name]
         if value.type == chosen.activation:
             return value
-        scale = self.ranges.scale(name, chosen.activation)
         if value.scale is not None:
-            if chosen.activation == "int16":
-                scale = value.scale / 2**8  # exact
+            exact = value.scale / 2**8
+            scale = exact if chosen.activation == "int16" else self.ranges.scale(name, chosen.activation)
             layer = Requantize.of(value.type, chosen.activation, value.scale / scale)
             return self._door(name, "requantize", value, layer, chosen, scale)
+        scale = self.ranges.encoded_scale(name, chosen.activation)
         gain, offset, source = 1 / scale, np.zeros(len(scale)), value
         producer = next(n for n in self.made if n.name == value.name)
         if isinstance(producer.layer, Scale):
@@ -288,24 +293,26 @@ class _Rewriter:
             nodes = kept
 
 
-def integer_dense(layer: Dense, in_scale: Array, out_scale: float | Array, chosen: Format) -> IntegerDense:
-    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` (n_out,) or one are the real values of an integer step.
-
-    Each row gets the finest unit with which its weights fit the weight type and its sums, for any input, 32 bits.
-    """
-    weight = layer.weight.astype(np.float64) * in_scale
-    bias = layer.bias.astype(np.float64)
+def row_units(layer: Dense, in_scale: Array, chosen: Format) -> Array:
+    """(n_out,): the finest real value of one step of each row's sum with which its weights fit the weight type and its
+    sums, for any input, 32 bits. `in_scale` (n_in,) is the real value of one integer step of the inputs."""
+    weight = np.abs(layer.weight.astype(np.float64) * in_scale)
     most = -float(np.iinfo(chosen.activation).min)
-    reach = np.abs(weight).sum(axis=1) * most + np.abs(bias)
+    reach = weight.sum(axis=1) * most + np.abs(layer.bias.astype(np.float64))
     spare = ACCUMULATOR_LIMIT - (layer.n_in * most / 2 + 1)  # every weight may be rounded up by half a step
-    unit = np.maximum(np.abs(weight).max(axis=1) / chosen.weight_limit, reach / spare)
-    unit = np.maximum(unit, 1e-30)
+    return np.maximum(np.maximum(weight.max(axis=1) / chosen.weight_limit, reach / spare), 1e-30)
+
+
+def integer_dense(layer: Dense, in_scale: Array, out_scale: float | Array, chosen: Format) -> IntegerDense:
+    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` (n_out,) or one are the values of an integer step."""
+    unit = row_units(layer, in_scale, chosen)
     multiplier = np.floor(unit / out_scale * 2.0**MULTIPLIER_BITS + 0.5)
     if (multiplier > ACCUMULATOR_LIMIT).any():
         raise TinyctlError(f"row {int(multiplier.argmax())} is too large for its output's range", where="dense")
+    weight = layer.weight.astype(np.float64) * in_scale
     return IntegerDense(
         chosen.activation,
         np.floor(weight / unit[:, None] + 0.5).astype(chosen.weight),
-        np.floor(bias / unit + 0.5).astype(np.int32),
+        np.floor(layer.bias.astype(np.float64) / unit + 0.5).astype(np.int32),
         multiplier.astype(np.int32),
     )

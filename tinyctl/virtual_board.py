@@ -15,16 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 from tinyctl import guard
+from tinyctl.bare import Wire
 from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.transports import Descriptors, LinkLost, Transport
-
-Wire = Literal["semihosting", "usart"]
 
 QEMU = "qemu-system-arm"
 START_S = 20.0  # a loaded machine may take seconds to start it
@@ -143,6 +141,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    if process.returncode < 0:  # the guard was killed: QEMU may go on without it
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.stdin.close()
     if process.stderr:
         process.stderr.close()

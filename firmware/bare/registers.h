@@ -4,12 +4,15 @@
 #define TINYCTL_REGISTERS_H
 #include <stdint.h>
 
+#ifndef REGISTER /* the tests bring their own */
 #define REGISTER(address) (*(volatile uint32_t *)(address))
+#endif
 
 #define SYST_CSR REGISTER(0xE000E010u)
 #define SYST_RVR REGISTER(0xE000E014u)
 #define SYST_CVR REGISTER(0xE000E018u)
 #define NVIC_ISER(n) REGISTER(0xE000E100u + 4u * (n))
+#define SCB_VTOR REGISTER(0xE000ED08u)
 #define SCB_CFSR REGISTER(0xE000ED28u)
 #define SCB_HFSR REGISTER(0xE000ED2Cu)
 #define SCB_BFAR REGISTER(0xE000ED38u)

@@ -261,10 +261,10 @@ CORE = DualCore(
     name="cortex_m7",
     title="Cortex-M7F",
     evidence=(
-        "predicted by a Cortex-M7 dual-issue model from instructions that others measured on STM32H7 boards; "
-        "compared with few measured programs"
+        "documents and instructions that others measured on STM32H7 boards: a Cortex-M7 dual-issue model; "
+        "compared with published ratios only"
     ),
-    margin=0.15,
+    margin=0.15,  # no count of a program bounds the error; three times the Cortex-M4's
     decoder=THUMB,
     issue=issue,
     pairs=pairs,

@@ -48,6 +48,7 @@ enum cause { LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, RESULT, C
 struct row {
     uint32_t address, end;
     int32_t part;
+    uint32_t next; /* one more than the row that came behind this one last */
     uint8_t cost, refill, flags, after_load, store, address_made, fp, spare;
 };
 

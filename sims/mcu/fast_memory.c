@@ -100,7 +100,7 @@ static int64_t flash_read(struct region *m, int64_t time)
 static struct region *region_at(struct memories *m, uint32_t address)
 {
     for (int64_t i = 0; i < m->n_regions; i++) {
-        if (m->regions[i].origin <= address && address < m->regions[i].end) {
+        if (address - m->regions[i].origin < m->regions[i].end - m->regions[i].origin) {
             return &m->regions[i];
         }
     }

@@ -231,7 +231,7 @@ void on_instruction(void *uc, uint64_t address, uint32_t size, void *data)
 /* Turns addresses as the emulator reported them into numbers of rows. Instructions that their IT block skips are not
  * reported: they are put back in. `moved` gets each reported instruction's position in the result. Returns 1 and the
  * pair where a row is missing, 2 where there is no room, 0 at the end. */
-int steps_fill(const struct table *t, const struct row *rows, const uint32_t *addresses, int64_t n, int64_t *position,
+int steps_fill(const struct table *t, struct row *rows, const uint32_t *addresses, int64_t n, int64_t *position,
                uint32_t *steps, int64_t *count, int64_t room, uint32_t *moved, uint32_t pair[2])
 {
     int64_t i = *position, k = *count;
@@ -243,17 +243,23 @@ int steps_fill(const struct table *t, const struct row *rows, const uint32_t *ad
             uint32_t gap = at - rows[steps[k - 1]].end;
             at = gap && gap < 17u ? rows[steps[k - 1]].end : at;
         }
-        const struct key *found = &t->keys[slot(t, before, at, 0)];
-        if (!found->value || k == room) {
+        uint32_t number = k ? rows[steps[k - 1]].next : 0u;
+        if (!number || rows[number - 1].address != at) {
+            number = t->keys[slot(t, before, at, 0)].value;
+        }
+        if (!number || k == room) {
             pair[0] = before;
             pair[1] = at;
-            result = found->value ? 2 : 1;
+            result = number ? 2 : 1;
             break;
+        }
+        if (k) {
+            rows[steps[k - 1]].next = number;
         }
         if (at == addresses[i]) {
             moved[i++] = (uint32_t)k;
         }
-        steps[k++] = found->value - 1;
+        steps[k++] = number - 1;
     }
     *position = i;
     *count = k;

@@ -22,7 +22,7 @@ FLAGS = ("-std=c99", "-O3", *SHARED)
 MOST_LINES, MOST_REGIONS = 128, 16
 
 ROW = np.dtype(
-    [("address", "u4"), ("end", "u4"), ("part", "i4")]
+    [("address", "u4"), ("end", "u4"), ("part", "i4"), ("next", "u4")]
     + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
 )
 ISSUE = np.dtype(

@@ -40,7 +40,7 @@ def opens_load(instruction: Instruction) -> bool:
 CORE = ScalarCore(
     name="hazard3",
     title="Hazard3 (RV32IMC)",
-    evidence="predicted by the Hazard3 cycle table from documents only; compared with no measured binary",
+    evidence="documents only: the Hazard3 cycle table; compared with no measured binary",
     margin=0.15,  # nothing bounds the error of a model that was never compared; three times the Cortex-M4's
     decoder=RISCV,
     cost=cost,

@@ -56,6 +56,9 @@ ARM = (
         _arm(3, 3, 3, m7=1, m33=2),
     ),
     MicroBenchmark(
+        "load_nop", "a NOP disappears in the second cycle of a load", "bench", "ldr r2, [r0]; nop", _arm(2, 2)
+    ),
+    MicroBenchmark(
         "loads",
         "loads pipeline: three take 4",
         "measured",

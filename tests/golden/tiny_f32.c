@@ -54,29 +54,123 @@ union tiny_word {
     uint32_t u;
 };
 
-static inline uint32_t tiny_bits(float f)
+static inline TINY_UNUSED uint32_t tiny_bits(float f)
 {
     union tiny_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float tiny_float(uint32_t u)
+static inline TINY_UNUSED float tiny_float(uint32_t u)
 {
     union tiny_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float tiny_select(uint32_t mask, float yes, float no)
+static inline TINY_UNUSED float tiny_select(uint32_t mask, float yes, float no)
 {
     return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
 }
 
-static inline float tiny_clamp(float x, float low, float high)
+static inline TINY_UNUSED float tiny_clamp(float x, float low, float high)
 {
     const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
     return tiny_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+{
+    uint32_t status = 0;
+#if TINY_ASSEMBLY
+    uint32_t first, second;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((tiny_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = tiny_clamp(*x, tiny_float(runs[1]), tiny_float(runs[2]));
+            status |= bad & TINY_REJECTED;
+            *y = tiny_select(bad, tiny_float(runs[3]), clamped);
+        }
+    }
+#endif
+    return status;
+}
+
+/* y = gain x + offset for n columns. `affine` has the gains of four columns, then their offsets. */
+static TINY_NOINLINE void tiny_scale(const float *x, float *y, const float *affine, int32_t n)
+{
+#if TINY_FPU
+    int32_t fours = (n + 3) >> 2;
+    __asm__ volatile(
+        "1:\n"
+        "vldm %[x]!, {s0-s3}\n"
+        "vldm %[affine]!, {s4-s11}\n"
+        "vmul.f32 s0, s0, s4\n"
+        "vmul.f32 s1, s1, s5\n"
+        "vmul.f32 s2, s2, s6\n"
+        "vmul.f32 s3, s3, s7\n"
+        "vadd.f32 s0, s0, s8\n"
+        "vadd.f32 s1, s1, s9\n"
+        "vadd.f32 s2, s2, s10\n"
+        "vadd.f32 s3, s3, s11\n"
+        "vstm %[y]!, {s0-s3}\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [affine] "+r"(affine), [fours] "+r"(fours)
+        :
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        const float *own = affine + (i & ~3) + i;
+        y[i] = x[i] * own[0] + own[4];
+    }
+#endif
 }
 
 /* A rational approximation, odd 13th over even 6th degree, within 4.2e-7. The sign and the saturation are handled in the
@@ -199,54 +293,23 @@ static TINY_NOINLINE void tiny_rows4(const float *w, const float *b, const float
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
-    3227516928u, 1080033280u, 0u, 3238002688u, 1090519040u, 1056964608u, 3212836864u, 1065353216u, 1048576000u,
+static const uint32_t tiny_screen_node_limits[12] TINY_CONSTANTS = {
+    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 1u, 3212836864u, 1065353216u,
+    1048576000u,
 };
 static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
     0,
 };
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
-{
-#if TINY_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
-#else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = tiny_clamp(tiny_float(bits), tiny_float(limits[0]), tiny_float(limits[1]));
-    *status |= bad & TINY_REJECTED;
-    return (limits[2] & bad) | (tiny_bits(clamped) & ~bad);
-#endif
-}
-
 static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
 {
-    const uint32_t *limits = tiny_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
+    uint32_t status = tiny_screen(obs, y, tiny_screen_node_limits, tiny_screen_node_limits + 8);
+    uint32_t i;
 
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_float(tiny_screen_node_value(tiny_bits(obs[i]), limits, &status));
+    y += 2;
+    for (i = 0; i < 1; i++) {
+        y[i] = applied[tiny_screen_node_applied[i]];
     }
-    for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_float(tiny_screen_node_value(tiny_bits(applied[tiny_screen_node_applied[i]]), limits, &status));
-    }
+    status |= tiny_screen(y, y, tiny_screen_node_limits + 8, tiny_screen_node_limits + 12);
     return status;
 }
 
@@ -287,17 +350,12 @@ static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, cons
 }
 
 /* scale: scale, 5 -> 5, f32 */
-static const float tiny_scale_node_affine[10] TINY_CONSTANTS = {
-    0.5f, 0.0f, 0.25f, 0.1f, 1.0f, 0.0f, 1.0f, 0.0f, 2.0f, 0.0f,
+static const float tiny_scale_node_affine[16] TINY_ALIGNED TINY_CONSTANTS = {
+    0.5f, 0.25f, 1.0f, 1.0f, 0.0f, 0.1f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
 };
 static TINY_NOINLINE void tiny_scale_node(const float *x, float *y)
 {
-    const float *affine = tiny_scale_node_affine; /* gain, offset */
-    int32_t i;
-
-    for (i = 0; i < 5; i++, affine += 2) {
-        y[i] = x[i] * affine[0] + affine[1];
-    }
+    tiny_scale(x, y, tiny_scale_node_affine, 5);
 }
 
 /* hidden: dense, 5 -> 4, f32 */
@@ -346,17 +404,12 @@ static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float tiny_clip_node_limits[2] TINY_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t tiny_clip_node_limits[4] TINY_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
 static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
 {
-    const float *limits = tiny_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = tiny_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)tiny_screen(x, y, tiny_clip_node_limits, tiny_clip_node_limits + 4);
 }
 
 void tiny_reset(struct tiny *s)
@@ -370,7 +423,7 @@ void tiny_init(struct tiny *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 8; i++) {
         s->work0.word[i] = 0;
     }
     for (i = 0; i < 4; i++) {

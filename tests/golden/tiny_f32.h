@@ -28,14 +28,16 @@ extern "C" {
 #define TINY_REJECTED 1u /* status bit: an observation was not finite */
 #define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
 #define TINY_GRAPH_HASH "0ea843e253a4b577eb1ebc90a4d09f322e3587bf158ac83d25cbdb9708d9965c"
+/* For a firmware to print: tools find it in the finished image. */
+#define TINY_IDENTITY "tinyctl unit tiny 2 1 " TINY_CONTRACT_HASH " " TINY_GRAPH_HASH
 
 struct tiny {
     float applied[1]; /* the action last applied */
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[5];
-        float f32[5];
+        uint32_t word[8];
+        float f32[8];
     } work0;
     union {
         uint32_t word[4];

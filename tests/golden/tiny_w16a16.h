@@ -28,19 +28,21 @@ extern "C" {
 #define TINY_REJECTED 1u /* status bit: an observation was not finite */
 #define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
 #define TINY_GRAPH_HASH "a5941e1bcc9e3b93f92097e21ab85a9f2456c3a6a72e42609831fc421ae44bf4"
+/* For a firmware to print: tools find it in the finished image. */
+#define TINY_IDENTITY "tinyctl unit tiny 2 1 " TINY_CONTRACT_HASH " " TINY_GRAPH_HASH
 
 struct tiny {
     float applied[1]; /* the action last applied */
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[5];
-        float f32[5];
-        int16_t i16[4];
+        uint32_t word[8];
+        float f32[8];
+        int16_t i16[8];
     } work0;
     union {
-        uint32_t word[3];
-        int16_t i16[6];
+        uint32_t word[4];
+        int16_t i16[8];
     } work1;
 };
 

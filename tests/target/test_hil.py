@@ -39,11 +39,6 @@ FRAMES = 3000
 pytestmark = pytest.mark.usefixtures("qemu")
 
 
-@pytest.fixture(scope="session")
-def qemu(require_tool: Callable[[str], str]) -> str:
-    return require_tool("qemu-system-arm")
-
-
 @pytest.mark.parametrize("toolchain", ["gcc", "zig"])
 def test_every_action_is_that_of_the_graph(
     graph: Graph, board: Board, toolchain: str, require_tool: Callable[[str], str]

@@ -34,11 +34,6 @@ pytestmark = pytest.mark.usefixtures("qemu")
 STEP = "    uint32_t status, i;\n"
 
 
-@pytest.fixture(scope="session")
-def qemu(require_tool: Callable[[str], str]) -> str:
-    return require_tool("qemu-system-arm")
-
-
 def processes(word: str) -> list[int]:
     """The processes with `word` in their command line, this one aside."""
     found = []
@@ -77,14 +72,16 @@ def running(graph: Graph, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
     return process, recording
 
 
-def machine(tmp_path: Path) -> int:
-    """The process of QEMU itself, not its guard."""
-    return next(pid for pid in processes(str(tmp_path)) if b"guard.py" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+def machine(tmp_path: Path, guard: bool) -> int:
+    """The process of QEMU itself, or that of its guard."""
+    return next(
+        pid for pid in processes(str(tmp_path)) if (b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()) == guard
+    )
 
 
 def test_a_killed_board(running: tuple[subprocess.Popen[str], Path], tmp_path: Path, graph: Graph) -> None:
     process, recording = running
-    os.kill(machine(tmp_path), signal.SIGKILL)
+    os.kill(machine(tmp_path, guard=False), signal.SIGKILL)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert out == ""
@@ -92,6 +89,17 @@ def test_a_killed_board(running: tuple[subprocess.Popen[str], Path], tmp_path: P
     assert processes(str(tmp_path)) == []
     assert sum(len(e.obs) for e in read_recording(recording, graph.contract).episodes) > 100
     assert {path.name for path in tmp_path.iterdir()} == {"graph.tctl", "flight.csv"}
+
+
+def test_a_killed_guard(running: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> None:
+    """The board goes on without it, and is ended all the same."""
+    process, recording = running
+    os.kill(machine(tmp_path, guard=True), signal.SIGKILL)
+    size = recording.stat().st_size
+    wait_for(lambda: recording.stat().st_size > size + 10_000)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    wait_for(lambda: processes(str(tmp_path)) == [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

@@ -321,6 +321,24 @@ def test_a_column_that_calibration_saw_at_zero() -> None:
     assert measure(made, graph, x)[0] < 0.3
 
 
+def test_calibration_that_saw_only_zeros() -> None:
+    """The scales then are as fine as the kernels can take, and all that moves saturates."""
+    made = policy(Dense(np.ones((4, 3), F32), np.zeros(4, F32)), Relu(4), dense(4, 1))
+    for format_name in ("w16a16", "w8a16", "w8a8"):
+        graph = quantize(made, format_name, np.zeros((2, 2, 2), F32))
+        assert graph.run(np.zeros((1, 2), F32), graph.init(1))[0].shape == (1, 1)
+
+
+def test_depth_does_not_coarsen_the_scales() -> None:
+    """Interval bounds grow with every layer; what an integer layer returns saturates, so they need not be reached."""
+    layers: list[Layer] = [layer for k in range(12) for layer in (dense(64, 64, k, gain=1.4), Relu(64))]
+    made = policy(dense(3, 64), *layers, dense(64, 1))
+    data = random_sequences(made.contract, None, None)[:8]
+    largest = max(float(high.max()) for _, high in made.bounds().values())
+    assert largest > 1e8
+    assert measure(made, quantize(made, "w16a16", data), data)[0] < 2e-3
+
+
 def test_unbounded_observations() -> None:
     """Ranges of +-1e6 (JSON null) with calibration near one."""
     base = networks.tiny_contract()

@@ -32,6 +32,9 @@ def command(
     range_: Annotated[
         tuple[float, float] | None, typer.Option("--range", help="Calibrate on uniform observations.")
     ] = None,
+    throughout: Annotated[
+        bool, typer.Option("--throughout", help="Every layer in the format: no float arithmetic is left, for step_q.")
+    ] = False,
     out: Annotated[Path, typer.Option()] = Path("graph.tctl"),
     as_object: Json = False,
 ) -> None:
@@ -46,7 +49,8 @@ def command(
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
-    graph, report = api.quantize(loaded, format_name, calibration=data, plant_name=plant, task=task)
+    formats = quantizer.everywhere(loaded, format_name) if throughout else format_name
+    graph, report = api.quantize(loaded, formats, calibration=data, plant_name=plant, task=task)
     api.save(graph, out)
     if data is None and plant is None and find_format(format_name).integer:
         people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrated on standard-normal inputs")
