@@ -10,6 +10,7 @@ from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
 from tinyctl.layers.add import Add
 from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.layers.bend import IntegerBend
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode
@@ -227,7 +228,7 @@ def ties() -> Graph:
 
 
 def curves() -> Graph:
-    """Integer curves that rise and fall, saturate or not, and share their knots or not."""
+    """Integer curves that rise and fall, saturate or not, and share their knots or not; lines that bend or not."""
     contract = Contract(
         inputs=tuple(Input(n, "1", "", -5.0, 5.0) for n in "abc"),
         outputs=tuple(Output(n, "1", "", -4.0, 4.0) for n in "uvw"),
@@ -240,6 +241,8 @@ def curves() -> Graph:
         ("wave", IntegerCurve(3, 24576, 13, 8, 0, 0, wave), "w8a16"),
         ("again", IntegerCurve(3, 20000, 15, 8, 0, 0, wave), "w8a16"),
         ("line", IntegerCurve(3, 1, 0, 7, 1, 2**14, line), "w16a16"),
+        ("shift", IntegerBend.of(np.array([1.5, -0.3, 2.0]), np.array([-20_000.0, 9000.0, 0.25])), "w16a16"),
+        ("bend", IntegerBend.of(np.array([1.0, -0.7, 3.0]), np.zeros(3), 0.125), "w8a16"),
         ("out", Decode(np.full(3, 2.0**-13, F32)), "w8a16"),
     ]
     made = [Node("screen", Screen.of(contract), ())]

@@ -93,9 +93,10 @@ class Schedule:
     def missed(self) -> tuple[str, ...]:
         """A line for each task that misses its deadline."""
         return tuple(
-            f"task {task.name}: response "
-            + ("grows without bound" if task.response_us is None else f"{task.response_us:.1f} us")
-            + f", deadline {task.deadline_us:.1f} us"
+            f"task {task.name}: response grows without bound, deadline {task.deadline_us:.1f} us"
+            if task.response_us is None
+            else f"task {task.name}: response {task.response_us:.1f} us exceeds its deadline of "
+            f"{task.deadline_us:.1f} us"
             for task in self.tasks
             if task.meets is False
         )

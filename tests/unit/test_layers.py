@@ -14,6 +14,7 @@ from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
+from tinyctl.layers.bend import IntegerBend
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.curve import IntegerCurve
@@ -79,6 +80,7 @@ def test_every_layer_is_found() -> None:
         "integer_integral",
         "integer_history",
         "integer_curve",
+        "integer_bend",
     }
 
 
@@ -460,6 +462,23 @@ def test_a_curve_is_the_lines_between_its_knots(seed: int) -> None:
     assert (layer.run(x[:, None].astype(np.int16))[:, 0] == 2**14 + np.floor(line / 2 + 0.5)).all()
 
 
+def bend(r: np.random.Generator) -> IntegerBend:
+    return IntegerBend.of(r.uniform(-3, 3, 5), np.zeros(5), float(r.uniform(-1, 2)))
+
+
+def test_a_bend_is_two_lines() -> None:
+    gain, offset = np.array([0.013, -1.7, 60.0]), np.array([300.25, -20_000.0, 5.5])
+    x = np.repeat(np.arange(-(2**15), 2**15)[:, None], 3, axis=1)
+    straight = np.clip(x * gain + offset, -(2**15), 2**15 - 1)
+    assert np.abs(IntegerBend.of(gain, offset).run(x.astype(np.int16)) - straight).max() < 0.52
+    bent = np.clip(x * gain * np.where(x < 0, 0.1, 1.0), -(2**15), 2**15 - 1)
+    assert np.abs(IntegerBend.of(gain, 0 * offset, 0.1).run(x.astype(np.int16)) - bent).max() < 0.51
+    with pytest.raises(TinyctlError, match="too large"):
+        IntegerBend.of(np.array([64.0]), np.zeros(1))
+    with pytest.raises(TinyctlError, match="too large"):
+        IntegerBend.of(np.array([1e-6]), np.array([30_000.0]))
+
+
 # --- interval bounds --------------------------------------------------------------------------------------------------
 
 
@@ -509,7 +528,7 @@ def test_integer_bounds_hold(seed: int) -> None:
     low, high = np.sort(r.integers(-(2**15), 2**15, (2, 5)), axis=0)
     corner = np.where(r.random((40, 5)) < 0.5, low, high)
     x = np.concatenate([corner, r.integers(low, high + 1, (40, 5))]).astype(np.int16)
-    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32)), curve(r)):
+    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32)), curve(r), bend(r)):
         floor, ceiling = layer.bound(low.astype(np.float64), high.astype(np.float64))
         y = layer.run(x)
         assert (y >= floor).all(), layer

@@ -62,7 +62,7 @@ def test_the_controller_is_added_to_its_task_and_can_starve_another() -> None:
     assert (good.not_counted, good.assumed, good.missed) == (("radio",), ("estimator",), ())
     assert [task.room_us for task in good.tasks] == [None, 550, 800]
     bad = schedule(listed, 500)
-    assert bad.missed == ("task estimator: response 1900.0 us, deadline 1800.0 us",)
+    assert bad.missed == ("task estimator: response 1900.0 us exceeds its deadline of 1800.0 us",)
     assert schedule(listed, 600).missed == ("task estimator: response grows without bound, deadline 1800.0 us",)
 
 
