@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyctl import archive, builder, emitter, quantizer
+from tinyctl import archive, builder, certificate, emitter, quantizer
 from tinyctl.bare import Program
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tinyctl.sims.plant import Plant
     from tinyctl.trainers.apg import ApgConfig, TrainResult
 
+certify = certificate.certify
 load = archive.load
 save = archive.save
 emit = emitter.emit

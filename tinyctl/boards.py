@@ -311,5 +311,7 @@ def _check_bare(board: Board, where: str) -> None:
         raise TinyctlError("tx and rx are not pins such as PA9", where=where)
     if not 1200 <= bare.baud <= 4_000_000:
         raise TinyctlError(f"baud {bare.baud} is not between 1200 and 4,000,000", where=where)
+    if bare.family == "stm32f4" and board.code.wait_states > 15:  # RM0090 section 3.9.1: four bits
+        raise TinyctlError("more than 15 wait states for the code", where=where)
     if bare.family == "none" and bare != Bare():
         raise TinyctlError("settings without a family", where=where, fix="family = 'stm32f4' is known")

@@ -170,6 +170,18 @@ def test_same_bytes_in_another_process(policy: Path, tmp_path: Path) -> None:
     assert len(found[0]) == 6
 
 
+def test_certify(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:
+    status, out, _ = run("certify", graph, "--policy", policy, "--out", "c.json", "--lipschitz-at-most", "1", "--json")
+    record = one_object(out)
+    assert status == 0
+    assert record == json.loads((tmp_path / "c.json").read_text())
+    assert record["reference"] == "policy"
+    status, out, _ = run("certify", graph, "--lipschitz-at-most", record["lipschitz"] / 2, "--error-at-most", "0")
+    assert status == 1
+    assert "is more than 0" in out
+    assert run("certify", policy)[0] == 0
+
+
 def test_emit(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:
     for source, folder in ((graph, "one"), (policy, "two")):
         status, out, _ = run("emit", source, "--out", folder, "--name", "tiny", "--json")
@@ -224,6 +236,8 @@ def test_emit(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:
         (("build", "bad.tctl"), "bad.tctl"),
         (("check", "graph.tctl", "--board", "./none.toml"), "none.toml"),
         (("check", "bad.elf"), "bad.elf"),
+        (("certify", "graph.tctl", "--policy", "graph.tctl"), "is a graph, not a policy"),
+        (("certify", "bad.tctl"), "bad.tctl"),
         (("fly", "graph.tctl", "--episodes", "0"), "episodes"),
         (("fly", "graph.tctl", "--on", "[/moon]", "--delay-us", "0"), "moon"),
         (("fly", "none.tctl", "--delay-us", "0"), "no such file"),

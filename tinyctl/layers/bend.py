@@ -67,4 +67,24 @@ class IntegerBend(Layer):
         return ends.min(axis=0), ends.max(axis=0)
 
     def lipschitz(self) -> float:
-        return float(np.maximum(np.abs(self.above), np.abs(self.below)).max() * UNIT / 2.0**MULTIPLIER_BITS)
+        return float(np.abs(self._gains()).max())
+
+    def _gains(self) -> tuple[Array, Array]:
+        return self.below * (UNIT / 2.0**MULTIPLIER_BITS), self.above * (UNIT / 2.0**MULTIPLIER_BITS)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        below, above = self._gains()
+        left, right = np.where(low < 0, below, above), np.where(high > 0, above, below)
+        cut = np.abs(self._unclipped(np.stack([low, np.clip(0.0, low, high), high]))).max(axis=0) > 2**15 - 1
+        least, most = np.minimum(left, right), np.maximum(left, right)
+        return np.where(cut, np.minimum(least, 0.0), least), np.where(cut, np.maximum(most, 0.0), most)
+
+    def _unclipped(self, x: Array) -> Array:
+        below, above = self._gains()
+        return (x + self.bias / UNIT) * np.where(x < 0, below, above)
+
+    def exact(self, x: Array) -> Array:
+        return np.clip(self._unclipped(x), -(2**15), 2**15 - 1)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.n_in, 0.5)

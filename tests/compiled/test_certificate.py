@@ -1,0 +1,96 @@
+"""Certificates hold for the emitted C: no perturbation, random or along the steepest slopes, is beyond them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cases
+import networks
+import numpy as np
+import pytest
+from attack import attack
+
+from tinyctl import reference
+from tinyctl.certificate import certify
+from tinyctl.emitter import emit
+from tinyctl.formats import FORMATS
+from tinyctl.graph import Graph
+from tinyctl.hostlib import HostController
+from tinyctl.layers.base import F32
+from tinyctl.layers.dense import Dense, IntegerDense
+from tinyctl.network import Network, Node
+from tinyctl.policy import Policy
+
+PERTURBATIONS, FEW = 50_000, 2000
+
+
+@pytest.fixture(autouse=True)
+def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "POINTS", 2000)
+    monkeypatch.setattr(reference, "TURNS", 3)
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Policy, Graph, HostController]:
+    """The demo's shape in each format."""
+    policy = networks.demo_size()
+    graph = networks.in_format(policy, request.param)
+    folder = tmp_path_factory.mktemp("certified")
+    emit(graph, folder)
+    return policy, graph, HostController(folder)
+
+
+@pytest.mark.parametrize("original", [False, True], ids=["graph", "policy"])
+def test_no_perturbation_is_beyond_the_certificate(demo: tuple[Policy, Graph, HostController], original: bool) -> None:
+    policy, graph, controller = demo
+    certificate = certify(graph, policy if original else None)
+    found = attack(certificate, graph, policy if original else graph, controller, PERTURBATIONS)
+    assert found.violations == 0
+    assert found.worst > 0.1  # it is not beyond them by much more than it has to be
+    assert certificate.lipschitz_found <= certificate.lipschitz <= 10 * certificate.lipschitz_found
+
+
+def test_of_every_case(case: tuple[Graph, Path]) -> None:
+    """All layers, joins, memory, ties and formats that change on the way."""
+    graph, folder = case
+    found = attack(certify(graph), graph, graph, HostController(folder), FEW)
+    assert found.violations == 0
+
+
+@pytest.mark.parametrize("name", ["tiny", "widths", "activations", "joins"])
+@pytest.mark.parametrize("format_name", ["w16a16", "w8a8"])
+def test_against_the_policy(name: str, format_name: str, tmp_path: Path) -> None:
+    policy, graph = cases.POLICIES[name](), cases.graph(f"{name}_{format_name}")
+    emit(graph, tmp_path)
+    found = attack(certify(graph, policy), graph, policy, HostController(tmp_path), FEW)
+    assert found.violations == 0
+
+
+def test_other_weights_are_found(demo: tuple[Policy, Graph, HostController]) -> None:
+    """The search would find a certificate that is wrong: it does once a weight is changed by more than the error."""
+    _, graph, controller = demo
+    certificate = certify(graph)
+    last = next(n for n in reversed(graph.nodes) if isinstance(n.layer, Dense | IntegerDense))
+    changed = _changed(graph, last, certificate.error)
+    assert attack(certificate, graph, changed, controller, FEW).violations > 0
+    assert attack(certify(changed), changed, graph, controller, FEW).violations > 0
+
+
+def _changed(graph: Graph, node: Node, by: float) -> Network:
+    """The graph with a bias that moves the action by four times as much."""
+    layer, bias = node.layer, node.layer.bias.astype(np.float64)
+    if isinstance(layer, Dense):
+        return _with(graph, node, Dense(layer.weight, (bias + 4 * by).astype(F32), layer.storage))
+    unit = layer.affine(0.0)[0][0].max() / layer.weight[0].max()
+    decode = next(n.layer for n in graph.nodes if n.inputs == (node.name,))
+    steps = 4 * by / decode.affine(0.0)[0].max() / unit
+    return _with(
+        graph, node, IntegerDense(layer.activation, layer.weight, (bias + steps).astype(np.int32), layer.multiplier)
+    )
+
+
+def _with(graph: Graph, node: Node, layer: Dense | IntegerDense) -> Network:
+    nodes = tuple(Node(n.name, layer, n.inputs, n.format) if n is node else n for n in graph.nodes)
+    return Graph(graph.contract, nodes)
