@@ -41,6 +41,8 @@ def test_build_and_check(
     image = build(tiny, board, toolchain, out=tmp_path / "image.elf").path  # type: ignore[arg-type]
     report = check(image, board, samples=24)
     assert 100 < report.stack_bytes < 400
+    assert report.stack_painted_bytes <= report.stack_static_bytes < report.stack_painted_bytes + 32
+    assert report.stack_left_out == ()
     assert 2000 < report.flash_bytes < 6000
     unable = unmodelled(board)
     if unable is None:
