@@ -19,6 +19,7 @@ from tinyctl.jsons import record_from_json
 from tinyctl.schedule import Task, tasks_of
 
 Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "hazard3", "rv32imc"]
+RISCV = ("rv32imc", "hazard3")  # the others are Cortex-M
 Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
 Family = Literal["none", "stm32f4"]
@@ -43,12 +44,12 @@ HIGHEST_ADDRESS = 0x9000_0000  # ARMv7-M: normal memory ends at 0xA000_0000; the
 
 # Every flag a board may set. A compiler's other flags load plugins, write files or run programs.
 FLAG = re.compile(
-    r"-mcpu=[a-z0-9_+-]{1,60}|-mthumb|-mfloat-abi=(soft|softfp|hard)|-mfpu=[a-z0-9-]{1,30}|-O[0123s]"
+    r"-mcpu=[a-z0-9_+-]{1,60}|-mthumb|-march=rv32[a-z_]{1,30}|-mabi=ilp32|-mfloat-abi=(soft|softfp|hard)|-mfpu=[a-z0-9-]{1,30}|-O[0123s]"
     r"|-ffp-contract=off|-funroll-loops|-fomit-frame-pointer"
     r"|-fno-(tree-loop-distribute-patterns|ipa-icf|unwind-tables|strict-aliasing|math-errno|trapping-math)"
     r"|-fno-(schedule-insns2?|tree-vectorize|tree-slp-vectorize|unroll-loops)"
 )
-TARGET = re.compile(r"thumb[a-z0-9.]{0,20}-(none|freestanding)-eabi(hf)?")
+TARGET = re.compile(r"thumb[a-z0-9.]{0,20}-(none|freestanding)-eabi(hf)?|riscv32-(unknown|freestanding)-(elf|none)")
 PIN = re.compile(r"P[A-I](\d|1[0-5])")
 USARTS = (0, 1, 2, 3, 6)
 MACHINES = ("", "netduinoplus2")
@@ -144,6 +145,10 @@ class Board:
     toolchains: tuple[tuple[str, Flags], ...]
     bare: Bare = Bare()
     tasks: tuple[Task, ...] = ()
+
+    @property
+    def riscv(self) -> bool:
+        return self.core in RISCV
 
     @property
     def code(self) -> Region:
@@ -251,7 +256,7 @@ def _flags(value: Any, where: str) -> Flags:
         raise TinyctlError("not a table", where=where)
     flags = record_from_json(Flags, value, where=where)
     if not TARGET.fullmatch(flags.target):
-        raise TinyctlError(f"target {flags.target!r:.60} is not a bare-metal Thumb target", where=where)
+        raise TinyctlError(f"target {flags.target!r:.60} is not a bare-metal Thumb or RV32 target", where=where)
     for flag in (*flags.cpu, *flags.flags):
         if not FLAG.fullmatch(flag):
             raise TinyctlError(f"flag {flag!r:.60} is not one that a board may set", where=where)
@@ -306,5 +311,7 @@ def _check_bare(board: Board, where: str) -> None:
         raise TinyctlError("tx and rx are not pins such as PA9", where=where)
     if not 1200 <= bare.baud <= 4_000_000:
         raise TinyctlError(f"baud {bare.baud} is not between 1200 and 4,000,000", where=where)
+    if bare.family == "stm32f4" and board.code.wait_states > 15:  # RM0090 section 3.9.1: four bits
+        raise TinyctlError("more than 15 wait states for the code", where=where)
     if bare.family == "none" and bare != Bare():
         raise TinyctlError("settings without a family", where=where, fix="family = 'stm32f4' is known")

@@ -155,15 +155,16 @@ class Compiler:
 
     name: Toolchain
     label: str
+    command: tuple[str, ...]
     flags: Flags
     fpu: bool
     family: str
 
     @staticmethod
     def choose(board: Board, wanted: Toolchain | None) -> Compiler:
-        gcc = toolchains.arm_gcc()
+        gcc = toolchains.cross_gcc(board.riscv)
         if wanted == "gcc" and gcc is None:
-            raise ToolMissing("arm-none-eabi-gcc is not installed", fix="install it, or build with --toolchain zig")
+            raise ToolMissing(f"no gcc for core {board.core} is installed", fix="install it, or take --toolchain zig")
         if wanted not in (None, "gcc", "zig"):
             raise TinyctlError(f"toolchain {wanted!r:.40} is neither gcc nor zig")
         known = {name for name, _ in board.toolchains}
@@ -172,21 +173,13 @@ class Compiler:
         if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
-            return Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none", board.bare.family)
-        if board.fpu == "none":
-            raise TinyctlError(
-                "soft float comes from gcc's library; zig's is not linked",
-                where=f"board {board.name}",
-                fix="install arm-none-eabi-gcc",
-            )
+            flags = board.toolchain("gcc")
+            command = (*gcc, *flags.cpu)
+            return Compiler("gcc", f"gcc {number}", command, flags, board.fpu != "none", board.bare.family)
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return Compiler("zig", f"zig {number}", board.toolchain("zig"), True, board.bare.family)
-
-    @property
-    def _command(self) -> list[str]:
-        if self.name == "gcc":
-            return [*(toolchains.arm_gcc() or ()), *self.flags.cpu]
-        return [*toolchains.zig(), "cc", "-target", self.flags.target, *self.flags.cpu]
+        flags = board.toolchain("zig")
+        command = (*toolchains.zig(), "cc", "-target", flags.target, *flags.cpu)
+        return Compiler("zig", f"zig {number}", command, flags, board.fpu != "none", board.bare.family)
 
     @property
     def defines(self) -> list[str]:
@@ -195,7 +188,7 @@ class Compiler:
 
     def compile(self, work: Path, source: str, target: str) -> None:
         words = [
-            *self._command,
+            *self.command,
             *self.flags.flags,
             *WARNINGS,
             *self.defines,
@@ -208,16 +201,18 @@ class Compiler:
         toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def assemble(self, work: Path, source: str, target: str) -> None:
-        words = [*self._command, "-c", source, "-o", target]
+        words = [*self.command, "-c", source, "-o", target]
         toolchains.run(words, what=f"assembling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
         if self.name == "gcc":
             library = [] if self.fpu else ["-lgcc"]  # with an FPU nothing may come from it
-            words = [*self._command, "-nostdlib", "-Wl," + ",".join(common), *objects, *library, "-o", target]
+            words = [*self.command, "-nostdlib", "-Wl," + ",".join(common), *objects, *library, "-o", target]
         else:
-            words = [*toolchains.zig(), "ld.lld", *common, *objects, "-o", target]
+            runtime = [] if self.fpu else [str(toolchains.zig_runtime(self.flags.target, self.flags.cpu))]
+            library = ["--gc-sections", *runtime] if runtime else []  # the runtime is one object with all functions
+            words = [*toolchains.zig(), "ld.lld", *common, *objects, *library, "-o", target]
         toolchains.run(words, what=f"linking with {self.label}", cwd=work)
 
 

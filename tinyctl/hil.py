@@ -185,6 +185,8 @@ def step_on_board(
     recorded = None if replay is None else read_recording(replay, graph.contract)
     if recorded is not None and recorded.contract_hash != graph.contract.hash:
         raise TinyctlError("recorded with another contract", where=replay)
+    if recorded is not None and not recorded.episodes:
+        raise TinyctlError("holds no step", where=replay)
     with open_link(graph, board, line, toolchain) as link, ExitStack() as stack:
         recorder = None if record is None else stack.enter_context(Recorder(record, graph.contract, graph.hash))
         controller = BoardController(link, recorder)
@@ -230,10 +232,8 @@ def expected(graph: Graph, sequences: list[Array]) -> list[tuple[Array, Array]]:
     for length in {len(sequence) for sequence in sequences}:
         alike = [k for k, sequence in enumerate(sequences) if len(sequence) == length]
         state = graph.init(len(alike))
-        act, status = (
-            np.empty((length, len(alike), graph.contract.n_act), F32),
-            np.empty((length, len(alike)), np.uint32),
-        )
+        act = np.empty((length, len(alike), graph.contract.n_act), F32)
+        status = np.empty((length, len(alike)), np.uint32)
         for step, observations in enumerate(np.stack([sequences[k] for k in alike], axis=1)):
             act[step], state = graph.run(observations, state)
             status[step] = state.status
@@ -273,7 +273,7 @@ def _judge(
         if recorded is None
         else all(_same(e.act, r.act) for e, r in zip(episodes, recorded.episodes, strict=True)),
         instructions=None if real else counted,
-        cycles=counted if real else None,
+        cycles=counted if real and hello.counter_hz == hello.clock_hz else None,
         missed_deadlines=late,
         contract_hash=graph.contract.hash,
         graph_hash=graph.hash,

@@ -92,6 +92,7 @@ class ImageFile:
     functions: tuple[Function, ...]
     undefined: tuple[str, ...]
     entry: int
+    riscv: bool
     descriptor: Descriptor
 
     def function(self, name: str) -> Function:
@@ -128,7 +129,7 @@ class ImageFile:
 
 
 def read_image(path: str | Path) -> ImageFile:
-    """Read and check an image. Raises `FileError` for anything that is not a tinyctl image for a 32-bit ARM core."""
+    """Read and check an image. Raises `FileError` for anything that is not a tinyctl image for a 32-bit core."""
     image = read_program(path)
     place = next((s for s in image.sections if s.name == ".tinyctl"), None)
     if place is None or place.size < DESCRIPTOR.size:
@@ -141,7 +142,7 @@ def read_image(path: str | Path) -> ImageFile:
 
 
 def read_program(path: str | Path) -> ImageFile:
-    """Read and check any linked program for a 32-bit ARM core; its descriptor says nothing."""
+    """Read and check any linked program for a 32-bit ARM or RISC-V core; its descriptor says nothing."""
     path = Path(path)
     try:
         if path.stat().st_size > MAX_ELF_BYTES:
@@ -162,9 +163,10 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         raise FileError("not an ELF file", where=path)
     elf = ELFFile(io.BytesIO(content))
     header = elf.header
-    if header["e_machine"] != "EM_ARM" or elf.elfclass != 32 or not elf.little_endian:
+    if header["e_machine"] not in ("EM_ARM", "EM_RISCV") or elf.elfclass != 32 or not elf.little_endian:
         machine = str(header["e_machine"]).removeprefix("EM_")
-        raise FileError(f"for a {elf.elfclass}-bit {machine}, not for a little-endian 32-bit ARM core", where=path)
+        known = "a little-endian 32-bit ARM or RISC-V core"
+        raise FileError(f"for a {elf.elfclass}-bit {machine}, not for {known}", where=path)
     if header["e_type"] != "ET_EXEC":
         raise FileError("not linked: an object file or a shared library, not a program", where=path)
     segments = tuple(
@@ -197,6 +199,7 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         tuple(functions),
         tuple(undefined),
         int(header["e_entry"]),
+        header["e_machine"] == "EM_RISCV",
         _NO_DESCRIPTOR,
     )
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from unicorn import arm_const, unicorn_const
+from unicorn import unicorn_const
 
 from tinyctl.boards import Board, load_board
 from tinyctl.errors import TinyctlError
-from tinyctl.image import read_image
+from tinyctl.image import ImageFile, read_image
 from tinyctl.sims.mcu.engine import HOST, Machine
 
 F32 = np.float32
@@ -20,26 +20,6 @@ Bytes = NDArray[np.uint8]
 
 ARENA = 0x9100_0000  # the structs, observations, actions and statuses of a batch
 PARAMETERS = HOST + 0x400
-DRIVER_END = 36
-# Calls one function for each row of a batch: r4 rows left, r5 struct, r6 observation, r7 action, r8 status,
-# r10 the words function, struct stride, observation stride, action stride.
-DRIVER = bytes.fromhex(
-    "2846"  # loop: mov   r0, r5
-    "3146"  #       mov   r1, r6
-    "3a46"  #       mov   r2, r7
-    "daf80030"  #       ldr.w r3, [r10]
-    "9847"  #       blx   r3
-    "48f8040b"  #       str   r0, [r8], #4
-    "dae90101"  #       ldrd  r0, r1, [r10, #4]
-    "daf80c20"  #       ldr.w r2, [r10, #12]
-    "0544"  #       add   r5, r0
-    "0e44"  #       add   r6, r1
-    "1744"  #       add   r7, r2
-    "013c"  #       subs  r4, #1
-    "eed1"  #       bne   loop
-    "00bf"  # end:  nop
-)
-ROW_REGISTERS = tuple(arm_const.UC_ARM_REG_R4 + i for i in range(5))
 
 
 class Emulator:
@@ -49,8 +29,8 @@ class Emulator:
     array `(n, struct_bytes)` that the caller keeps, so one emulator flies any number of episodes.
     """
 
-    def __init__(self, image: str | Path, board: Board | None = None, limit_s: float = 60.0) -> None:
-        self.image = read_image(image)
+    def __init__(self, image: str | Path | ImageFile, board: Board | None = None, limit_s: float = 60.0) -> None:
+        self.image = image if isinstance(image, ImageFile) else read_image(image)
         self.descriptor = descriptor = self.image.descriptor
         self.board = board or load_board(descriptor.board)
         if self.board.name != descriptor.board:
@@ -59,7 +39,8 @@ class Emulator:
         verbs = ("init", "reset", "step", "set_applied", "selftest", "step_q")
         symbols = {f"{descriptor.name}_{verb}": verb for verb in verbs}
         self._functions = {symbols[f.name]: f.start for f in self.image.functions if f.name in symbols}
-        self._machine.host[: len(DRIVER)] = np.frombuffer(DRIVER, np.uint8)
+        self._isa = self._machine.isa
+        self._machine.host[: len(self._isa.driver)] = np.frombuffer(self._isa.driver, np.uint8)
         self._parameters = self._machine.view(PARAMETERS, 16).view(np.uint32)
         self._capacity = 0
         self._arena: Bytes = np.zeros(0, np.uint8)
@@ -152,11 +133,11 @@ class Emulator:
         self._structs[:n, : structs.shape[1]] = structs
         if verb not in self._functions:
             raise TinyctlError(f"no function {self.descriptor.name}_{verb}", where=self.image.path)
-        self._parameters[:] = (self._functions[verb] | 1, self._stride, row_bytes, 4 * self.n_act)
+        self._parameters[:] = (self._functions[verb] | self._isa.mark, self._stride, row_bytes, 4 * self.n_act)
         self._machine.run(
             HOST,
-            HOST + DRIVER_END,
-            [*zip(ROW_REGISTERS, (n, *self._addresses), strict=True), (arm_const.UC_ARM_REG_R10, PARAMETERS)],
+            HOST + self._isa.driver_end,
+            [*zip(self._isa.rows, (n, *self._addresses), strict=True), (self._isa.parameters, PARAMETERS)],
         )
         structs[:] = self._structs[:n, : structs.shape[1]]
         return n

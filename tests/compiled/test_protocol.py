@@ -192,7 +192,7 @@ def test_fuzz_a_board(tmp_path: Path) -> None:
 
 def test_the_fuzzer_would_find_a_missing_greeting(tmp_path: Path) -> None:
     text = (BARE / "serve.c").read_text()
-    assert "return greeted ?" in text
-    (tmp_path / "serve.c").write_text(text.replace("return greeted ?", "return 1 ?"))
+    assert "if (!greeted &&" in text
+    (tmp_path / "serve.c").write_text(text.replace("if (!greeted &&", "if (0 &&"))
     sources = [tmp_path / "serve.c", BARE / "protocol.c", HARNESSES / "fuzz_serve.c"]
     assert "deadly signal" in fuzz(sources, tmp_path, "-len_control=0", runs=FUZZ_RUNS // 5).stderr

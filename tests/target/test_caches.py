@@ -20,7 +20,7 @@ from tinyctl.sims.mcu.fast import FastTracer
 from tinyctl.sims.mcu.program import Program
 from tinyctl.sims.mcu.trace import PythonTracer
 
-PLACES = [("h743", "axi_sram"), ("nucleo_f722ze", "dtcm"), ("pico", "sram"), ("pico2", "sram")]
+PLACES = [("h743", "axi_sram"), ("nucleo_f722ze", "dtcm"), ("pico", "sram"), ("pico2", "sram"), ("pico2_riscv", "sram")]
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def test_a_hung_firmware(
         talk = Link(line)
         talk.greet(graph.contract.hash, graph.hash)
         talk.step(np.zeros(3, np.float32))
-        with pytest.raises(LinkLost, match="no reply to frame 3 after sending it 2 times"):
+        with pytest.raises(LinkLost, match="the board does not answer: frame 3 was sent 2 times"):
             talk.request(Kind.STEP, np.full(3, 1.25, "<f4").tobytes(), 12, link.PATIENCE_S)
     assert talk.requests - talk.replies == 1
     assert processes(str(tmp_path)) == []
@@ -187,6 +187,17 @@ def test_what_the_board_refuses(graph: Graph, board: Board, kind: Kind, body: by
         talk.greet(graph.contract.hash, graph.hash)  # and goes on
         talk.reset()
         assert talk.step(np.zeros(3, np.float32)).status == 0
+
+
+def test_a_restarted_board(graph: Graph, unit: Path, board: Board, tmp_path: Path) -> None:
+    """As a watchdog would: the host's next frame is not taken for anything else."""
+    restart = "*(volatile uint32_t *)0xE000ED0Cu = 0x05FA0004u;"  # AIRCR: ARM DDI 0403, B3.2.6
+    image = spoilt_image(unit, board, tmp_path, restart, "usart")
+    with virtual_board(image, board, "usart") as line:
+        talk = Link(line)
+        talk.greet(graph.contract.hash, graph.hash)
+        with pytest.raises(LinkLost, match="the board has restarted"):
+            talk.step(np.full(3, 1.25, np.float32))
 
 
 def test_a_repeated_frame_steps_once(graph: Graph, board: Board) -> None:

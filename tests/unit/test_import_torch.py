@@ -191,6 +191,9 @@ def test_programs_that_are_more_than_a_network_are_refused(tmp_path: Path, torch
     torch.export.save(torch.export.export(net, (torch.zeros(1, 3),)), path)
     with pytest.raises(TinyctlError, match=r"node layer_norm: .* is not read; these are"):
         read(Request(path, rate_hz=1.0))
+    torch.export.save(torch.export.export(torch.nn.Linear(3, 4), (torch.zeros(2, 3),)), path)
+    with pytest.raises(TinyctlError, match="input input: a batch of 2; export with a batch of 1"):
+        read(Request(path, rate_hz=1.0))
     path.write_bytes(b"")
     with pytest.raises(TinyctlError, match="not a zip file"):
         read(Request(path, rate_hz=1.0))

@@ -85,7 +85,7 @@ C_LW = "8841"  # c.lw a0, 0(a1)
 C_SW = "88c1"  # c.sw a0, 0(a1)
 C_SW_BASE = "1cc1"  # c.sw a5, 0(a0)
 MUL = "3385c502"
-DIV = "33c5c502"
+DIV, DIVU = "33c5c502", "33d5c502"
 C_JR = "8280"  # ret
 JAL = "ef000004"  # jal ra, .+64
 BNEZ = "63100504"  # bnez a0, .+64
@@ -99,6 +99,7 @@ C_NOP = "0100"
         (ADD, None, 1),
         (MUL, None, 1),
         (DIV, None, 19),
+        (DIVU, None, 18),
         (C_LW + C_NOP, None, 2),
         (C_LW + C_ADD, None, 3),  # used at once
         (C_LW + C_SW, None, 2),  # as data of a store: forwarded

@@ -34,7 +34,7 @@ def command(
     port: Port = VIRTUAL,
     transport: TransportName = "semihosting",
     toolchain: ToolchainName = None,
-    frames: Annotated[int, typer.Option(min=1, max=100_000_000, help="Steps, rounded up to whole flights.")] = 1000,
+    frames: Annotated[int, typer.Option(min=1, max=10_000_000, help="Steps, rounded up to whole flights.")] = 1000,
     plant: Annotated[
         str | None,
         typer.Option(

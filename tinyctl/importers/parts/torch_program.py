@@ -32,6 +32,7 @@ FOLDED: dict[str, Callable[[Any], Any]] = {
     "clone": np.asarray,
     "detach": np.asarray,
 }
+MAX_TOTAL = 1 << 24  # elements of all tensors together
 NUMBERS = ("as_int", "as_float", "as_bool")
 
 
@@ -44,11 +45,15 @@ class Program:
             raise FileError("no models/model.json inside: not a program of torch.export.save, or of PyTorch before 2.8")
         module = parse_json(members[MODEL], where=MODEL)["graph_module"]
         self.graph, signature = module["graph"], module["signature"]
-        tensors = {}
+        tensors: dict[str, Array] = {}
+        total = 0
         for folder, index in STORES:
             found = parse_json(members.get(f"{folder}/{index}", b'{"config": {}}'), where=index)["config"]
             for name, entry in found.items():
                 tensors[name] = _tensor(name, entry, members.get(f"{folder}/{entry['path_name']}", b""))
+                total += tensors[name].size
+                if total > MAX_TOTAL:
+                    raise TinyctlError(f"more than {MAX_TOTAL} numbers; this project is for small networks")
         self.known: dict[str, Any] = {}
         inputs = []
         for spec in signature["input_specs"]:
@@ -60,10 +65,12 @@ class Program:
         if len(inputs) != 1:
             raise TinyctlError(f"{len(inputs)} inputs; one is read", fix="export the actor alone")
         self.input: str = inputs[0]
-
-    @property
-    def n_in(self) -> int:
-        return prod(self._shape(self.input))
+        shape = self._shape(self.input)
+        if len(shape) > 1 and shape[0] != 1:
+            raise TinyctlError(
+                f"a batch of {shape[0]}", where=f"input {self.input!s:.60}", fix="export with a batch of 1"
+            )
+        self.n_in = prod(shape)
 
     def walk(self, body: Body, x: Value) -> Value:
         """The value of the only output."""
@@ -71,12 +78,11 @@ class Program:
         for node in self.graph["nodes"]:
             (result,) = node["outputs"]
             name = result["as_tensor"]["name"]
-            given = [(i["name"], self._argument(i["arg"], name), i["arg"], i.get("kind", 1)) for i in node["inputs"]]
-            args = [value for _, value, _, kind in given if kind == 1]
-            keywords = {key: value for key, value, _, kind in given if kind != 1}
-            shapes = tuple(
-                self._shape(a["as_tensor"]["name"]) if "as_tensor" in a else () for _, _, a, k in given if k == 1
-            )
+            places = [i["arg"] for i in node["inputs"] if i.get("kind", 1) == 1]
+            args = [self._argument(arg, name) for arg in places]
+            shapes = tuple(self._shape(a["as_tensor"]["name"]) if "as_tensor" in a else () for a in places)
+            others = [i for i in node["inputs"] if i.get("kind", 1) != 1]
+            keywords = {i["name"]: self._argument(i["arg"], name) for i in others}
             dtype = TYPES.get(self.graph["tensor_values"][name]["dtype"], "another type")
             call = Call(name, str(node["target"]), shapes, self._shape(name), dtype, keywords)
             computed = any(isinstance(value, Value) for value in args)
