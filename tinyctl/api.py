@@ -28,7 +28,7 @@ from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphControll
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
 from tinyctl.hostlib import HostController
-from tinyctl.image import read_image
+from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
@@ -294,7 +294,7 @@ def flyable(source: Policy | Graph | str | Path) -> Flyable:
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
         return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
-    if isinstance(source, Path) and source.suffix == ".elf":
+    if isinstance(source, Path) and (source.suffix == ".elf" or is_elf(source)):
         said = read_image(source).descriptor
         return Flyable(source, Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes)))
     network = load(source) if isinstance(source, Path) else source
