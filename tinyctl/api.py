@@ -28,7 +28,7 @@ from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphControll
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
 from tinyctl.hostlib import HostController
-from tinyctl.image import read_image
+from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
@@ -227,11 +227,13 @@ def check(
     n_obs: int = 0,
     n_act: int = 0,
     tasks: Path | None = None,
+    integers: bool = False,
 ) -> TimingReport:
     """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
 
-    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board. `tasks`
-    is a TOML file of the tasks beside it (docs/timing.md), in place of the board's own.
+    With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
+    in any ELF file for the board. `tasks` is a TOML file of the tasks beside it (docs/timing.md), in place of the
+    board's own.
     """
     from tinyctl.checker import check as predict
     from tinyctl.schedule import load_tasks
@@ -245,6 +247,7 @@ def check(
         n_obs=n_obs,
         n_act=n_act,
         tasks=None if tasks is None else load_tasks(tasks),
+        integers=integers,
     )
 
 
@@ -294,7 +297,7 @@ def flyable(source: Policy | Graph | str | Path) -> Flyable:
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
         return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
-    if isinstance(source, Path) and source.suffix == ".elf":
+    if isinstance(source, Path) and (source.suffix == ".elf" or is_elf(source)):
         said = read_image(source).descriptor
         return Flyable(source, Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes)))
     network = load(source) if isinstance(source, Path) else source

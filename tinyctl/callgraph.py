@@ -13,15 +13,16 @@ from dataclasses import dataclass
 
 import capstone
 
+from tinyctl import callgraph_riscv
+from tinyctl.callgraph_riscv import NO_CALL
 from tinyctl.errors import TinyctlError
 from tinyctl.image import Function, ImageFile
-from tinyctl.sims.mcu.decode import Kind
-from tinyctl.sims.mcu.decode_riscv import RISCV
 
 MAX_INSTRUCTIONS = 500_000  # of all functions together
 MAX_DEPTH = 500  # calls, one inside the other
 WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
 FRAME_POINTERS = ("r7", "fp", "r11")
+DIVISIONS = ("udiv", "sdiv", "div", "divu", "rem", "remu")
 
 CONDITION = r"(eq|ne|hs|lo|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?"
 NAME = re.compile(
@@ -31,8 +32,6 @@ TARGET = re.compile(r"#(0x[0-9a-f]+|\d+)$")
 SP_IMMEDIATE = re.compile(r"sp, (?:sp, )?#(0x[0-9a-f]+|\d+)$")
 PRE_DECREMENT = re.compile(r"\[sp, #-(0x[0-9a-f]+|\d+)\]!$")
 POST_INCREMENT = re.compile(r"\[sp\], #(0x[0-9a-f]+|\d+)$")
-
-RISCV_SP = re.compile(r"addi(?:16sp)? sp, (?:sp, )?(-?0x[0-9a-f]+|-?\d+)$")
 
 _DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
 
@@ -90,6 +89,8 @@ def called_function(image: ImageFile, address: int) -> Function:
 
 def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
     """The body, and how many instructions were read."""
+    words = (callgraph_riscv.decode, callgraph_riscv.flow, callgraph_riscv.stack_taken)
+    decode, flow, stack_taken = words if image.riscv else (_decode, _flow, _stack_taken)
     deepest: dict[int, int] = {}  # the most stack in use before the instruction at an address
     calls: dict[int, Call] = {}
     divisions, doubles = set(), set()
@@ -103,20 +104,22 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
             if seen > room:
                 raise TinyctlError(f"more than {MAX_INSTRUCTIONS} instructions in reach", where=image.path)
             deepest[address] = depth
-            step = _riscv_step(image, function, address) if image.riscv else _thumb_step(image, function, address)
-            dynamic |= step.stack is None
-            depth = max(depth + (step.stack or 0), 0)
+            size, name, operands, conditional = decode(image, address)
+            moved = stack_taken(name, operands)
+            dynamic |= moved is None
+            depth = max(depth + (moved or 0), 0)
             most = max(most, depth)
-            if step.divides:
+            if name in DIVISIONS:
                 divisions.add(address)
-            if step.double:
+            if ".f64" in name and not name.startswith(("vldr", "vstr", "vmov")):
                 doubles.add(address)
-            if step.called is not _NO_CALL and depth >= calls.get(address, _SHALLOW).depth:
-                calls[address] = Call(address, step.called, depth)
-            waiting += [(target, depth) for target in step.jumps]
-            if not step.goes_on:
+            following, jumps, called = flow(image, function, address, size, name, operands)
+            if called is not NO_CALL and depth >= calls.get(address, _SHALLOW).depth:
+                calls[address] = Call(address, called, depth)
+            waiting += [(target, depth) for target in jumps]
+            if following is None and not conditional:
                 break
-            address += step.size
+            address += size
     return Body(
         function,
         most,
@@ -127,48 +130,7 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
     ), seen
 
 
-_NO_CALL = -1
 _SHALLOW = Call(0, None, 0)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One instruction: the stack it takes in bytes (None where a register says how much), where it jumps to inside the
-    function, what it calls (None: a register's target, `_NO_CALL`: nothing), and whether the next one can follow."""
-
-    size: int
-    stack: int | None
-    divides: bool
-    double: bool
-    jumps: list[int]
-    called: int | None
-    goes_on: bool
-
-
-def _thumb_step(image: ImageFile, function: Function, address: int) -> _Step:
-    size, name, operands, conditional = _decode(image, address)
-    following, jumps, called = _flow(image, function, address, size, name, operands)
-    double = ".f64" in name and not name.startswith(("vldr", "vstr", "vmov"))
-    divides, goes_on = name in ("udiv", "sdiv"), following is not None or conditional
-    return _Step(size, _stack_taken(name, operands), divides, double, jumps, called, goes_on)
-
-
-def _riscv_step(image: ImageFile, function: Function, address: int) -> _Step:
-    size = RISCV.size(int.from_bytes(image.read(address, 2), "little"))
-    found = RISCV.block(image.read(address, size), address)[0]
-    stack: int | None = 0
-    if "sp" in found.writes:
-        taken = RISCV_SP.search(found.text)
-        stack = -int(taken[1], 0) if taken else 0 if found.reads <= {"s0"} else None
-    jumps: list[int] = []
-    called: int | None = _NO_CALL
-    links = "ra" in found.writes
-    if found.target is not None and function.start <= found.target < function.end and not links:
-        jumps = [found.target]
-    elif found.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER) and (links or found.reads != {"ra"}):
-        called = found.target
-    goes_on = links or found.conditional or not found.branches
-    return _Step(size, stack, found.kind is Kind.DIVIDE, False, jumps, called, goes_on)
 
 
 def _decode(image: ImageFile, address: int) -> tuple[int, str, str, bool]:
@@ -186,7 +148,7 @@ def _decode(image: ImageFile, address: int) -> tuple[int, str, str, bool]:
 def _flow(
     image: ImageFile, function: Function, address: int, size: int, name: str, operands: str
 ) -> tuple[int | None, list[int], int | None]:
-    """Where it goes on (None: nowhere), what it jumps to inside the function, and what it calls (`_NO_CALL`: nothing).
+    """Where it goes on (None: nowhere), what it jumps to inside the function, and what it calls (`NO_CALL`: nothing).
 
     A jump out of the function is a call that does not come back.
     """
@@ -198,18 +160,18 @@ def _flow(
         assert to is not None
         inside = function.start <= to < function.end
         following = None if name == "b" else address + size
-        return following, [to] if inside else [], _NO_CALL if inside else to
+        return following, [to] if inside else [], NO_CALL if inside else to
     if name in ("tbb", "tbh"):
-        return None, _table_targets(image, function, address + size, 1 if name == "tbb" else 2), _NO_CALL
+        return None, _table_targets(image, function, address + size, 1 if name == "tbb" else 2), NO_CALL
     if name == "bx" and operands != "lr":
         return None, [], None
     if name == "bx" or (name in ("pop", "ldm") and "pc" in operands):
-        return None, [], _NO_CALL
+        return None, [], NO_CALL
     if name == "ldr" and operands.startswith("pc, "):
-        return None, [], _NO_CALL if "sp" in operands else _literal(image, address, operands)
+        return None, [], NO_CALL if "sp" in operands else _literal(image, address, operands)
     if name == "mov" and operands.startswith("pc, "):
-        return None, [], _NO_CALL if operands == "pc, lr" else None
-    return address + size, [], _NO_CALL
+        return None, [], NO_CALL if operands == "pc, lr" else None
+    return address + size, [], NO_CALL
 
 
 def _literal(image: ImageFile, address: int, operands: str) -> int | None:

@@ -26,6 +26,7 @@ from tinyctl.layers.screen import Screen
 from tinyctl.layers.table import SEGMENT_BITS
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layouts import PLAIN, check_layout, lay_out
+from tinyctl.network import Node
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_q_steps, stored_steps
@@ -37,8 +38,9 @@ SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
-    "screen",
     "screen_any",
+    "screen",
+    "clip",
     "scale_f32",
     "relu_f32",
     "tanh_f32",
@@ -47,6 +49,7 @@ HELPER_ORDER = (
     "saturate_a16",
     "encode_a16",
     "encode_gain_a16",
+    "encode_gains_a16",
     "encode_affine_a16",
     "decode_a16",
     "relu_a16",
@@ -54,6 +57,7 @@ HELPER_ORDER = (
     "saturate_a8",
     "encode_a8",
     "encode_gain_a8",
+    "encode_gains_a8",
     "encode_affine_a8",
     "decode_a8",
     "relu_a8",
@@ -93,12 +97,14 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         helpers.add("bits")
     if graph.integer_entry is not None:
         helpers.add("integers")
-    common = {**_common(graph, name, slots), "entry": None}
+    facts = _facts(graph, name, slots, places)
+    room = 1 << (sum(node.count for node in facts) - 1).bit_length()  # a power of two: the count may wrap around
+    common = {**_common(graph, name, slots), "entry": None, "probe_room": room}
     if graph.integer_entry is not None:
         common["entry"] = _entry(graph, graph.integer_entry, common, places)
-    nodes, facts = [], []
-    for node in graph.nodes:
-        symbol = _symbol(name, node.name)
+    nodes = []
+    for node, fact in zip(graph.nodes, facts, strict=True):
+        symbol = fact.symbol
         reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
@@ -116,9 +122,9 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
                 "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
                 "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
                 "call": _call(symbol, node.layer, node.name, reads, writes),
+                "probe": _probe(graph, node, common["macro"], writes),
             }
         )
-        facts.append(UnitNode(node.name, node.layer.kind, node.format, symbol))
     tables = [*shared.values(), *(t for part in parts.values() for t in part.tables)]
     unit = Unit(
         name,
@@ -130,7 +136,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables),
         graph.contract.hash,
         graph.hash,
-        tuple(facts),
+        facts,
         *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
     helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
@@ -143,7 +149,6 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         uses_dsp=f"{common['macro']}_DSP" in code,
         uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
-        result=f"s->{places[graph.nodes[-1].name].text}",
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
@@ -153,6 +158,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
+        nodes=facts,
         signals=_signal_lines(graph.contract),
         state_bytes=unit.state_bytes,
         state_members=_members(graph),
@@ -194,24 +200,24 @@ class _Slot:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a node's value lies."""
+    """Where a node's value lies: in a work buffer, or as the action last applied."""
 
-    slot: int
+    slot: int | None
     dtype: str
 
     @property
     def text(self) -> str:
-        return f"work{self.slot}.{C_TYPES[self.dtype][1]}"
+        return "applied" if self.slot is None else f"work{self.slot}.{C_TYPES[self.dtype][1]}"
 
 
 def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
-    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it."""
+    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it. The last node writes
+    the action last applied."""
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-    last_use[graph.nodes[-1].name] = len(graph.nodes)
     slots: list[_Slot] = []
-    places: dict[str, _Place] = {}
-    busy: set[int] = set()
-    for i, node in enumerate(graph.nodes):
+    places = {graph.nodes[-1].name: _Place(None, "float32")}
+    busy: set[int | None] = set()
+    for i, node in enumerate(graph.nodes[:-1]):
         dying = [places[name] for name in node.inputs if last_use[name] == i]
         reuse = [p.slot for p in dying if node.layer.in_place and p.dtype == node.returns]
         free = [k for k in range(len(slots)) if k not in busy]
@@ -223,6 +229,25 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
         places[node.name] = _Place(slot, node.returns)
         slots[slot].hold(node.returns, node.layer.n_out)
     return slots, places
+
+
+def _facts(graph: Graph, name: str, slots: list[_Slot], places: dict[str, _Place]) -> tuple[UnitNode, ...]:
+    """What is told of every node: where in the struct its value lies, too."""
+    offsets: dict[int | None, int] = {None: 0}  # the action last applied comes first
+    for i in range(len(slots)):
+        offsets[i] = _state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i])
+    return tuple(
+        UnitNode(
+            node.name,
+            node.layer.kind,
+            node.format,
+            _symbol(name, node.name),
+            C_TYPES[node.returns][1],
+            offsets[places[node.name].slot],
+            node.layer.n_out,
+        )
+        for node in graph.nodes
+    )
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -280,6 +305,10 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
     return f"{symbol}({values})"
 
 
+def _probe(graph: Graph, node: Node, macro: str, place: _Place) -> str:
+    return f"{macro}_PROBE_NODE({graph.nodes.index(node)}, s->{place.text}, {node.layer.n_out})"
+
+
 def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: dict[str, _Place]) -> dict[str, Any]:
     """The integer entry for the templates."""
     assert isinstance(entry.encode.layer, Encode)
@@ -306,6 +335,7 @@ def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: di
         "last": places[entry.decode.inputs[0]].text,
         "calls": [
             _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            + f";\n    {_probe(graph, n, common['macro'], places[n.name])}"
             for n in entry.nodes
         ],
         "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
@@ -360,7 +390,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gains", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

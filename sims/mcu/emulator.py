@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from unicorn import unicorn_const
 
 from tinyctl.boards import Board, load_board
 from tinyctl.errors import TinyctlError
-from tinyctl.image import ImageFile, read_image
+from tinyctl.image import ImageFile, ImageNode, read_image
 from tinyctl.sims.mcu.engine import HOST, Machine
 
 F32 = np.float32
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+NODE_TYPES: dict[str, np.dtype[Any]] = {"f32": np.dtype(np.float32), "i16": np.dtype(np.int16), "i8": np.dtype(np.int8)}
 ARENA = 0x9100_0000  # the structs, observations, actions and statuses of a batch
 PARAMETERS = HOST + 0x400
 
@@ -64,6 +66,50 @@ class Emulator:
         """One step on `obs` (n_obs,) float32: the action (n_act,) and the status word."""
         act, status = self.step_batch(self._own, np.asarray(obs, F32).reshape(1, -1))
         return act[0], int(status[0])
+
+    def trace(self, obs: Floats) -> tuple[dict[str, NDArray[Any]], Floats, NDArray[np.uint32]]:
+        """Steps on the rows of `obs` (n, n_obs): what every node returned, by name, (n, its columns) in its own type,
+        as `Graph.trace` gives it; the actions (n, n_act) and the status words (n,), as `step` gives them.
+
+        The values are read from outside, from the struct, when a node's function returns: the image is the one that is
+        flown, and what it computes is not touched. Raises `TinyctlError` where a node has no function of its own.
+        """
+        entries = self._node_entries()
+        values: dict[str, list[NDArray[Any]]] = {node.name: [] for node in entries.values()}
+        back, running = 0, next(iter(entries.values()))
+
+        def on_entry(uc: Any, address: int, size: int, data: Any) -> None:
+            nonlocal back, running
+            back, running = self._machine.register(self._isa.link) & ~1, entries[address]
+
+        def on_step(uc: Any, address: int, size: int, data: Any) -> None:
+            nonlocal back
+            if address == back:
+                back = 0
+                dtype = NODE_TYPES[running.type]
+                held = self._structs[0, running.offset : running.offset + running.count * dtype.itemsize]
+                values[running.name].append(held.view(dtype).copy())
+
+        step = self.image.function(f"{self.descriptor.name}_step")
+        code = unicorn_const.UC_HOOK_CODE
+        with ExitStack() as hooks:
+            for start in entries:
+                hooks.enter_context(self._machine.hooked(code, on_entry, start, start))
+            hooks.enter_context(self._machine.hooked(code, on_step, step.start, step.end - 1))
+            results = [self.step(row) for row in np.asarray(obs, F32)]
+        return (
+            {name: np.array(rows) for name, rows in values.items()},
+            np.array([act for act, _ in results], F32).reshape(-1, self.n_act),
+            np.array([status for _, status in results], np.uint32),
+        )
+
+    def _node_entries(self) -> dict[int, ImageNode]:
+        """The nodes by the addresses of their functions."""
+        starts = {f.name.split(".")[0]: f.start for f in self.image.functions}  # gcc: NAME.isra.0
+        lost = next((node.name for node in self.descriptor.nodes if node.symbol not in starts), None)
+        if lost is not None:
+            raise TinyctlError(f"node {lost} has no function of its own", where=self.image.path)
+        return {starts[node.symbol]: node for node in self.descriptor.nodes}
 
     def set_applied(self, act: Floats) -> None:
         """Tell the controller which action (n_act,) was applied instead of its own."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from unicorn import arm_const, unicorn_const
 
 from tinyctl.boards import Board, Region
+from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
 from tinyctl.sims.mcu.isa import ISAS
@@ -172,9 +173,11 @@ class Machine:
         return False
 
     def error(self, text: str) -> TinyctlError:
-        """That the program does so, and where it stands."""
+        """That the program does so, and where it stands: function and offset, and the source line where it is known."""
         pc = int(self._uc.reg_read(self.isa.pc))
-        return TinyctlError(f"the program at {self.image.place(pc)} {text}", where=self.image.path)
+        line = Lines(self.image.path).at(pc)
+        place = self.image.place(pc) + (f" ({line})" if line else "")
+        return TinyctlError(f"the program at {place} {text}", where=self.image.path)
 
 
 def _protection(region: Region) -> int:

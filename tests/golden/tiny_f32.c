@@ -47,6 +47,32 @@
 #else
 #define TINY_F32_FPU 0
 #endif
+#if TINY_F32_ASSEMBLY && defined(__ARM_FEATURE_DSP)
+#define TINY_F32_DSP 1
+#else
+#define TINY_F32_DSP 0
+#endif
+
+#if defined(TINYCTL_PROBE)
+#define TINY_F32_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif TINY_F32_PROBES == 1
+struct tiny_f32_probe_ring tiny_f32_probes;
+static TINY_F32_NOINLINE void tiny_f32_probe_keep(uint32_t id, float value)
+{
+    struct tiny_f32_probe *entry = &tiny_f32_probes.entry[tiny_f32_probes.count++ % TINY_F32_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define TINY_F32_PROBE(id, value) tiny_f32_probe_keep(id, value)
+#elif TINY_F32_PROBES == 2
+#define TINY_F32_PROBE(id, value) tiny_f32_probe(id, value)
+#endif
+#if defined(TINY_F32_PROBE)
+#define TINY_F32_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { TINY_F32_PROBE(id, (float)(values)[i]); }
+#else
+#define TINY_F32_PROBE_NODE(id, values, n)
+#endif
 
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union tiny_f32_word {
@@ -79,57 +105,13 @@ static inline TINY_F32_UNUSED float tiny_f32_clamp(float x, float low, float hig
     return tiny_f32_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static TINY_F32_NOINLINE uint32_t tiny_f32_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static TINY_F32_NOINLINE TINY_F32_UNUSED uint32_t tiny_f32_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if TINY_F32_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((tiny_f32_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = tiny_f32_clamp(*x, tiny_f32_float(runs[1]), tiny_f32_float(runs[2]));
@@ -137,8 +119,115 @@ static TINY_F32_NOINLINE uint32_t tiny_f32_screen(const float *x, float *y, cons
             *y = tiny_f32_select(bad, tiny_f32_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
+}
+
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static TINY_F32_NOINLINE uint32_t tiny_f32_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if TINY_F32_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return tiny_f32_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static TINY_F32_NOINLINE void tiny_f32_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if TINY_F32_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)tiny_f32_screen_any(x, y, runs);
+#endif
 }
 
 /* y = gain x + offset for n columns. `affine` has the gains of four columns, then their offsets. */
@@ -293,23 +382,25 @@ static TINY_F32_NOINLINE void tiny_f32_rows4(const float *w, const float *b, con
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_f32_screen_node_limits[12] TINY_F32_CONSTANTS = {
-    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 1u, 3212836864u, 1065353216u,
-    1048576000u,
+static const uint32_t tiny_f32_screen_node_limits[9] TINY_F32_CONSTANTS = {
+    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 0u,
+};
+static const uint32_t tiny_f32_screen_node_applied_limits[5] TINY_F32_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 1048576000u, 0u,
 };
 static const uint16_t tiny_f32_screen_node_applied[1] TINY_F32_CONSTANTS = {
     0,
 };
 static TINY_F32_NOINLINE uint32_t tiny_f32_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = tiny_f32_screen(obs, y, tiny_f32_screen_node_limits, tiny_f32_screen_node_limits + 8);
+    uint32_t status = tiny_f32_screen(obs, y, tiny_f32_screen_node_limits);
     uint32_t i;
 
     y += 2;
     for (i = 0; i < 1; i++) {
         y[i] = applied[tiny_f32_screen_node_applied[i]];
     }
-    status |= tiny_f32_screen(y, y, tiny_f32_screen_node_limits + 8, tiny_f32_screen_node_limits + 12);
+    status |= tiny_f32_screen(y, y, tiny_f32_screen_node_applied_limits);
     return status;
 }
 
@@ -404,12 +495,12 @@ static TINY_F32_NOINLINE void tiny_f32_out_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t tiny_f32_clip_node_limits[4] TINY_F32_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t tiny_f32_clip_node_limits[5] TINY_F32_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static TINY_F32_NOINLINE void tiny_f32_clip_node(const float *x, float *y)
 {
-    (void)tiny_f32_screen(x, y, tiny_f32_clip_node_limits, tiny_f32_clip_node_limits + 4);
+    (void)tiny_f32_clip(x, y, tiny_f32_clip_node_limits);
 }
 
 void tiny_f32_reset(struct tiny_f32 *s)
@@ -437,15 +528,23 @@ uint32_t tiny_f32_step(struct tiny_f32 *s, const float obs[2], float act[1])
     uint32_t status, i;
 
     status = tiny_f32_screen_node(obs, s->applied, s->work0.f32);
+    TINY_F32_PROBE_NODE(0, s->work0.f32, 3);
     tiny_f32_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(1, s->work0.f32, 4);
     tiny_f32_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(2, s->work0.f32, 5);
     tiny_f32_scale_node(s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(3, s->work0.f32, 5);
     tiny_f32_hidden_node(s->work0.f32, s->work1.f32);
+    TINY_F32_PROBE_NODE(4, s->work1.f32, 4);
     tiny_f32_tanh_node(s->work1.f32, s->work1.f32);
+    TINY_F32_PROBE_NODE(5, s->work1.f32, 4);
     tiny_f32_out_node(s->work1.f32, s->work0.f32);
-    tiny_f32_clip_node(s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(6, s->work0.f32, 1);
+    tiny_f32_clip_node(s->work0.f32, s->applied);
+    TINY_F32_PROBE_NODE(7, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work0.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }

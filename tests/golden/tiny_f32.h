@@ -45,6 +45,36 @@ struct tiny_f32 {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. TINY_F32_PROBES=1 keeps the latest in tiny_f32_probes, 2 calls tiny_f32_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 3
+ *   1: lag, 4
+ *   2: integral, 5
+ *   3: scale, 5
+ *   4: hidden, 4
+ *   5: tanh, 4
+ *   6: out, 1
+ *   7: clip, 1
+ */
+#ifndef TINY_F32_PROBES
+#define TINY_F32_PROBES 0
+#endif
+#if TINY_F32_PROBES == 1
+#define TINY_F32_PROBE_ROOM 32u /* a whole step */
+struct tiny_f32_probe {
+    uint32_t id;
+    float value;
+};
+struct tiny_f32_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_F32_PROBE_ROOM */
+    struct tiny_f32_probe entry[TINY_F32_PROBE_ROOM];
+};
+extern struct tiny_f32_probe_ring tiny_f32_probes;
+#elif TINY_F32_PROBES == 2
+void tiny_f32_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void tiny_f32_init(struct tiny_f32 *s);
 

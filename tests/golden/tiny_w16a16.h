@@ -46,6 +46,37 @@ struct tiny_w16a16 {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. TINY_W16A16_PROBES=1 keeps the latest in tiny_w16a16_probes, 2 calls tiny_w16a16_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 3
+ *   1: lag, 4
+ *   2: integral, 5
+ *   3: scale_encode, 5
+ *   4: hidden, 4
+ *   5: tanh, 4
+ *   6: out, 1
+ *   7: out_decode, 1
+ *   8: clip, 1
+ */
+#ifndef TINY_W16A16_PROBES
+#define TINY_W16A16_PROBES 0
+#endif
+#if TINY_W16A16_PROBES == 1
+#define TINY_W16A16_PROBE_ROOM 32u /* a whole step */
+struct tiny_w16a16_probe {
+    uint32_t id;
+    float value;
+};
+struct tiny_w16a16_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_W16A16_PROBE_ROOM */
+    struct tiny_w16a16_probe entry[TINY_W16A16_PROBE_ROOM];
+};
+extern struct tiny_w16a16_probe_ring tiny_w16a16_probes;
+#elif TINY_W16A16_PROBES == 2
+void tiny_w16a16_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void tiny_w16a16_init(struct tiny_w16a16 *s);
 
