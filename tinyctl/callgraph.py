@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import capstone
 
+from tinyctl import callgraph_riscv
+from tinyctl.callgraph_riscv import NO_CALL
 from tinyctl.errors import TinyctlError
 from tinyctl.image import Function, ImageFile
 
@@ -20,6 +22,7 @@ MAX_INSTRUCTIONS = 500_000  # of all functions together
 MAX_DEPTH = 500  # calls, one inside the other
 WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
 FRAME_POINTERS = ("r7", "fp", "r11")
+DIVISIONS = ("udiv", "sdiv", "div", "divu", "rem", "remu")
 
 CONDITION = r"(eq|ne|hs|lo|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?"
 NAME = re.compile(
@@ -86,6 +89,8 @@ def called_function(image: ImageFile, address: int) -> Function:
 
 def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
     """The body, and how many instructions were read."""
+    words = (callgraph_riscv.decode, callgraph_riscv.flow, callgraph_riscv.stack_taken)
+    decode, flow, stack_taken = words if image.riscv else (_decode, _flow, _stack_taken)
     deepest: dict[int, int] = {}  # the most stack in use before the instruction at an address
     calls: dict[int, Call] = {}
     divisions, doubles = set(), set()
@@ -99,17 +104,17 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
             if seen > room:
                 raise TinyctlError(f"more than {MAX_INSTRUCTIONS} instructions in reach", where=image.path)
             deepest[address] = depth
-            size, name, operands, conditional = _decode(image, address)
-            moved = _stack_taken(name, operands)
+            size, name, operands, conditional = decode(image, address)
+            moved = stack_taken(name, operands)
             dynamic |= moved is None
             depth = max(depth + (moved or 0), 0)
             most = max(most, depth)
-            if name in ("udiv", "sdiv"):
+            if name in DIVISIONS:
                 divisions.add(address)
             if ".f64" in name and not name.startswith(("vldr", "vstr", "vmov")):
                 doubles.add(address)
-            following, jumps, called = _flow(image, function, address, size, name, operands)
-            if called is not _NO_CALL and depth >= calls.get(address, _SHALLOW).depth:
+            following, jumps, called = flow(image, function, address, size, name, operands)
+            if called is not NO_CALL and depth >= calls.get(address, _SHALLOW).depth:
                 calls[address] = Call(address, called, depth)
             waiting += [(target, depth) for target in jumps]
             if following is None and not conditional:
@@ -125,7 +130,6 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
     ), seen
 
 
-_NO_CALL = -1
 _SHALLOW = Call(0, None, 0)
 
 
@@ -144,7 +148,7 @@ def _decode(image: ImageFile, address: int) -> tuple[int, str, str, bool]:
 def _flow(
     image: ImageFile, function: Function, address: int, size: int, name: str, operands: str
 ) -> tuple[int | None, list[int], int | None]:
-    """Where it goes on (None: nowhere), what it jumps to inside the function, and what it calls (`_NO_CALL`: nothing).
+    """Where it goes on (None: nowhere), what it jumps to inside the function, and what it calls (`NO_CALL`: nothing).
 
     A jump out of the function is a call that does not come back.
     """
@@ -156,18 +160,18 @@ def _flow(
         assert to is not None
         inside = function.start <= to < function.end
         following = None if name == "b" else address + size
-        return following, [to] if inside else [], _NO_CALL if inside else to
+        return following, [to] if inside else [], NO_CALL if inside else to
     if name in ("tbb", "tbh"):
-        return None, _table_targets(image, function, address + size, 1 if name == "tbb" else 2), _NO_CALL
+        return None, _table_targets(image, function, address + size, 1 if name == "tbb" else 2), NO_CALL
     if name == "bx" and operands != "lr":
         return None, [], None
     if name == "bx" or (name in ("pop", "ldm") and "pc" in operands):
-        return None, [], _NO_CALL
+        return None, [], NO_CALL
     if name == "ldr" and operands.startswith("pc, "):
-        return None, [], _NO_CALL if "sp" in operands else _literal(image, address, operands)
+        return None, [], NO_CALL if "sp" in operands else _literal(image, address, operands)
     if name == "mov" and operands.startswith("pc, "):
-        return None, [], _NO_CALL if operands == "pc, lr" else None
-    return address + size, [], _NO_CALL
+        return None, [], NO_CALL if operands == "pc, lr" else None
+    return address + size, [], NO_CALL
 
 
 def _literal(image: ImageFile, address: int, operands: str) -> int | None:
