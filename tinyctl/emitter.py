@@ -26,6 +26,7 @@ from tinyctl.layers.screen import Screen
 from tinyctl.layers.table import SEGMENT_BITS
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layouts import PLAIN, check_layout, lay_out
+from tinyctl.network import Node
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_q_steps, stored_steps
@@ -97,12 +98,14 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         helpers.add("bits")
     if graph.integer_entry is not None:
         helpers.add("integers")
-    common = {**_common(graph, name, slots), "entry": None}
+    facts = _facts(graph, name, slots, places)
+    room = 1 << (sum(node.count for node in facts) - 1).bit_length()  # a power of two: the count may wrap around
+    common = {**_common(graph, name, slots), "entry": None, "probe_room": room}
     if graph.integer_entry is not None:
         common["entry"] = _entry(graph, graph.integer_entry, common, places)
-    nodes, facts = [], []
-    for node in graph.nodes:
-        symbol = _symbol(name, node.name)
+    nodes = []
+    for node, fact in zip(graph.nodes, facts, strict=True):
+        symbol = fact.symbol
         reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
@@ -120,9 +123,9 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
                 "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
                 "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
                 "call": _call(symbol, node.layer, node.name, reads, writes),
+                "probe": _probe(graph, node, common["macro"], writes),
             }
         )
-        facts.append(UnitNode(node.name, node.layer.kind, node.format, symbol))
     tables = [*shared.values(), *(t for part in parts.values() for t in part.tables)]
     unit = Unit(
         name,
@@ -134,7 +137,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables),
         graph.contract.hash,
         graph.hash,
-        tuple(facts),
+        facts,
         *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
     helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
@@ -156,6 +159,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
+        nodes=facts,
         signals=_signal_lines(graph.contract),
         state_bytes=unit.state_bytes,
         state_members=_members(graph),
@@ -228,6 +232,23 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
     return slots, places
 
 
+def _facts(graph: Graph, name: str, slots: list[_Slot], places: dict[str, _Place]) -> tuple[UnitNode, ...]:
+    """What is told of every node: where in the struct its value lies, too."""
+    offsets = [_state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i]) for i in range(len(slots))]
+    return tuple(
+        UnitNode(
+            node.name,
+            node.layer.kind,
+            node.format,
+            _symbol(name, node.name),
+            C_TYPES[node.returns][1],
+            offsets[places[node.name].slot],
+            node.layer.n_out,
+        )
+        for node in graph.nodes
+    )
+
+
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +304,10 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
     return f"{symbol}({values})"
 
 
+def _probe(graph: Graph, node: Node, macro: str, place: _Place) -> str:
+    return f"{macro}_PROBE_NODE({graph.nodes.index(node)}, s->{place.text}, {node.layer.n_out})"
+
+
 def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: dict[str, _Place]) -> dict[str, Any]:
     """The integer entry for the templates."""
     assert isinstance(entry.encode.layer, Encode)
@@ -309,6 +334,7 @@ def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: di
         "last": places[entry.decode.inputs[0]].text,
         "calls": [
             _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            + f";\n    {_probe(graph, n, common['macro'], places[n.name])}"
             for n in entry.nodes
         ],
         "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],

@@ -38,6 +38,7 @@ __attribute__((section(".vectors"), used)) const struct vector_table tinyctl_vec
 
 void tinyctl_reset(void)
 {
+    SCB_VTOR = (uint32_t)(uintptr_t)&tinyctl_vectors; /* a boot loader may have left its own */
 #ifdef TINYCTL_FPU
     SCB_CPACR |= CPACR_FPU_FULL_ACCESS;
     __asm volatile("dsb\n\tisb" ::: "memory");

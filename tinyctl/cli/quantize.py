@@ -6,16 +6,13 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from tinyctl import api, quantizer
-from tinyctl.cli.base import Json, Task, as_json, load_policy, people, results, table
-from tinyctl.errors import FileError, TinyctlError
+from tinyctl.cli.base import Json, Task, as_json, load_npy, load_policy, people, results, table
+from tinyctl.errors import TinyctlError
 from tinyctl.formats import find_format
 from tinyctl.layers.base import Array
-
-MAX_CALIBRATION_BYTES = 1 << 30
 
 
 def command(
@@ -44,7 +41,7 @@ def command(
         raise TinyctlError("--calibration and --range exclude each other", fix="give one of them")
     data: Array | None = None
     if calibration is not None:
-        data = quantizer.as_sequences(_load_npy(calibration), loaded.contract, calibration)
+        data = quantizer.as_sequences(load_npy(calibration), loaded.contract, calibration)
     elif range_ is not None:
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
@@ -67,15 +64,3 @@ def summary(report: quantizer.QuantizeReport) -> list[tuple[str, str]]:
         ("output error", f"{report.output_rms_error:.2g} RMS, {report.output_max_error:.2g} largest"),
         ("closed-loop cost", "unknown without a plant" if ratio is None else f"{ratio:.4f} of the policy's"),
     ]
-
-
-def _load_npy(path: Path) -> Array:
-    try:
-        if path.stat().st_size > MAX_CALIBRATION_BYTES:
-            raise FileError(f"larger than {MAX_CALIBRATION_BYTES >> 20} MiB", where=path)
-        # Mapped, so that a header that promises more than the file holds takes no memory.
-        return np.lib.format.open_memmap(path, mode="r")
-    except FileError:
-        raise
-    except Exception as error:  # NumPy parses the header with ast.literal_eval, which raises many kinds
-        raise FileError(f"not a .npy array ({error})", where=path) from None
