@@ -74,6 +74,7 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
     deepest: dict[int, int] = {}  # the most stack in use before the instruction at an address
     calls: dict[int, Call] = {}
     divisions, doubles = set(), set()
+    taken: set[int] = set()  # addresses of its own code that it puts into registers
     most, dynamic = 0, False
     waiting = [(function.start, 0)]
     seen = 0
@@ -92,8 +93,13 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
                 divisions.add(address)
             if flow.double:
                 doubles.add(address)
-            inside = [to for to in flow.jumps if to is not None and function.start <= to < function.end]
-            for target in (*flow.calls, *(to for to in flow.jumps if to not in inside)):
+            if flow.takes is not None and function.start <= flow.takes < function.end:
+                taken.add(flow.takes)
+            jumps: set[int | None] = set(flow.jumps)
+            if None in jumps and taken:  # code that is entered late: at an address taken here, or further on
+                jumps = jumps - {None} | taken
+            inside = [to for to in jumps if to is not None and function.start <= to < function.end]
+            for target in (*flow.calls, *(to for to in jumps if to not in inside)):
                 if address not in calls or depth > calls[address].depth:
                     calls[address] = Call(address, target, depth)
             waiting += [(to, depth) for to in inside]

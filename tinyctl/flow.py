@@ -18,7 +18,8 @@ NUMBER = r"(-?0x[0-9a-f]+|-?\d+)"
 @dataclass(frozen=True)
 class Flow:
     """`taken`: bytes by which the stack grows, None where a register says how much. `goes_on`: the next instruction can
-    follow. `jumps` are targets without return, `calls` those with one; None among them comes from a register."""
+    follow. `jumps` are targets without return, `calls` those with one; None among them comes from a register. `takes`:
+    an address beside the code that it puts into a register."""
 
     size: int
     taken: int | None = 0
@@ -27,6 +28,7 @@ class Flow:
     calls: tuple[int | None, ...] = ()
     divides: bool = False
     double: bool = False
+    takes: int | None = None
 
 
 def read_flow(image: ImageFile, address: int, end: int) -> Flow:
@@ -45,6 +47,7 @@ TARGET = re.compile(rf"#{NUMBER}$")
 SP_IMMEDIATE = re.compile(rf"sp, (?:sp, )?#{NUMBER}$")
 PRE_DECREMENT = re.compile(rf"\[sp, #{NUMBER}\]!$")
 POST_INCREMENT = re.compile(rf"\[sp\], #{NUMBER}$")
+ADR = re.compile(rf"(?:adr(?:\.w)? \w+, |addw? \w+, pc, )#{NUMBER}")
 LITERAL = re.compile(rf"pc, \[pc(?:, #{NUMBER})?\]")
 
 
@@ -55,6 +58,9 @@ def _thumb(image: ImageFile, address: int, end: int) -> Flow:
     if found is None:
         return Flow(size)
     known = NAME.fullmatch(found[2].removesuffix(".w"))
+    beside = ADR.fullmatch(f"{found[2]} {found[3]}")
+    if beside is not None:
+        return Flow(size, takes=(address & ~3) + 4 + int(beside[1], 0))
     if known is None:
         double = ".f64" in found[2] and not found[2].startswith(("vldr", "vstr", "vmov"))
         return Flow(size, double=double)

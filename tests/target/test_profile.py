@@ -47,6 +47,8 @@ def test_cycles_by_source_line(image: Path, board: Board, tmp_path: Path, monkey
     (tmp_path / "check.json").write_text(json.dumps(report.to_json()))
     page = write_report(tmp_path).read_text()
     assert f"sample.c:{report.lines[0].line}</code>" in page
+    assert "<td>STABILIZER, with the controller</td>" in page
+    assert "Not counted: STABILIZER, SENSORS" in page
     shown = CliRunner().invoke(app, ["check", str(image), "--profile"]).stdout
     assert f"sample.c:{report.lines[0].line}" in shown
 
