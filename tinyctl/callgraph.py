@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tinyctl.errors import TinyctlError
+from tinyctl.errors import FileError
 from tinyctl.flow import read_flow
 from tinyctl.image import Function, ImageFile
 
@@ -31,11 +31,13 @@ class Call:
 @dataclass(frozen=True)
 class Body:
     """What a function does as far as stack and calls go. `depth` is the most bytes it uses itself; `dynamic`: it also
-    takes an amount that is known only when it runs. `divisions` and `doubles` are addresses of instructions."""
+    takes an amount that is known only when it runs; `unread`: not all of its code lies in the image, or there is too
+    much of it. `divisions` and `doubles` are addresses of instructions."""
 
     function: Function
     depth: int
     dynamic: bool
+    unread: bool
     calls: tuple[Call, ...]
     divisions: tuple[int, ...]
     doubles: tuple[int, ...]
@@ -75,17 +77,21 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
     calls: dict[int, Call] = {}
     divisions, doubles = set(), set()
     taken: set[int] = set()  # addresses of its own code that it puts into registers
-    most, dynamic = 0, False
+    most, dynamic, unread = 0, False, False
     waiting = [(function.start, 0)]
     seen = 0
     while waiting:
         address, depth = waiting.pop()
         while function.start <= address < function.end and depth > deepest.get(address, -1):
             seen += 1
-            if seen > room:
-                raise TinyctlError(f"more than {MAX_INSTRUCTIONS} instructions in reach", where=image.path)
             deepest[address] = depth
-            flow = read_flow(image, address, function.end)
+            try:
+                flow = read_flow(image, address, function.end)
+            except FileError:  # outside of the image
+                flow = None
+            if flow is None or seen > room:
+                unread = True
+                break
             dynamic |= flow.taken is None
             depth = max(depth + (flow.taken or 0), 0)
             most = max(most, depth)
@@ -110,6 +116,7 @@ def _scan(image: ImageFile, function: Function, room: int) -> tuple[Body, int]:
         function,
         most,
         dynamic,
+        unread,
         tuple(calls[at] for at in sorted(calls)),
         tuple(sorted(divisions)),
         tuple(sorted(doubles)),
@@ -136,13 +143,16 @@ def static_stack(image: ImageFile, bodies: dict[int, Body], root: Function) -> S
     left_out: list[str] = []
 
     def deepest(address: int, open_calls: tuple[int, ...]) -> tuple[int, tuple[str, ...]]:
-        if len(open_calls) > MAX_DEPTH:
-            raise TinyctlError(f"calls nest deeper than {MAX_DEPTH}", where=image.path)
         if address in known:
             return known[address]
         body = bodies[address]
         name = body.function.name
         best: tuple[int, tuple[str, ...]] = (body.depth, (name,))
+        if len(open_calls) > MAX_DEPTH:
+            left_out.append(f"what {name} calls, {MAX_DEPTH} calls deep")
+            return best
+        if body.unread:
+            left_out.append(f"not all of {name} could be read")
         if body.dynamic:
             left_out.append(f"{name} takes stack by an amount known only when it runs")
         for call in body.calls:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import capstone
 
+from tinyctl.errors import FileError
 from tinyctl.image import ImageFile
 
 THUMB_WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
@@ -161,7 +162,7 @@ def _riscv_far(image: ImageFile, address: int, registers: list[str]) -> int | No
     """The target of `auipc r, n; jalr r, r, m`; None where it comes from elsewhere."""
     try:
         _, name, operands = _riscv_text(image, address - 4)
-    except Exception:  # the beginning of the image
+    except FileError:  # the beginning of the image
         return None
     upper = re.fullmatch(rf"(\w+), {NUMBER}", operands)
     if name != "auipc" or upper is None or upper[1] not in registers:

@@ -150,3 +150,17 @@ def test_damaged_lines_are_no_lines(image: Path, tmp_path: Path) -> None:
         damaged.write_bytes(content[:start] + b"\xff" * size + content[start + size :])
         Lines(damaged).at(address)
     assert places
+
+
+def test_calls_out_of_the_image_are_left_out(program: Path, tmp_path: Path, board: Board) -> None:
+    """A call into a chip's boot ROM, say: it is named, and the rest is still told."""
+    content = bytearray(program.read_bytes())
+    image = read_program(program)
+    root = image.function("costly")
+    call = next(c for c in reachable(image, root)[root.start].calls if c.target == image.function("tanhf").start)
+    offset = content.index(image.read(call.address - 8, 16)) + 8
+    content[offset : offset + 4] = bytes.fromhex("fff7fefb")  # bl to 2 KiB before it, where nothing is
+    (tmp_path / "out.elf").write_bytes(content)
+    damaged = read_program(tmp_path / "out.elf")
+    found = static_stack(damaged, reachable(damaged, damaged.function("costly")), damaged.function("costly"))
+    assert any("could be read" in line for line in found.left_out)
