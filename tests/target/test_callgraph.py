@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from tinyctl import builder, toolchains
-from tinyctl.boards import Board
+from tinyctl.boards import Board, load_board
 from tinyctl.builder import build
 from tinyctl.callgraph import reachable, static_stack
 from tinyctl.checker import check
@@ -114,6 +114,17 @@ def test_static_stack_covers_the_painted_one(each_image: Path, board: Board) -> 
     assert 0 < report.stack_painted_bytes <= report.stack_static_bytes <= report.stack_painted_bytes + 64
     assert report.stack_chain[0] == "sample_step"
     assert report.stack_left_out == ()
+
+
+@pytest.mark.parametrize("name", ["pico", "pico2_riscv", "teensy41"])
+def test_other_instruction_sets_alike(unit: Path, name: str, tmp_path: Path) -> None:
+    """Thumb without the wide forms and soft float, RV32, and a core that issues two instructions."""
+    other = load_board(name)
+    report = check(build(unit, other, "zig", out=tmp_path / "image.elf").path, other, samples=8)
+    assert 0 < report.stack_painted_bytes <= report.stack_static_bytes <= report.stack_painted_bytes + 64
+    assert report.findings == ()
+    assert sum(row.cycles for row in report.lines) == report.cycles_typical
+    assert {row.file for row in report.lines if row.function.startswith("sample_")} == {"sample.c"}
 
 
 @pytest.mark.parametrize("toolchain", ["gcc", "zig"])
