@@ -201,7 +201,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         stack_static_bytes=stack.bytes,
         stack_chain=stack.chain,
         stack_left_out=stack.left_out,
-        findings=call_sites(image, bodies, lines, board),
+        findings=call_sites(image, bodies, root, lines, board),
         layers=layers(trial.target, timing) if timing else (),
         lines=by_line(trial, timing, lines) if timing else (),
         schedule=None,

@@ -98,7 +98,7 @@ def layers(report: TimingReport) -> Table:
     made.add_column("lost to")
     for row in report.layers:
         figures = f"{row.cycles:,}", f"{row.cycles_zero_wait:,}", share(row, report)
-        made.add_row(row.name, row.format, *figures, largest(row.stalls, 2))
+        made.add_row(escape(row.name), row.format, *figures, largest(row.stalls, 2))
     return made
 
 
