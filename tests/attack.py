@@ -11,6 +11,7 @@ from tinyctl.certificate import Certificate
 from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
 from tinyctl.layers.base import F32, Array
+from tinyctl.layers.convert import Encode
 from tinyctl.network import Network, State
 from tinyctl.reference import Slopes, real_values
 
@@ -33,20 +34,34 @@ def attack(
     certificate: Certificate, graph: Graph, reference: Network, controller: HostController, count: int, seed: int = 0
 ) -> Attack:
     """Step the emitted C of `graph` on `count` perturbed observations, from states that it has really been in."""
-    violations, worst, error = 0, 0.0, 0.0
+    violations, worst, worst_error = 0, 0.0, 0.0
     for x, d, state in _places(graph, reference, controller, count, seed):
         inputs = np.concatenate([x, state.applied[:, list(graph.contract.applied_outputs)]], axis=1)
         real = real_values(reference, inputs, state.memory)[reference.nodes[-1].name]
         moved = np.clip(x + d, *_box(graph)).astype(F32)
         lengths = np.linalg.norm(moved.astype(np.float64) - x, axis=1)
         apart = np.abs(controller.step(moved) - real)
-        allowed = certificate.lipschitz * lengths + certificate.error
+        error = np.where(_saturated(graph, moved, state), certificate.error, certificate.error_unsaturated)
+        allowed = certificate.lipschitz * lengths + error
         by_output = np.outer(lengths, certificate.lipschitz_outputs) + np.array(certificate.error_outputs)
         share = np.maximum(np.linalg.norm(apart, axis=1) / allowed, (apart / by_output).max(axis=1))
         violations += int((share > 1).sum())
         worst = max(worst, float((np.linalg.norm(apart, axis=1) / allowed).max()))
-        error = max(error, float(np.linalg.norm(apart[lengths == 0], axis=1).max(initial=0.0)))
-    return Attack(count, violations, worst, error / certificate.error)
+        still = lengths == 0
+        worst_error = max(worst_error, float((np.linalg.norm(apart[still], axis=1) / error[still]).max(initial=0.0)))
+    return Attack(count, violations, worst, worst_error)
+
+
+def _saturated(graph: Graph, obs: Array, state: State) -> Array:
+    """(batch,) bool: an encode node is at an end of its range."""
+    values = graph.trace(obs, state)[0]
+    found = np.zeros(len(obs), bool)
+    for node in graph.nodes:
+        if isinstance(node.layer, Encode):
+            limits = np.iinfo(node.layer.activation)
+            q = values[node.name]
+            found |= ((q == limits.min) | (q == limits.max)).any(axis=1)
+    return found
 
 
 def _box(graph: Graph) -> tuple[Array, Array]:
@@ -61,8 +76,7 @@ def _places(
     rng, search = np.random.default_rng(seed), Slopes(reference, seed)
     steep = search.points(FOUND)
     directions = search.steepest(steep)[1]
-    best, steep[0], directions[0] = search.ascend()
-    assert best > 0
+    _, steep[0], directions[0] = search.ascend()
     low, high = _box(graph)
     for first in range(0, count, BATCH):
         n = min(BATCH, count - first)

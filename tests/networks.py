@@ -324,3 +324,21 @@ def joins(seed: int = 5) -> Policy:
         "clip": (Clip.of(contract), ("sum",)),
     }
     return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
+
+
+def random_integer_dense(r: np.random.Generator) -> IntegerDense:
+    return IntegerDense(
+        "int16",
+        r.integers(-9000, 9000, (3, 5)).astype(np.int16),
+        r.integers(-(2**28), 2**28, 3).astype(np.int32),
+        r.integers(0, 2**20, 3).astype(np.int32),
+    )
+
+
+def random_curve(r: np.random.Generator) -> IntegerCurve:
+    knots = np.cumsum(r.integers(-60, 61, 513)).astype(np.int16)
+    return IntegerCurve(5, int(r.integers(1, 2**15)), int(r.integers(10, 17)), 8, 1, 2**14, knots)
+
+
+def random_bend(r: np.random.Generator) -> IntegerBend:
+    return IntegerBend.of(r.uniform(-3, 3, 5), np.zeros(5), float(r.uniform(-1, 2)))

@@ -227,11 +227,13 @@ def check(
     n_obs: int = 0,
     n_act: int = 0,
     tasks: Path | None = None,
+    integers: bool = False,
 ) -> TimingReport:
     """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
 
-    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board. `tasks`
-    is a TOML file of the tasks beside it (docs/timing.md), in place of the board's own.
+    With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
+    in any ELF file for the board. `tasks` is a TOML file of the tasks beside it (docs/timing.md), in place of the
+    board's own.
     """
     from tinyctl.checker import check as predict
     from tinyctl.schedule import load_tasks
@@ -245,6 +247,7 @@ def check(
         n_obs=n_obs,
         n_act=n_act,
         tasks=None if tasks is None else load_tasks(tasks),
+        integers=integers,
     )
 
 

@@ -72,9 +72,11 @@ def certify(graph: Graph, policy: Policy | None = None, seed: int = 0) -> Certif
     for node in graph.nodes:
         check_layer(node.layer, f"node {node.name}")
     reference: Network = graph
+    bounds = graph.bounds()
     if policy is None:
         errors = unsaturated = _own_errors(graph)
     else:
+        Graph(policy.contract, policy.nodes)  # which refuses one whose bounds are not finite
         reference = policy
         errors, unsaturated = (Pairing(graph, policy, ignore).errors() for ignore in (False, True))
     slopes = _slopes(reference, errors if policy is None else None)
@@ -90,7 +92,7 @@ def certify(graph: Graph, policy: Policy | None = None, seed: int = 0) -> Certif
         error=error,
         error_outputs=_plain(columns),
         error_unsaturated=inside,
-        nodes=tuple(_row(node, graph, slopes, *errors[node.name]) for node in graph.nodes),
+        nodes=tuple(_row(node, bounds[node.name], slopes.get(node.name), *errors[node.name]) for node in graph.nodes),
         contract_hash=graph.contract.hash,
         graph_hash=graph.hash,
         policy_hash=None if policy is None else policy.hash,
@@ -139,19 +141,18 @@ def _inputs(network: Network) -> Iterator[tuple[Node, Array, Array]]:
         yield node, np.concatenate([low for low, _ in ranges]), np.concatenate([high for _, high in ranges])
 
 
-def _row(node: Node, graph: Graph, slopes: dict[str, Spread], own: Array, total: Spread) -> CertifiedNode:
-    low, high = graph.bounds()[node.name]
+def _row(node: Node, bounds: tuple[Array, Array], slope: Spread | None, own: Array, error: Spread) -> CertifiedNode:
     alone = node.layer.lipschitz()
     return CertifiedNode(
         name=node.name,
         kind=node.layer.kind,
         format=node.format,
-        low=_plain(low),
-        high=_plain(high),
+        low=_plain(bounds[0]),
+        high=_plain(bounds[1]),
         lipschitz=alone if np.isfinite(alone) else None,
-        slope=slopes[node.name].norm() if node.name in slopes else None,
+        slope=slope.norm() if slope is not None else None,
         own_error=float(np.linalg.norm(own)),
-        error=total.norm(),
+        error=error.norm(),
     )
 
 

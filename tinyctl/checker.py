@@ -112,13 +112,14 @@ def check(
     n_obs: int = 0,
     n_act: int = 0,
     tasks: Sequence[Task] | None = None,
+    integers: bool = False,
 ) -> TimingReport:
     """Predict the cycles of one step of the image's controller on `board`, and compare with what is allowed.
 
-    With `function`, of `void function(const float *observation, float *action)` in any program for the board. The
-    deadline is the board's loop period, or `deadline_us` when that is shorter. `samples` inputs are tried, extreme
-    ones among them; by default 200. `tasks` are those beside the controller, by default the board's. Raises
-    `TinyctlError` when the image is not one, was built for another board, or faults.
+    With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
+    in any program for the board. The deadline is the board's loop period, or `deadline_us` when that is shorter.
+    `samples` inputs are tried, extreme ones among them; by default 200. `tasks` are those beside the controller, by
+    default the board's. Raises `TinyctlError` when the image is not one, was built for another board, or faults.
     """
     if deadline_us is not None and not (math.isfinite(deadline_us) and deadline_us > 0):
         raise TinyctlError(f"deadline of {deadline_us} us is not positive")
@@ -128,7 +129,7 @@ def check(
         image = read_image(image_path)
         if image.descriptor.board != board.name:
             raise TinyctlError(f"built for board {image.descriptor.board}, not {board.name}", where=image.path)
-        target = controller(image, board)
+        target = controller(image, board, integers)
     else:
         image = read_program(image_path)
         target = plain_function(image, board, function, n_obs, n_act)

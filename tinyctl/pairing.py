@@ -150,17 +150,17 @@ class Pairing:
             squares = (stored**2).sum(axis=1)
             scale = (stored * wanted).sum(axis=1) / np.where(squares > 0, squares, 1.0)
             offset = bias - scale * added
-        off, rest = scale[:, None] * stored - wanted, np.abs(scale * added + offset - bias)
-        rest += np.abs(scale) * node.layer.error(low, high)
+        off, rounding = scale[:, None] * stored - wanted, node.layer.error(low, high)
+        rest = np.abs(scale * added + offset - bias) + np.abs(scale) * rounding
         own = (np.maximum(*np.abs(extremes(off, low, high))) + rest) * OUTWARD
         length = np.linalg.norm(off, 2) * np.linalg.norm(np.maximum(np.abs(low), np.abs(high))) + np.linalg.norm(rest)
         error = beside([source.error for source in sources]).times(weight).plus(own, float(length) * OUTWARD)
         if decodes:  # what is saturated stays so: the reader may clamp as well
-            return _Value(stands, scale, offset, error, own, sources[0].reach, sources[0].kept)
+            reach = sources[0].reach[0] - own, sources[0].reach[1] + own
+            return _Value(stands, scale, offset, error, own, reach, sources[0].kept)
         if node.returns == "float32":
             return self._float(node, stands, error, own)
         least, most = extremes(stored, low, high)
-        rounding = node.layer.error(low, high)
         reach = _moved((least + added - rounding, most + added + rounding), scale, offset)
         kept = _moved(_limits(node.returns, len(scale)), scale, offset)
         if self.ignore_encodes and isinstance(node.layer, Encode):

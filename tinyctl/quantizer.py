@@ -26,6 +26,7 @@ from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
 
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
+ALIKE = 4.0  # outputs whose ranges differ by no more than this have one scale
 REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
@@ -213,14 +214,17 @@ class _Rewriter:
         return self._add(made, chosen.activation, twin.scale)
 
     def _twin(self, node: Node, chosen: Format, scales: tuple[Array, ...]) -> Twin | None:
-        finest = self.ranges.scale(node.name, chosen.activation).max()
+        out = self.ranges.scale(node.name, chosen.activation)
         if isinstance(node.layer, Dense):  # a multiplier stays below one half, also where calibration saw zeros alone
-            finest = max(finest, 2.001 * row_units(node.layer, scales[0], chosen).max())
-        out = np.full(node.layer.n_out, finest)
+            out = np.maximum(out, 2.001 * row_units(node.layer, scales[0], chosen))
+        readers = [n for n in self.policy.nodes if node.name in n.inputs]
+        # A common scale is safer where a column may grow, and decodes faster; but outputs have units of their own.
+        if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE * out.min():
+            out = np.full(node.layer.n_out, out.max())
         wishes = [
             reader.layer.takes(chosen.activation, out)
-            for reader in self.policy.nodes
-            if node.name in reader.inputs and self.formats[reader.name].activation == chosen.activation
+            for reader in readers
+            if self.formats[reader.name].activation == chosen.activation
         ]
         if wishes and all((wish == wishes[0]).all() for wish in wishes):
             out = wishes[0]

@@ -77,14 +77,19 @@ class Target:
     free_address: int
 
 
-def controller(image: ImageFile, board: Board) -> Target:
-    """The step function of an image's controller."""
+def controller(image: ImageFile, board: Board, integers: bool = False) -> Target:
+    """The step function of an image's controller, or its integer entry, on the same buffers."""
     said = image.descriptor
+    name = f"{said.name}_step_q" if integers else f"{said.name}_step"
+    if integers and all(function.name != name for function in image.functions):
+        raise TinyctlError(
+            "no integer entry", where=image.path, fix="quantize --throughout, and take a board without FPU"
+        )
     return Target(
         image,
         board,
-        f"{said.name}_step",
-        image.function(f"{said.name}_step").start,
+        name,
+        image.function(name).start,
         (said.self_address, said.observation_address, said.action_address),
         said.observation_address,
         said.n_obs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cases
@@ -14,14 +15,17 @@ from tinyctl import reference
 from tinyctl.certificate import certify
 from tinyctl.emitter import emit
 from tinyctl.formats import FORMATS
+from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
 from tinyctl.layers.base import F32
+from tinyctl.layers.convert import Decode
 from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
 
-PERTURBATIONS, FEW = 50_000, 2000
+QUICK = ("-std=c99", "-O1")  # one compilation for each network
+PERTURBATIONS, FEW = 25_000, 1000
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +56,12 @@ def test_no_perturbation_is_beyond_the_certificate(demo: tuple[Policy, Graph, Ho
     assert certificate.lipschitz_found <= certificate.lipschitz <= 10 * certificate.lipschitz_found
 
 
-def test_of_every_case(case: tuple[Graph, Path]) -> None:
+@pytest.mark.parametrize("name", cases.MAKERS)
+def test_of_every_case(name: str, tmp_path: Path) -> None:
     """All layers, joins, memory, ties and formats that change on the way."""
-    graph, folder = case
-    found = attack(certify(graph), graph, graph, HostController(folder), FEW)
+    graph = cases.graph(name)
+    emit(graph, tmp_path)
+    found = attack(certify(graph), graph, graph, HostController(tmp_path, flags=QUICK), FEW)
     assert found.violations == 0
 
 
@@ -64,7 +70,7 @@ def test_of_every_case(case: tuple[Graph, Path]) -> None:
 def test_against_the_policy(name: str, format_name: str, tmp_path: Path) -> None:
     policy, graph = cases.POLICIES[name](), cases.graph(f"{name}_{format_name}")
     emit(graph, tmp_path)
-    found = attack(certify(graph, policy), graph, policy, HostController(tmp_path), FEW)
+    found = attack(certify(graph, policy), graph, policy, HostController(tmp_path, flags=QUICK), FEW)
     assert found.violations == 0
 
 
@@ -73,22 +79,21 @@ def test_other_weights_are_found(demo: tuple[Policy, Graph, HostController]) -> 
     _, graph, controller = demo
     certificate = certify(graph)
     last = next(n for n in reversed(graph.nodes) if isinstance(n.layer, Dense | IntegerDense))
-    changed = _changed(graph, last, certificate.error)
+    changed = _changed(graph, last, 1.5 * certificate.error)
     assert attack(certificate, graph, changed, controller, FEW).violations > 0
-    assert attack(certify(changed), changed, graph, controller, FEW).violations > 0
 
 
 def _changed(graph: Graph, node: Node, by: float) -> Network:
-    """The graph with a bias that moves the action by four times as much."""
-    layer, bias = node.layer, node.layer.bias.astype(np.float64)
+    """The graph with biases that move each output by as much, towards zero."""
+    layer = node.layer
+    assert isinstance(layer, Dense | IntegerDense)
+    move = -np.copysign(by, layer.bias)
     if isinstance(layer, Dense):
-        return _with(graph, node, Dense(layer.weight, (bias + 4 * by).astype(F32), layer.storage))
-    unit = layer.affine(0.0)[0][0].max() / layer.weight[0].max()
+        return _with(graph, node, replace(layer, bias=(layer.bias + move).astype(F32)))
     decode = next(n.layer for n in graph.nodes if n.inputs == (node.name,))
-    steps = 4 * by / decode.affine(0.0)[0].max() / unit
-    return _with(
-        graph, node, IntegerDense(layer.activation, layer.weight, (bias + steps).astype(np.int32), layer.multiplier)
-    )
+    assert isinstance(decode, Decode)
+    steps = move / decode.scale / layer.multiplier * 2.0**MULTIPLIER_BITS
+    return _with(graph, node, replace(layer, bias=(layer.bias + steps).astype(np.int32)))
 
 
 def _with(graph: Graph, node: Node, layer: Dense | IntegerDense) -> Network:

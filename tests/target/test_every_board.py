@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cases
 import networks
 import pytest
 from typer.testing import CliRunner
@@ -41,6 +42,8 @@ def test_build_and_check(
     image = build(tiny, board, toolchain, out=tmp_path / "image.elf").path  # type: ignore[arg-type]
     report = check(image, board, samples=24)
     assert 100 < report.stack_bytes < 400
+    assert report.stack_painted_bytes <= report.stack_static_bytes < report.stack_painted_bytes + 32
+    assert not (board.riscv and report.stack_left_out)
     assert 2000 < report.flash_bytes < 6000
     unable = unmodelled(board)
     if unable is None:
@@ -84,6 +87,24 @@ def test_an_image_for_another_instruction_set(tiny: Path, tmp_path: Path) -> Non
     image = build(tiny, BOARDS["esp32c3"], "zig", out=tmp_path / "image.elf").path
     with pytest.raises(TinyctlError, match="not for core cortex_m4"):
         Emulator(image, replace(BOARDS["crazyflie21"], name="esp32c3"))
+
+
+@pytest.mark.parametrize("name", ["pico", "pico2_riscv", "bluepill_f103c8"])
+def test_the_integer_entry_is_faster_without_an_fpu(name: str, tmp_path: Path) -> None:
+    """Screen, encode, decode and clip in soft float take most of a tiny network's time."""
+    emit(cases.graph("tiny_w16a16_throughout"), tmp_path)
+    image = build(tmp_path, BOARDS[name], "zig", out=tmp_path / "image.elf").path
+    floats, integers = (check(image, BOARDS[name], samples=24, integers=which) for which in (False, True))
+    assert (integers.function, integers.verdict) == ("policy_step_q", "pass")
+    assert 2 * integers.cycles_typical < floats.cycles_typical
+    cycles = {layer.kind: layer.cycles for layer in integers.layers}
+    assert cycles["screen"] == cycles["encode"] == cycles["decode"] == 0 < cycles["integer_lag"]
+
+
+def test_no_integer_entry(tiny: Path, tmp_path: Path) -> None:
+    image = build(tiny, BOARDS["pico"], "zig", out=tmp_path / "image.elf").path
+    with pytest.raises(TinyctlError, match="no integer entry"):
+        check(image, BOARDS["pico"], integers=True)
 
 
 def test_cortex_m0plus_from_ram(tiny: Path, tmp_path: Path, require_tool: Callable[[str], str]) -> None:

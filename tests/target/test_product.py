@@ -4,22 +4,20 @@ core that holds all cases. Cores are found by listing the boards, cases in `test
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
-import capstone
 import cases
 import pytest
-from elftools.elf.elffile import ELFFile
 from replay import EmulatedCopies, of_case, play, play_q
 
 from tinyctl.audit import audit_object
 from tinyctl.boards import Board, Region, board_names, load_board
 from tinyctl.builder import Compiler
+from tinyctl.callgraph import reachable
 from tinyctl.emitter import render
-from tinyctl.image import Descriptor, Function, ImageFile, ImageNode, read_program
+from tinyctl.image import Descriptor, ImageFile, ImageNode, read_program
 from tinyctl.sims.mcu.emulator import Emulator
 from tinyctl.templates import template
 from tinyctl.unit import Unit
@@ -128,63 +126,10 @@ def test_bits_equal_the_graphs(suite: Suite) -> None:
     assert all(of_case(name, False, *RUN).status.any() for name in suite.units)
 
 
-def code_pieces(image: ImageFile, function: Function) -> Iterator[tuple[int, int]]:
-    """The parts of a function that are instructions: the symbols $t and $d mark where they and constants begin."""
-    marks = [(at, name) for at, name in marked(image.path) if function.start < at < function.end]
-    begin, code = function.start, True
-    for at, name in [*marks, (function.end, "$d")]:
-        if code:
-            yield begin, at
-        begin, code = at, not name.startswith("$d")
-
-
-@cache
-def marked(path: Path) -> list[tuple[int, str]]:
-    """Addresses and names of the mapping symbols (AAELF32, section 5.5.5)."""
-    with path.open("rb") as file:
-        symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
-        return sorted({(int(s["st_value"]), s.name) for s in symbols if re.match(r"\$[atdx]", s.name)})
-
-
-def called(image: ImageFile, function: Function) -> Iterator[int]:
-    """Addresses that a function's calls and jumps name."""
-    for begin, end in code_pieces(image, function):
-        yield from called_between(image, begin, end)
-
-
-def called_between(image: ImageFile, begin: int, end: int) -> Iterator[int]:
-    if image.riscv:
-        disassembler = capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32 | capstone.CS_MODE_RISCVC)
-    else:
-        disassembler = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
-    upper: dict[str, int] = {}  # RISC-V: what auipc made of its register
-    for found in disassembler.disasm(image.read(begin, end - begin), begin):
-        words = found.op_str.replace(",", " ").split()
-        if found.mnemonic == "auipc":
-            upper[words[0]] = found.address + (int(words[1], 0) << 12)
-        elif found.mnemonic == "jalr" and words[-2:-1] and words[-2] in upper:
-            yield (upper[words[-2]] + int(words[-1], 0)) & 0xFFFFFFFF
-        elif found.mnemonic.startswith(("b", "j", "c.j", "cb")) and words:
-            target = words[-1].lstrip("#")
-            if re.fullmatch(r"-?(0x[0-9a-f]+|\d+)", target):
-                relative = image.riscv  # the disassembler tells the distance there
-                yield (int(target, 0) + (found.address if relative else 0)) & 0xFFFFFFFF
-
-
 def reached(image: ImageFile, start: str) -> set[str]:
-    """Names of all functions that can be reached by calls from one."""
-    seen: set[str] = set()
-    names: dict[int, set[str]] = {}
-    for function in image.functions:
-        names.setdefault(function.start, set()).add(function.name)
-    waiting = [image.function(start)]
-    while waiting:
-        function = waiting.pop()
-        if names[function.start] <= seen:
-            continue
-        seen |= names[function.start]
-        waiting += filter(None, (image.function_at(a) for a in called(image, function) if a != function.start))
-    return seen
+    """Names of all functions that can be reached by calls from one, those that share an address among them."""
+    starts = reachable(image, image.function(start))
+    return {function.name for function in image.functions if function.start in starts}
 
 
 def test_no_float_is_reached_from_an_integer_entry(suite: Suite) -> None:

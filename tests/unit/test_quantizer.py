@@ -301,6 +301,23 @@ def test_integers_begin_where_a_node_is_named() -> None:
         quantize(made, {"screen": "w16a16"}, data)
 
 
+def test_outputs_of_different_size_keep_their_resolution() -> None:
+    """A thrust of thousands beside a torque below one: an error of each relative to its own range."""
+    contract = networks.all_layers_contract()
+    contract = replace(
+        contract,
+        inputs=contract.inputs[:5],
+        outputs=tuple(replace(s, low=-r, high=r) for s, r in zip(contract.outputs, (6e4, 0.5, 0.6), strict=True)),
+    )
+    last = dense(6, 3)
+    rows = np.array([[2e4], [0.1], [0.1]], F32)
+    made = policy(dense(5, 6), Tanh(6), Dense(last.weight * rows, last.bias * rows[:, 0]), contract=contract)
+    data = random_sequences(contract, None, None)
+    graph = quantize(made, "w16a16", data)
+    errors = np.abs(graph.run(data[0], graph.init(64))[0] - made.run(data[0], made.init(64))[0]).max(axis=0)
+    assert (errors < 1e-3 * rows[:, 0]).all()
+
+
 def test_generated_names_stay_identifiers() -> None:
     long = "n" * 63
     made = networks.tiny()

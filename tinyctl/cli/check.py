@@ -32,6 +32,9 @@ def command(
     function: Annotated[
         str | None, typer.Option(help="Time NAME(const float *observation, float *action) of any ELF file.")
     ] = None,
+    integers: Annotated[
+        bool, typer.Option("--integers", help="Time NAME_step_q, which has no float arithmetic.")
+    ] = False,
     obs: Annotated[int, typer.Option(help="Observations of that function.", min=0)] = 0,
     act: Annotated[int, typer.Option(help="Actions of that function.", min=0)] = 0,
     baseline: Annotated[
@@ -59,6 +62,7 @@ def command(
             n_obs=obs,
             n_act=act,
             tasks=tasks,
+            integers=integers,
         )
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:

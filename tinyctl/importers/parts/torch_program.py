@@ -153,7 +153,8 @@ def _tensor(name: str, entry: dict[str, Any], raw: bytes) -> Array:
         raise TinyctlError("does not lie in order", where=where, fix="export a module with contiguous tensors")
     if len(raw) != prod(shape) * np.dtype(dtype).itemsize:
         raise TinyctlError(f"{len(raw)} bytes do not fit {shape!s:.60} of {dtype}", where=where)
-    return np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(shape).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        return np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(shape).astype(np.float64)
 
 
 def _fold(call: Call, args: list[Any]) -> Array:
