@@ -48,6 +48,27 @@
 #define TINY_F32_FPU 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define TINY_F32_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif TINY_F32_PROBES == 1
+struct tiny_f32_probe_ring tiny_f32_probes;
+static TINY_F32_NOINLINE void tiny_f32_probe_keep(uint32_t id, float value)
+{
+    struct tiny_f32_probe *entry = &tiny_f32_probes.entry[tiny_f32_probes.count++ % TINY_F32_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define TINY_F32_PROBE(id, value) tiny_f32_probe_keep(id, value)
+#elif TINY_F32_PROBES == 2
+#define TINY_F32_PROBE(id, value) tiny_f32_probe(id, value)
+#endif
+#if defined(TINY_F32_PROBE)
+#define TINY_F32_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { TINY_F32_PROBE(id, (float)(values)[i]); }
+#else
+#define TINY_F32_PROBE_NODE(id, values, n)
+#endif
+
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union tiny_f32_word {
     float f;
@@ -437,13 +458,21 @@ uint32_t tiny_f32_step(struct tiny_f32 *s, const float obs[2], float act[1])
     uint32_t status, i;
 
     status = tiny_f32_screen_node(obs, s->applied, s->work0.f32);
+    TINY_F32_PROBE_NODE(0, s->work0.f32, 3);
     tiny_f32_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(1, s->work0.f32, 4);
     tiny_f32_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(2, s->work0.f32, 5);
     tiny_f32_scale_node(s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(3, s->work0.f32, 5);
     tiny_f32_hidden_node(s->work0.f32, s->work1.f32);
+    TINY_F32_PROBE_NODE(4, s->work1.f32, 4);
     tiny_f32_tanh_node(s->work1.f32, s->work1.f32);
+    TINY_F32_PROBE_NODE(5, s->work1.f32, 4);
     tiny_f32_out_node(s->work1.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(6, s->work0.f32, 1);
     tiny_f32_clip_node(s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(7, s->work0.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }

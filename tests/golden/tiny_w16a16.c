@@ -53,6 +53,27 @@
 #define TINY_W16A16_DSP 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define TINY_W16A16_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif TINY_W16A16_PROBES == 1
+struct tiny_w16a16_probe_ring tiny_w16a16_probes;
+static TINY_W16A16_NOINLINE void tiny_w16a16_probe_keep(uint32_t id, float value)
+{
+    struct tiny_w16a16_probe *entry = &tiny_w16a16_probes.entry[tiny_w16a16_probes.count++ % TINY_W16A16_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define TINY_W16A16_PROBE(id, value) tiny_w16a16_probe_keep(id, value)
+#elif TINY_W16A16_PROBES == 2
+#define TINY_W16A16_PROBE(id, value) tiny_w16a16_probe(id, value)
+#endif
+#if defined(TINY_W16A16_PROBE)
+#define TINY_W16A16_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { TINY_W16A16_PROBE(id, (float)(values)[i]); }
+#else
+#define TINY_W16A16_PROBE_NODE(id, values, n)
+#endif
+
 static const uint32_t tiny_w16a16_tanh_segment[512] TINY_W16A16_CONSTANTS = {
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
@@ -597,14 +618,23 @@ uint32_t tiny_w16a16_step(struct tiny_w16a16 *s, const float obs[2], float act[1
     uint32_t status, i;
 
     status = tiny_w16a16_screen_node(obs, s->applied, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(0, s->work0.f32, 3);
     tiny_w16a16_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(1, s->work0.f32, 4);
     tiny_w16a16_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(2, s->work0.f32, 5);
     tiny_w16a16_scale_encode_node(s->work0.f32, s->work1.i16);
+    TINY_W16A16_PROBE_NODE(3, s->work1.i16, 5);
     tiny_w16a16_hidden_node(s->work1.i16, s->work0.i16);
+    TINY_W16A16_PROBE_NODE(4, s->work0.i16, 4);
     tiny_w16a16_tanh_node(s->work0.i16, s->work0.i16);
+    TINY_W16A16_PROBE_NODE(5, s->work0.i16, 4);
     tiny_w16a16_out_node(s->work0.i16, s->work1.i16);
+    TINY_W16A16_PROBE_NODE(6, s->work1.i16, 1);
     tiny_w16a16_out_decode_node(s->work1.i16, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(7, s->work0.f32, 1);
     tiny_w16a16_clip_node(s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(8, s->work0.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }
