@@ -38,8 +38,9 @@ SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
-    "screen",
     "screen_any",
+    "screen",
+    "clip",
     "scale_f32",
     "relu_f32",
     "tanh_f32",
@@ -48,6 +49,7 @@ HELPER_ORDER = (
     "saturate_a16",
     "encode_a16",
     "encode_gain_a16",
+    "encode_gains_a16",
     "encode_affine_a16",
     "decode_a16",
     "relu_a16",
@@ -55,6 +57,7 @@ HELPER_ORDER = (
     "saturate_a8",
     "encode_a8",
     "encode_gain_a8",
+    "encode_gains_a8",
     "encode_affine_a8",
     "decode_a8",
     "relu_a8",
@@ -146,7 +149,6 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         uses_dsp=f"{common['macro']}_DSP" in code,
         uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
-        result=f"s->{places[graph.nodes[-1].name].text}",
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
@@ -198,24 +200,24 @@ class _Slot:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a node's value lies."""
+    """Where a node's value lies: in a work buffer, or as the action last applied."""
 
-    slot: int
+    slot: int | None
     dtype: str
 
     @property
     def text(self) -> str:
-        return f"work{self.slot}.{C_TYPES[self.dtype][1]}"
+        return "applied" if self.slot is None else f"work{self.slot}.{C_TYPES[self.dtype][1]}"
 
 
 def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
-    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it."""
+    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it. The last node writes
+    the action last applied."""
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-    last_use[graph.nodes[-1].name] = len(graph.nodes)
     slots: list[_Slot] = []
-    places: dict[str, _Place] = {}
-    busy: set[int] = set()
-    for i, node in enumerate(graph.nodes):
+    places = {graph.nodes[-1].name: _Place(None, "float32")}
+    busy: set[int | None] = set()
+    for i, node in enumerate(graph.nodes[:-1]):
         dying = [places[name] for name in node.inputs if last_use[name] == i]
         reuse = [p.slot for p in dying if node.layer.in_place and p.dtype == node.returns]
         free = [k for k in range(len(slots)) if k not in busy]
@@ -386,7 +388,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gains", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

@@ -53,27 +53,6 @@
 #define BYTES_THROUGHOUT_DSP 0
 #endif
 
-#if defined(TINYCTL_PROBE)
-#define BYTES_THROUGHOUT_PROBE(id, value) TINYCTL_PROBE(id, value)
-#elif BYTES_THROUGHOUT_PROBES == 1
-struct bytes_throughout_probe_ring bytes_throughout_probes;
-static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_probe_keep(uint32_t id, float value)
-{
-    struct bytes_throughout_probe *entry = &bytes_throughout_probes.entry[bytes_throughout_probes.count++ % BYTES_THROUGHOUT_PROBE_ROOM];
-
-    entry->id = id;
-    entry->value = value;
-}
-#define BYTES_THROUGHOUT_PROBE(id, value) bytes_throughout_probe_keep(id, value)
-#elif BYTES_THROUGHOUT_PROBES == 2
-#define BYTES_THROUGHOUT_PROBE(id, value) bytes_throughout_probe(id, value)
-#endif
-#if defined(BYTES_THROUGHOUT_PROBE)
-#define BYTES_THROUGHOUT_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { BYTES_THROUGHOUT_PROBE(id, (float)(values)[i]); }
-#else
-#define BYTES_THROUGHOUT_PROBE_NODE(id, values, n)
-#endif
-
 static const int8_t bytes_throughout_values_e0e183e9[256] BYTES_THROUGHOUT_CONSTANTS = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4,
@@ -484,19 +463,12 @@ uint32_t bytes_throughout_step(struct bytes_throughout *s, const float obs[2], f
     uint32_t status, i;
 
     status = bytes_throughout_screen_node(obs, s->applied, s->work0.f32);
-    BYTES_THROUGHOUT_PROBE_NODE(0, s->work0.f32, 2);
     bytes_throughout_screen_encode_node(s->work0.f32, s->work1.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(1, s->work1.i8, 2);
     bytes_throughout_a_node(s->work1.i8, s->work0.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(2, s->work0.i8, 4);
     bytes_throughout_bend_node(s->work0.i8, s->work0.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(3, s->work0.i8, 4);
     bytes_throughout_b_node(s->work0.i8, s->work1.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(4, s->work1.i8, 1);
     bytes_throughout_b_decode_node(s->work1.i8, s->work0.f32);
-    BYTES_THROUGHOUT_PROBE_NODE(5, s->work0.f32, 1);
     bytes_throughout_clip_node(s->work0.f32, s->work0.f32);
-    BYTES_THROUGHOUT_PROBE_NODE(6, s->work0.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }
@@ -533,11 +505,8 @@ uint32_t bytes_throughout_step_q(struct bytes_throughout *s, const int8_t obs_q[
     int32_t i;
 
     bytes_throughout_a_node(s->work1.i8, s->work0.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(2, s->work0.i8, 4);
     bytes_throughout_bend_node(s->work0.i8, s->work0.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(3, s->work0.i8, 4);
     bytes_throughout_b_node(s->work0.i8, s->work1.i8);
-    BYTES_THROUGHOUT_PROBE_NODE(4, s->work1.i8, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int8_t)bytes_throughout_between(s->work1.i8[i], bytes_throughout_act_q_limits[2 * i], bytes_throughout_act_q_limits[2 * i + 1]);
     }

@@ -53,27 +53,6 @@
 #define INTEGER_ENTRY_DSP 0
 #endif
 
-#if defined(TINYCTL_PROBE)
-#define INTEGER_ENTRY_PROBE(id, value) TINYCTL_PROBE(id, value)
-#elif INTEGER_ENTRY_PROBES == 1
-struct integer_entry_probe_ring integer_entry_probes;
-static INTEGER_ENTRY_NOINLINE void integer_entry_probe_keep(uint32_t id, float value)
-{
-    struct integer_entry_probe *entry = &integer_entry_probes.entry[integer_entry_probes.count++ % INTEGER_ENTRY_PROBE_ROOM];
-
-    entry->id = id;
-    entry->value = value;
-}
-#define INTEGER_ENTRY_PROBE(id, value) integer_entry_probe_keep(id, value)
-#elif INTEGER_ENTRY_PROBES == 2
-#define INTEGER_ENTRY_PROBE(id, value) integer_entry_probe(id, value)
-#endif
-#if defined(INTEGER_ENTRY_PROBE)
-#define INTEGER_ENTRY_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { INTEGER_ENTRY_PROBE(id, (float)(values)[i]); }
-#else
-#define INTEGER_ENTRY_PROBE_NODE(id, values, n)
-#endif
-
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union integer_entry_word {
     float f;
@@ -478,23 +457,14 @@ uint32_t integer_entry_step(struct integer_entry *s, const float obs[2], float a
     uint32_t status, i;
 
     status = integer_entry_screen_node(obs, s->applied, s->work0.f32);
-    INTEGER_ENTRY_PROBE_NODE(0, s->work0.f32, 3);
     integer_entry_screen_encode_node(s->work0.f32, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(1, s->work1.i16, 3);
     integer_entry_lag_node(s->lag_y, status, s->work1.i16, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(2, s->work1.i16, 4);
     integer_entry_sum_node(s->sum_s, status, s->work1.i16, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(3, s->work1.i16, 5);
     integer_entry_a_node(s->work1.i16, s->work0.i16);
-    INTEGER_ENTRY_PROBE_NODE(4, s->work0.i16, 3);
     integer_entry_fold_node(s->work0.i16, s->work0.i16);
-    INTEGER_ENTRY_PROBE_NODE(5, s->work0.i16, 3);
     integer_entry_b_node(s->work0.i16, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(6, s->work1.i16, 1);
     integer_entry_b_decode_node(s->work1.i16, s->work0.f32);
-    INTEGER_ENTRY_PROBE_NODE(7, s->work0.f32, 1);
     integer_entry_clip_node(s->work0.f32, s->work0.f32);
-    INTEGER_ENTRY_PROBE_NODE(8, s->work0.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }
@@ -546,15 +516,10 @@ uint32_t integer_entry_step_q(struct integer_entry *s, const int16_t obs_q[2], i
     int32_t i;
 
     integer_entry_lag_node(s->lag_y, status, s->work1.i16, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(2, s->work1.i16, 4);
     integer_entry_sum_node(s->sum_s, status, s->work1.i16, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(3, s->work1.i16, 5);
     integer_entry_a_node(s->work1.i16, s->work0.i16);
-    INTEGER_ENTRY_PROBE_NODE(4, s->work0.i16, 3);
     integer_entry_fold_node(s->work0.i16, s->work0.i16);
-    INTEGER_ENTRY_PROBE_NODE(5, s->work0.i16, 3);
     integer_entry_b_node(s->work0.i16, s->work1.i16);
-    INTEGER_ENTRY_PROBE_NODE(6, s->work1.i16, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int16_t)integer_entry_between(s->work1.i16[i], integer_entry_act_q_limits[2 * i], integer_entry_act_q_limits[2 * i + 1]);
         s->applied_q[i] = act_q[i];

@@ -53,27 +53,6 @@
 #define JOINED_DSP 0
 #endif
 
-#if defined(TINYCTL_PROBE)
-#define JOINED_PROBE(id, value) TINYCTL_PROBE(id, value)
-#elif JOINED_PROBES == 1
-struct joined_probe_ring joined_probes;
-static JOINED_NOINLINE void joined_probe_keep(uint32_t id, float value)
-{
-    struct joined_probe *entry = &joined_probes.entry[joined_probes.count++ % JOINED_PROBE_ROOM];
-
-    entry->id = id;
-    entry->value = value;
-}
-#define JOINED_PROBE(id, value) joined_probe_keep(id, value)
-#elif JOINED_PROBES == 2
-#define JOINED_PROBE(id, value) joined_probe(id, value)
-#endif
-#if defined(JOINED_PROBE)
-#define JOINED_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { JOINED_PROBE(id, (float)(values)[i]); }
-#else
-#define JOINED_PROBE_NODE(id, values, n)
-#endif
-
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union joined_word {
     float f;
@@ -443,23 +422,14 @@ uint32_t joined_step(struct joined *s, const float obs[2], float act[1])
     uint32_t status, i;
 
     status = joined_screen_node(obs, s->applied, s->work0.f32);
-    JOINED_PROBE_NODE(0, s->work0.f32, 2);
     joined_screen_encode_node(s->work0.f32, s->work1.i16);
-    JOINED_PROBE_NODE(1, s->work1.i16, 2);
     joined_a_node(s->work1.i16, s->work0.i16);
-    JOINED_PROBE_NODE(2, s->work0.i16, 2);
     joined_fold_node(s->work0.i16, s->work0.i16);
-    JOINED_PROBE_NODE(3, s->work0.i16, 2);
     joined_skip_node(s->work0.i16, s->work1.i16, s->work1.i16);
-    JOINED_PROBE_NODE(4, s->work1.i16, 2);
     joined_wide_node(s->work1.i16, s->work0.i16, s->work2.i16);
-    JOINED_PROBE_NODE(5, s->work2.i16, 4);
     joined_b_node(s->work2.i16, s->work0.i16);
-    JOINED_PROBE_NODE(6, s->work0.i16, 1);
     joined_b_decode_node(s->work0.i16, s->work1.f32);
-    JOINED_PROBE_NODE(7, s->work1.f32, 1);
     joined_clip_node(s->work1.f32, s->work1.f32);
-    JOINED_PROBE_NODE(8, s->work1.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work1.f32[i];
     }
@@ -496,15 +466,10 @@ uint32_t joined_step_q(struct joined *s, const int16_t obs_q[2], int16_t act_q[1
     int32_t i;
 
     joined_a_node(s->work1.i16, s->work0.i16);
-    JOINED_PROBE_NODE(2, s->work0.i16, 2);
     joined_fold_node(s->work0.i16, s->work0.i16);
-    JOINED_PROBE_NODE(3, s->work0.i16, 2);
     joined_skip_node(s->work0.i16, s->work1.i16, s->work1.i16);
-    JOINED_PROBE_NODE(4, s->work1.i16, 2);
     joined_wide_node(s->work1.i16, s->work0.i16, s->work2.i16);
-    JOINED_PROBE_NODE(5, s->work2.i16, 4);
     joined_b_node(s->work2.i16, s->work0.i16);
-    JOINED_PROBE_NODE(6, s->work0.i16, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int16_t)joined_between(s->work0.i16[i], joined_act_q_limits[2 * i], joined_act_q_limits[2 * i + 1]);
     }

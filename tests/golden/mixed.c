@@ -53,27 +53,6 @@
 #define MIXED_DSP 0
 #endif
 
-#if defined(TINYCTL_PROBE)
-#define MIXED_PROBE(id, value) TINYCTL_PROBE(id, value)
-#elif MIXED_PROBES == 1
-struct mixed_probe_ring mixed_probes;
-static MIXED_NOINLINE void mixed_probe_keep(uint32_t id, float value)
-{
-    struct mixed_probe *entry = &mixed_probes.entry[mixed_probes.count++ % MIXED_PROBE_ROOM];
-
-    entry->id = id;
-    entry->value = value;
-}
-#define MIXED_PROBE(id, value) mixed_probe_keep(id, value)
-#elif MIXED_PROBES == 2
-#define MIXED_PROBE(id, value) mixed_probe(id, value)
-#endif
-#if defined(MIXED_PROBE)
-#define MIXED_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { MIXED_PROBE(id, (float)(values)[i]); }
-#else
-#define MIXED_PROBE_NODE(id, values, n)
-#endif
-
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union mixed_word {
     float f;
@@ -450,21 +429,13 @@ uint32_t mixed_step(struct mixed *s, const float obs[2], float act[1])
     uint32_t status, i;
 
     status = mixed_screen_node(obs, s->applied, s->work0.f32);
-    MIXED_PROBE_NODE(0, s->work0.f32, 2);
     mixed_screen_encode_node(s->work0.f32, s->work1.i16);
-    MIXED_PROBE_NODE(1, s->work1.i16, 2);
     mixed_a_node(s->work1.i16, s->work0.i16);
-    MIXED_PROBE_NODE(2, s->work0.i16, 3);
     mixed_a_requantize_node(s->work0.i16, s->work1.i8);
-    MIXED_PROBE_NODE(3, s->work1.i8, 3);
     mixed_b_node(s->work1.i8, s->work0.i8);
-    MIXED_PROBE_NODE(4, s->work0.i8, 3);
     mixed_b_decode_node(s->work0.i8, s->work1.f32);
-    MIXED_PROBE_NODE(5, s->work1.f32, 3);
     mixed_c_node(s->work1.f32, s->work0.f32);
-    MIXED_PROBE_NODE(6, s->work0.f32, 1);
     mixed_clip_node(s->work0.f32, s->work0.f32);
-    MIXED_PROBE_NODE(7, s->work0.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }

@@ -53,27 +53,6 @@
 #define NARROW_WEIGHTS_DSP 0
 #endif
 
-#if defined(TINYCTL_PROBE)
-#define NARROW_WEIGHTS_PROBE(id, value) TINYCTL_PROBE(id, value)
-#elif NARROW_WEIGHTS_PROBES == 1
-struct narrow_weights_probe_ring narrow_weights_probes;
-static NARROW_WEIGHTS_NOINLINE void narrow_weights_probe_keep(uint32_t id, float value)
-{
-    struct narrow_weights_probe *entry = &narrow_weights_probes.entry[narrow_weights_probes.count++ % NARROW_WEIGHTS_PROBE_ROOM];
-
-    entry->id = id;
-    entry->value = value;
-}
-#define NARROW_WEIGHTS_PROBE(id, value) narrow_weights_probe_keep(id, value)
-#elif NARROW_WEIGHTS_PROBES == 2
-#define NARROW_WEIGHTS_PROBE(id, value) narrow_weights_probe(id, value)
-#endif
-#if defined(NARROW_WEIGHTS_PROBE)
-#define NARROW_WEIGHTS_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { NARROW_WEIGHTS_PROBE(id, (float)(values)[i]); }
-#else
-#define NARROW_WEIGHTS_PROBE_NODE(id, values, n)
-#endif
-
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union narrow_weights_word {
     float f;
@@ -556,19 +535,12 @@ uint32_t narrow_weights_step(struct narrow_weights *s, const float obs[2], float
     uint32_t status, i;
 
     status = narrow_weights_screen_node(obs, s->applied, s->work0.f32);
-    NARROW_WEIGHTS_PROBE_NODE(0, s->work0.f32, 2);
     narrow_weights_screen_encode_node(s->work0.f32, s->work1.i16);
-    NARROW_WEIGHTS_PROBE_NODE(1, s->work1.i16, 2);
     narrow_weights_a_node(s->work1.i16, s->work0.i16);
-    NARROW_WEIGHTS_PROBE_NODE(2, s->work0.i16, 5);
     narrow_weights_fold_node(s->work0.i16, s->work0.i16);
-    NARROW_WEIGHTS_PROBE_NODE(3, s->work0.i16, 5);
     narrow_weights_b_node(s->work0.i16, s->work1.i16);
-    NARROW_WEIGHTS_PROBE_NODE(4, s->work1.i16, 1);
     narrow_weights_b_decode_node(s->work1.i16, s->work0.f32);
-    NARROW_WEIGHTS_PROBE_NODE(5, s->work0.f32, 1);
     narrow_weights_clip_node(s->work0.f32, s->work0.f32);
-    NARROW_WEIGHTS_PROBE_NODE(6, s->work0.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }
@@ -605,11 +577,8 @@ uint32_t narrow_weights_step_q(struct narrow_weights *s, const int16_t obs_q[2],
     int32_t i;
 
     narrow_weights_a_node(s->work1.i16, s->work0.i16);
-    NARROW_WEIGHTS_PROBE_NODE(2, s->work0.i16, 5);
     narrow_weights_fold_node(s->work0.i16, s->work0.i16);
-    NARROW_WEIGHTS_PROBE_NODE(3, s->work0.i16, 5);
     narrow_weights_b_node(s->work0.i16, s->work1.i16);
-    NARROW_WEIGHTS_PROBE_NODE(4, s->work1.i16, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int16_t)narrow_weights_between(s->work1.i16[i], narrow_weights_act_q_limits[2 * i], narrow_weights_act_q_limits[2 * i + 1]);
     }

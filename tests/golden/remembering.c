@@ -43,27 +43,6 @@
 #endif
 #endif
 
-#if defined(TINYCTL_PROBE)
-#define REMEMBERING_PROBE(id, value) TINYCTL_PROBE(id, value)
-#elif REMEMBERING_PROBES == 1
-struct remembering_probe_ring remembering_probes;
-static REMEMBERING_NOINLINE void remembering_probe_keep(uint32_t id, float value)
-{
-    struct remembering_probe *entry = &remembering_probes.entry[remembering_probes.count++ % REMEMBERING_PROBE_ROOM];
-
-    entry->id = id;
-    entry->value = value;
-}
-#define REMEMBERING_PROBE(id, value) remembering_probe_keep(id, value)
-#elif REMEMBERING_PROBES == 2
-#define REMEMBERING_PROBE(id, value) remembering_probe(id, value)
-#endif
-#if defined(REMEMBERING_PROBE)
-#define REMEMBERING_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { REMEMBERING_PROBE(id, (float)(values)[i]); }
-#else
-#define REMEMBERING_PROBE_NODE(id, values, n)
-#endif
-
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union remembering_word {
     float f;
@@ -261,13 +240,9 @@ uint32_t remembering_step(struct remembering *s, const float obs[2], float act[1
     uint32_t status, i;
 
     status = remembering_screen_node(obs, s->applied, s->work0.f32);
-    REMEMBERING_PROBE_NODE(0, s->work0.f32, 2);
     remembering_past_node(s->past_ring, s->past_newest, s->past_steps, status, s->work0.f32, s->work0.f32);
-    REMEMBERING_PROBE_NODE(1, s->work0.f32, 5);
     remembering_a_node(s->work0.f32, s->work1.f32);
-    REMEMBERING_PROBE_NODE(2, s->work1.f32, 1);
     remembering_clip_node(s->work1.f32, s->work1.f32);
-    REMEMBERING_PROBE_NODE(3, s->work1.f32, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work1.f32[i];
     }

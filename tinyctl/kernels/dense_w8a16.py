@@ -18,9 +18,12 @@ def kernel(layer: IntegerDense, contract: Contract) -> Kernel:
     affine = np.stack([layer.bias, layer.multiplier], axis=1)
     tables = []
     if blocks:
-        ends = affine[: 4 * blocks].view(np.uint32).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 4)
-        stream = np.column_stack([half_words(wide[0::2] + 256 * wide[1::2], 4), ends])
-        tables.append(Table("uint32_t", "weight", pack_rows(stream, (2, 1))))
+        first, second = affine[: 4 * blocks : 2], affine[1 : 4 * blocks : 2]
+        carried = second[:, :1].astype(np.int64) - (-first[:, :1].astype(np.int64) >> 8)
+        pairs = half_words(wide[0::2] + 256 * wide[1::2], 4)
+        stream = [first[:, :1], pairs, carried, first[:, 1:], second[:, 1:]]
+        words = np.concatenate([part.astype(np.uint32) for part in stream], axis=1)
+        tables.append(Table("uint32_t", "weight", pack_rows(words, (2, 1))))
     if len(rest):
         tables += [Table("int8_t", "weight_rest", rest), Table("int32_t", "affine", affine[4 * blocks :])]
     helpers = ("saturate_a16", "requantize_a16", *(("rows4_w8a16",) if blocks else ()))
