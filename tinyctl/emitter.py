@@ -233,7 +233,9 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
 
 def _facts(graph: Graph, name: str, slots: list[_Slot], places: dict[str, _Place]) -> tuple[UnitNode, ...]:
     """What is told of every node: where in the struct its value lies, too."""
-    offsets = [_state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i]) for i in range(len(slots))]
+    offsets: dict[int | None, int] = {None: 0}  # the action last applied comes first
+    for i in range(len(slots)):
+        offsets[i] = _state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i])
     return tuple(
         UnitNode(
             node.name,

@@ -53,6 +53,27 @@
 #define BYTES_THROUGHOUT_DSP 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define BYTES_THROUGHOUT_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif BYTES_THROUGHOUT_PROBES == 1
+struct bytes_throughout_probe_ring bytes_throughout_probes;
+static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_probe_keep(uint32_t id, float value)
+{
+    struct bytes_throughout_probe *entry = &bytes_throughout_probes.entry[bytes_throughout_probes.count++ % BYTES_THROUGHOUT_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define BYTES_THROUGHOUT_PROBE(id, value) bytes_throughout_probe_keep(id, value)
+#elif BYTES_THROUGHOUT_PROBES == 2
+#define BYTES_THROUGHOUT_PROBE(id, value) bytes_throughout_probe(id, value)
+#endif
+#if defined(BYTES_THROUGHOUT_PROBE)
+#define BYTES_THROUGHOUT_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { BYTES_THROUGHOUT_PROBE(id, (float)(values)[i]); }
+#else
+#define BYTES_THROUGHOUT_PROBE_NODE(id, values, n)
+#endif
+
 static const int8_t bytes_throughout_values_e0e183e9[256] BYTES_THROUGHOUT_CONSTANTS = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4,
@@ -96,57 +117,13 @@ static inline BYTES_THROUGHOUT_UNUSED float bytes_throughout_clamp(float x, floa
     return bytes_throughout_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static BYTES_THROUGHOUT_NOINLINE uint32_t bytes_throughout_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static BYTES_THROUGHOUT_NOINLINE BYTES_THROUGHOUT_UNUSED uint32_t bytes_throughout_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if BYTES_THROUGHOUT_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((bytes_throughout_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = bytes_throughout_clamp(*x, bytes_throughout_float(runs[1]), bytes_throughout_float(runs[2]));
@@ -154,8 +131,115 @@ static BYTES_THROUGHOUT_NOINLINE uint32_t bytes_throughout_screen(const float *x
             *y = bytes_throughout_select(bad, bytes_throughout_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
+}
+
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static BYTES_THROUGHOUT_NOINLINE uint32_t bytes_throughout_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if BYTES_THROUGHOUT_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return bytes_throughout_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if BYTES_THROUGHOUT_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)bytes_throughout_screen_any(x, y, runs);
+#endif
 }
 
 static inline BYTES_THROUGHOUT_UNUSED int8_t bytes_throughout_saturate8(int32_t q)
@@ -178,17 +262,18 @@ static inline BYTES_THROUGHOUT_UNUSED int8_t bytes_throughout_encode8(float y)
     return bytes_throughout_saturate8(whole - (int32_t)(bytes_throughout_bits(z - (float)whole) >> 31));
 }
 
-/* y = encode(gain x) for n columns. */
-static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_encode_gain8(const float *x, int8_t *y, const float *gain, int32_t n)
+/* y = encode(gain x) for n columns; `numbers` has the gains. */
+static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_encode_gains8(const float *x, int8_t *y, const float *numbers, int32_t n)
 {
 #if BYTES_THROUGHOUT_FPU && BYTES_THROUGHOUT_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
     __asm__ volatile(
         "vmrs %[mode], fpscr\n"
         "orr %[down], %[mode], #0x800000\n"
+        ".balign 4\n"
         "1:\n"
         "vldm %[x]!, {s0-s3}\n"
-        "vldm %[gain]!, {s4-s7}\n"
+        "vldm %[numbers]!, {s4-s7}\n"
         "vmul.f32 s0, s0, s4\n"
         "vmul.f32 s1, s1, s5\n"
         "vmul.f32 s2, s2, s6\n"
@@ -215,14 +300,14 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_encode_gain8(const float 
         "str %[a], [%[y]], #4\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+        : [x] "+r"(x), [y] "+r"(y), [numbers] "+r"(numbers), [fours] "+r"(fours), [mode] "=&r"(mode),
           [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [half] "t"(0.5f)
         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        y[i] = bytes_throughout_encode8(x[i] * gain[i]);
+        y[i] = bytes_throughout_encode8(x[i] * numbers[i]);
     }
 #endif
 }
@@ -231,20 +316,20 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_encode_gain8(const float 
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_decode8(const int8_t *x, float *y, float scale, int32_t n)
 {
 #if BYTES_THROUGHOUT_FPU
-    int32_t fours = (n + 3) >> 2, a, b, c;
+    int32_t fours = (n + 3) >> 2, a, b, c, d;
     __asm__ volatile(
         "1:\n"
-        "ldr %[a], [%[x]], #4\n"
-        "sxtb %[b], %[a]\n"
-        "sbfx %[c], %[a], #8, #8\n"
-        "vmov s0, s1, %[b], %[c]\n"
-        "sbfx %[b], %[a], #16, #8\n"
-        "asr %[a], %[a], #24\n"
-        "vmov s2, s3, %[b], %[a]\n"
-        "vcvt.f32.s32 s0, s0\n"
-        "vcvt.f32.s32 s1, s1\n"
-        "vcvt.f32.s32 s2, s2\n"
-        "vcvt.f32.s32 s3, s3\n"
+        "ldr %[d], [%[x]], #4\n"
+        "sxtb %[a], %[d]\n"
+        "sbfx %[b], %[d], #8, #8\n"
+        "vmov s0, s1, %[a], %[b]\n"
+        "sbfx %[c], %[d], #16, #8\n"
+        "asr %[d], %[d], #24\n"
+        "vmov s2, s3, %[c], %[d]\n"
+        "vcvt.f32.s16 s0, s0, #0\n"
+        "vcvt.f32.s16 s1, s1, #0\n"
+        "vcvt.f32.s16 s2, s2, #0\n"
+        "vcvt.f32.s16 s3, s3, #0\n"
         "vmul.f32 s0, s0, %[scale]\n"
         "vmul.f32 s1, s1, %[scale]\n"
         "vmul.f32 s2, s2, %[scale]\n"
@@ -252,7 +337,7 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_decode8(const int8_t *x, 
         "vstm %[y]!, {s0-s3}\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [scale] "t"(scale)
         : "s0", "s1", "s2", "s3", "cc", "memory");
 #else
@@ -356,24 +441,24 @@ static inline BYTES_THROUGHOUT_UNUSED int32_t bytes_throughout_high(int32_t a, i
 }
 
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t bytes_throughout_screen_node_limits[8] BYTES_THROUGHOUT_CONSTANTS = {
-    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
+static const uint32_t bytes_throughout_screen_node_limits[9] BYTES_THROUGHOUT_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u, 0u,
 };
 static BYTES_THROUGHOUT_NOINLINE uint32_t bytes_throughout_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = bytes_throughout_screen(obs, y, bytes_throughout_screen_node_limits, bytes_throughout_screen_node_limits + 8);
+    uint32_t status = bytes_throughout_screen(obs, y, bytes_throughout_screen_node_limits);
 
     (void)applied;
     return status;
 }
 
 /* screen_encode: encode, 2 -> 2, w8a8 */
-static const float bytes_throughout_screen_encode_node_gain[4] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
+static const float bytes_throughout_screen_encode_node_gains[4] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
     42.333332f, 33.666683f, 0.0f, 0.0f,
 };
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_screen_encode_node(const float *x, int8_t *y)
 {
-    bytes_throughout_encode_gain8(x, y, bytes_throughout_screen_encode_node_gain, 2);
+    bytes_throughout_encode_gains8(x, y, bytes_throughout_screen_encode_node_gains, 2);
 }
 
 /* a: integer_dense, 2 -> 4, w8a8 */
@@ -432,12 +517,12 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_b_decode_node(const int8_
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t bytes_throughout_clip_node_limits[4] BYTES_THROUGHOUT_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t bytes_throughout_clip_node_limits[5] BYTES_THROUGHOUT_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_clip_node(const float *x, float *y)
 {
-    (void)bytes_throughout_screen(x, y, bytes_throughout_clip_node_limits, bytes_throughout_clip_node_limits + 4);
+    (void)bytes_throughout_clip(x, y, bytes_throughout_clip_node_limits);
 }
 
 void bytes_throughout_reset(struct bytes_throughout *s)
@@ -463,14 +548,21 @@ uint32_t bytes_throughout_step(struct bytes_throughout *s, const float obs[2], f
     uint32_t status, i;
 
     status = bytes_throughout_screen_node(obs, s->applied, s->work0.f32);
+    BYTES_THROUGHOUT_PROBE_NODE(0, s->work0.f32, 2);
     bytes_throughout_screen_encode_node(s->work0.f32, s->work1.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(1, s->work1.i8, 2);
     bytes_throughout_a_node(s->work1.i8, s->work0.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(2, s->work0.i8, 4);
     bytes_throughout_bend_node(s->work0.i8, s->work0.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(3, s->work0.i8, 4);
     bytes_throughout_b_node(s->work0.i8, s->work1.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(4, s->work1.i8, 1);
     bytes_throughout_b_decode_node(s->work1.i8, s->work0.f32);
-    bytes_throughout_clip_node(s->work0.f32, s->work0.f32);
+    BYTES_THROUGHOUT_PROBE_NODE(5, s->work0.f32, 1);
+    bytes_throughout_clip_node(s->work0.f32, s->applied);
+    BYTES_THROUGHOUT_PROBE_NODE(6, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work0.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }
@@ -505,8 +597,11 @@ uint32_t bytes_throughout_step_q(struct bytes_throughout *s, const int8_t obs_q[
     int32_t i;
 
     bytes_throughout_a_node(s->work1.i8, s->work0.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(2, s->work0.i8, 4);
     bytes_throughout_bend_node(s->work0.i8, s->work0.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(3, s->work0.i8, 4);
     bytes_throughout_b_node(s->work0.i8, s->work1.i8);
+    BYTES_THROUGHOUT_PROBE_NODE(4, s->work1.i8, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int8_t)bytes_throughout_between(s->work1.i8[i], bytes_throughout_act_q_limits[2 * i], bytes_throughout_act_q_limits[2 * i + 1]);
     }

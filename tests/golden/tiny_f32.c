@@ -1,9 +1,9 @@
-/* tiny: see tiny.h. Made by tinyctl 0.1.0.
+/* tiny_f32: see tiny_f32.h. Made by tinyctl 0.1.0.
  * SPDX-License-Identifier: 0BSD
  *
  * Every result is defined bit for bit, so the compiler must not fuse or reorder float operations.
  */
-#include "tiny.h"
+#include "tiny_f32.h"
 
 #ifdef __FAST_MATH__
 #error "compile without -ffast-math: it changes results"
@@ -18,84 +18,105 @@
 #pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #endif
 #if defined(__clang__)
-#define TINY_NOINLINE __attribute__((noinline))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused)) /* where assembly stands in for it */
+#define TINY_F32_NOINLINE __attribute__((noinline))
+#define TINY_F32_ALIGNED __attribute__((aligned(16)))
+#define TINY_F32_UNUSED __attribute__((unused)) /* where assembly stands in for it */
 #elif defined(__GNUC__)
-#define TINY_NOINLINE __attribute__((noinline, noclone))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused))
+#define TINY_F32_NOINLINE __attribute__((noinline, noclone))
+#define TINY_F32_ALIGNED __attribute__((aligned(16)))
+#define TINY_F32_UNUSED __attribute__((unused))
 #else
-#define TINY_NOINLINE
-#define TINY_ALIGNED
-#define TINY_UNUSED
+#define TINY_F32_NOINLINE
+#define TINY_F32_ALIGNED
+#define TINY_F32_UNUSED
 #endif
 /* Define it to place the constants, e.g. as __attribute__((section(".ccm"))). */
-#ifndef TINY_CONSTANTS
-#define TINY_CONSTANTS
+#ifndef TINY_F32_CONSTANTS
+#define TINY_F32_CONSTANTS
 #endif
 /* Assembly for Cortex-M where the compiler can take it; define it as 0 for plain C, which gives the same bits. */
-#ifndef TINY_ASSEMBLY
+#ifndef TINY_F32_ASSEMBLY
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
-#define TINY_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
+#define TINY_F32_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
 #else
-#define TINY_ASSEMBLY 0
+#define TINY_F32_ASSEMBLY 0
 #endif
 #endif
-#if TINY_ASSEMBLY && defined(__ARM_FP)
-#define TINY_FPU ((__ARM_FP & 4) != 0)
+#if TINY_F32_ASSEMBLY && defined(__ARM_FP)
+#define TINY_F32_FPU ((__ARM_FP & 4) != 0)
 #else
-#define TINY_FPU 0
+#define TINY_F32_FPU 0
 #endif
-#if TINY_ASSEMBLY && defined(__ARM_FEATURE_DSP)
-#define TINY_DSP 1
+#if TINY_F32_ASSEMBLY && defined(__ARM_FEATURE_DSP)
+#define TINY_F32_DSP 1
 #else
-#define TINY_DSP 0
+#define TINY_F32_DSP 0
+#endif
+
+#if defined(TINYCTL_PROBE)
+#define TINY_F32_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif TINY_F32_PROBES == 1
+struct tiny_f32_probe_ring tiny_f32_probes;
+static TINY_F32_NOINLINE void tiny_f32_probe_keep(uint32_t id, float value)
+{
+    struct tiny_f32_probe *entry = &tiny_f32_probes.entry[tiny_f32_probes.count++ % TINY_F32_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define TINY_F32_PROBE(id, value) tiny_f32_probe_keep(id, value)
+#elif TINY_F32_PROBES == 2
+#define TINY_F32_PROBE(id, value) tiny_f32_probe(id, value)
+#endif
+#if defined(TINY_F32_PROBE)
+#define TINY_F32_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { TINY_F32_PROBE(id, (float)(values)[i]); }
+#else
+#define TINY_F32_PROBE_NODE(id, values, n)
 #endif
 
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
-union tiny_word {
+union tiny_f32_word {
     float f;
     uint32_t u;
 };
 
-static inline TINY_UNUSED uint32_t tiny_bits(float f)
+static inline TINY_F32_UNUSED uint32_t tiny_f32_bits(float f)
 {
-    union tiny_word word;
+    union tiny_f32_word word;
     word.f = f;
     return word.u;
 }
 
-static inline TINY_UNUSED float tiny_float(uint32_t u)
+static inline TINY_F32_UNUSED float tiny_f32_float(uint32_t u)
 {
-    union tiny_word word;
+    union tiny_f32_word word;
     word.u = u;
     return word.f;
 }
 
-static inline TINY_UNUSED float tiny_select(uint32_t mask, float yes, float no)
+static inline TINY_F32_UNUSED float tiny_f32_select(uint32_t mask, float yes, float no)
 {
-    return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
+    return tiny_f32_float((tiny_f32_bits(yes) & mask) | (tiny_f32_bits(no) & ~mask));
 }
 
-static inline TINY_UNUSED float tiny_clamp(float x, float low, float high)
+static inline TINY_F32_UNUSED float tiny_f32_clamp(float x, float low, float high)
 {
-    const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
-    return tiny_select(0u - (uint32_t)(x > high), high, raised);
+    const float raised = tiny_f32_select(0u - (uint32_t)(x < low), low, x);
+    return tiny_f32_select(0u - (uint32_t)(x > high), high, raised);
 }
 
 /* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
    same limits, their number and the bits of low, high and the replacement; then 0. */
-static TINY_NOINLINE TINY_UNUSED uint32_t tiny_screen_any(const float *x, float *y, const uint32_t *runs)
+static TINY_F32_NOINLINE TINY_F32_UNUSED uint32_t tiny_f32_screen_any(const float *x, float *y, const uint32_t *runs)
 {
     uint32_t status = 0, n;
 
     for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
-            const uint32_t bad = 0u - (uint32_t)((tiny_bits(*x) & 0x7f800000u) == 0x7f800000u);
-            const float clamped = tiny_clamp(*x, tiny_float(runs[1]), tiny_float(runs[2]));
-            status |= bad & TINY_REJECTED;
-            *y = tiny_select(bad, tiny_float(runs[3]), clamped);
+            const uint32_t bad = 0u - (uint32_t)((tiny_f32_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = tiny_f32_clamp(*x, tiny_f32_float(runs[1]), tiny_f32_float(runs[2]));
+            status |= bad & TINY_F32_REJECTED;
+            *y = tiny_f32_select(bad, tiny_f32_float(runs[3]), clamped);
         }
     }
     return status;
@@ -103,9 +124,9 @@ static TINY_NOINLINE TINY_UNUSED uint32_t tiny_screen_any(const float *x, float 
 
 /* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
    unsigned, reversed. */
-static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32_t *runs)
+static TINY_F32_NOINLINE uint32_t tiny_f32_screen(const float *x, float *y, const uint32_t *runs)
 {
-#if TINY_DSP
+#if TINY_F32_DSP
     uint32_t status = 0, first, second;
     /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
        to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
@@ -156,14 +177,14 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
     return status;
 #else
-    return tiny_screen_any(x, y, runs);
+    return tiny_f32_screen_any(x, y, runs);
 #endif
 }
 
 /* The same for finite values. */
-static TINY_NOINLINE void tiny_clip(const float *x, float *y, const uint32_t *runs)
+static TINY_F32_NOINLINE void tiny_f32_clip(const float *x, float *y, const uint32_t *runs)
 {
-#if TINY_DSP
+#if TINY_F32_DSP
     uint32_t first, second;
     /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
        to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
@@ -205,14 +226,14 @@ static TINY_NOINLINE void tiny_clip(const float *x, float *y, const uint32_t *ru
         :
         : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
 #else
-    (void)tiny_screen_any(x, y, runs);
+    (void)tiny_f32_screen_any(x, y, runs);
 #endif
 }
 
 /* y = gain x + offset for n columns. `affine` has the gains of four columns, then their offsets. */
-static TINY_NOINLINE void tiny_scale(const float *x, float *y, const float *affine, int32_t n)
+static TINY_F32_NOINLINE void tiny_f32_scale(const float *x, float *y, const float *affine, int32_t n)
 {
-#if TINY_FPU
+#if TINY_F32_FPU
     int32_t fours = (n + 3) >> 2;
     __asm__ volatile(
         "1:\n"
@@ -243,13 +264,13 @@ static TINY_NOINLINE void tiny_scale(const float *x, float *y, const float *affi
 
 /* A rational approximation, odd 13th over even 6th degree, within 4.2e-7. The sign and the saturation are handled in the
    bits; below 0.0004 the result is x itself, which also keeps subnormals out of the division. */
-static inline float tiny_tanh(float x)
+static inline float tiny_f32_tanh(float x)
 {
-    const uint32_t sign = tiny_bits(x) & 0x80000000u;
-    const uint32_t magnitude = tiny_bits(x) ^ sign;
+    const uint32_t sign = tiny_f32_bits(x) & 0x80000000u;
+    const uint32_t magnitude = tiny_f32_bits(x) ^ sign;
     const uint32_t clamped = magnitude > 0x40fcf84fu ? 0x40fcf84fu : magnitude;
     const uint32_t small = 0u - (uint32_t)(clamped < 0x39d1b717u);
-    const float z = tiny_float((clamped & ~small) | (0x3f800000u & small));
+    const float z = tiny_f32_float((clamped & ~small) | (0x3f800000u & small));
     const float z2 = z * z;
     float p = -2.7607684e-16f;
     float q = 1.1982584e-06f;
@@ -262,16 +283,16 @@ static inline float tiny_tanh(float x)
     q = q * z2 + 0.00011853471f;
     q = q * z2 + 0.0022684347f;
     q = q * z2 + 0.004893525f;
-    return tiny_float(((tiny_bits(z * p / q) & ~small) | (clamped & small)) | sign);
+    return tiny_f32_float(((tiny_f32_bits(z * p / q) & ~small) | (clamped & small)) | sign);
 }
 
 /* y = bias + weight x for `blocks` blocks of 4 rows: each row its own sum, inputs in order, every product and
    sum rounded. `w` runs by blocks of rows, then columns, then the rows of a block. */
-static TINY_NOINLINE void tiny_rows4(const float *w, const float *b, const float *x, float *y,
+static TINY_F32_NOINLINE void tiny_f32_rows4(const float *w, const float *b, const float *x, float *y,
     int32_t blocks, int32_t n_in)
 {
     for (; blocks > 0; blocks--, b += 4, y += 4) {
-#if TINY_FPU
+#if TINY_F32_FPU
         const float *xs = x;
         int32_t fours = n_in >> 2, ones = n_in & 3; /* VLDM of four words: one line of most flash caches */
         __asm__ volatile(
@@ -361,111 +382,111 @@ static TINY_NOINLINE void tiny_rows4(const float *w, const float *b, const float
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
+static const uint32_t tiny_f32_screen_node_limits[9] TINY_F32_CONSTANTS = {
     1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 0u,
 };
-static const uint32_t tiny_screen_node_applied_limits[5] TINY_CONSTANTS = {
+static const uint32_t tiny_f32_screen_node_applied_limits[5] TINY_F32_CONSTANTS = {
     1u, 3212836864u, 1065353216u, 1048576000u, 0u,
 };
-static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
+static const uint16_t tiny_f32_screen_node_applied[1] TINY_F32_CONSTANTS = {
     0,
 };
-static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
+static TINY_F32_NOINLINE uint32_t tiny_f32_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = tiny_screen(obs, y, tiny_screen_node_limits);
+    uint32_t status = tiny_f32_screen(obs, y, tiny_f32_screen_node_limits);
     uint32_t i;
 
     y += 2;
     for (i = 0; i < 1; i++) {
-        y[i] = applied[tiny_screen_node_applied[i]];
+        y[i] = applied[tiny_f32_screen_node_applied[i]];
     }
-    status |= tiny_screen(y, y, tiny_screen_node_applied_limits);
+    status |= tiny_f32_screen(y, y, tiny_f32_screen_node_applied_limits);
     return status;
 }
 
 /* lag: lag, 3 -> 4, f32 */
-static const uint16_t tiny_lag_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_f32_lag_node_column[1] TINY_F32_CONSTANTS = {
     2,
 };
-static TINY_NOINLINE void tiny_lag_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_lag_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_F32_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float moved = state[i] + 0.18126924f * (x[tiny_lag_node_column[i]] - state[i]);
-        state[i] = tiny_select(keep, state[i], moved);
+        const float moved = state[i] + 0.18126924f * (x[tiny_f32_lag_node_column[i]] - state[i]);
+        state[i] = tiny_f32_select(keep, state[i], moved);
         y[3 + i] = state[i];
     }
 }
 
 /* integral: integral, 4 -> 5, f32 */
-static const uint16_t tiny_integral_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_f32_integral_node_column[1] TINY_F32_CONSTANTS = {
     0,
 };
-static const float tiny_integral_node_limit[1] TINY_CONSTANTS = {
+static const float tiny_f32_integral_node_limit[1] TINY_F32_CONSTANTS = {
     0.5f,
 };
-static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_integral_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_F32_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float limit = tiny_integral_node_limit[i];
-        const float moved = state[i] + 0.02f * x[tiny_integral_node_column[i]];
-        state[i] = tiny_select(keep, state[i], tiny_clamp(moved, -limit, limit));
+        const float limit = tiny_f32_integral_node_limit[i];
+        const float moved = state[i] + 0.02f * x[tiny_f32_integral_node_column[i]];
+        state[i] = tiny_f32_select(keep, state[i], tiny_f32_clamp(moved, -limit, limit));
         y[4 + i] = state[i];
     }
 }
 
 /* scale: scale, 5 -> 5, f32 */
-static const float tiny_scale_node_affine[16] TINY_ALIGNED TINY_CONSTANTS = {
+static const float tiny_f32_scale_node_affine[16] TINY_F32_ALIGNED TINY_F32_CONSTANTS = {
     0.5f, 0.25f, 1.0f, 1.0f, 0.0f, 0.1f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
 };
-static TINY_NOINLINE void tiny_scale_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_scale_node(const float *x, float *y)
 {
-    tiny_scale(x, y, tiny_scale_node_affine, 5);
+    tiny_f32_scale(x, y, tiny_f32_scale_node_affine, 5);
 }
 
 /* hidden: dense, 5 -> 4, f32 */
-static const float tiny_hidden_node_weight[20] TINY_ALIGNED TINY_CONSTANTS = {
+static const float tiny_f32_hidden_node_weight[20] TINY_F32_ALIGNED TINY_F32_CONSTANTS = {
     0.056228265f, 0.16171022f, -0.2787368f, -0.32747993f, -0.059079092f, 0.58316654f, 0.01848154f, -0.24340002f,
     0.2864057f, 0.42354748f, -1.0397854f, -0.14145373f, 0.04691276f, -0.31471997f, -0.097846605f, 0.18408677f,
     -0.23955862f, -0.5659137f, -0.55718833f, 0.46622616f,
 };
-static const float tiny_hidden_node_bias[4] TINY_CONSTANTS = {
+static const float tiny_f32_hidden_node_bias[4] TINY_F32_CONSTANTS = {
     -0.025706932f, 0.2732927f, -0.13303894f, 0.07030202f,
 };
-static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_hidden_node(const float *x, float *y)
 {
-    tiny_rows4(tiny_hidden_node_weight + 0, tiny_hidden_node_bias + 0, x, y + 0, 1, 5);
+    tiny_f32_rows4(tiny_f32_hidden_node_weight + 0, tiny_f32_hidden_node_bias + 0, x, y + 0, 1, 5);
 }
 
 /* tanh: tanh, 4 -> 4, f32 */
-static TINY_NOINLINE void tiny_tanh_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_tanh_node(const float *x, float *y)
 {
     int32_t i;
 
     for (i = 0; i < 4; i++) {
-        y[i] = tiny_tanh(x[i]);
+        y[i] = tiny_f32_tanh(x[i]);
     }
 }
 
 /* out: dense, 4 -> 1, f32 */
-static const float tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
+static const float tiny_f32_out_node_weight[4] TINY_F32_ALIGNED TINY_F32_CONSTANTS = {
     0.45173508f, 0.04700615f, -0.37174964f, -0.4608627f,
 };
-static const float tiny_out_node_bias[1] TINY_CONSTANTS = {
+static const float tiny_f32_out_node_bias[1] TINY_F32_CONSTANTS = {
     -0.091545165f,
 };
-static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_out_node(const float *x, float *y)
 {
-    const float *w = tiny_out_node_weight + 0;
+    const float *w = tiny_f32_out_node_weight + 0;
     int32_t i, j;
 
     for (i = 0; i < 1; i++) {
-        float sum = tiny_out_node_bias[i];
+        float sum = tiny_f32_out_node_bias[i];
         for (j = 0; j < 4; j++, w++) {
             sum = sum + *w * x[j];
         }
@@ -474,22 +495,22 @@ static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t tiny_clip_node_limits[5] TINY_CONSTANTS = {
+static const uint32_t tiny_f32_clip_node_limits[5] TINY_F32_CONSTANTS = {
     1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
-static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_clip_node(const float *x, float *y)
 {
-    (void)tiny_clip(x, y, tiny_clip_node_limits);
+    (void)tiny_f32_clip(x, y, tiny_f32_clip_node_limits);
 }
 
-void tiny_reset(struct tiny *s)
+void tiny_f32_reset(struct tiny_f32 *s)
 {
     s->applied[0] = 0.25f;
     s->lag_y[0] = 0.25f;
     s->integral_s[0] = 0.0f;
 }
 
-void tiny_init(struct tiny *s)
+void tiny_f32_init(struct tiny_f32 *s)
 {
     uint32_t i;
 
@@ -499,28 +520,36 @@ void tiny_init(struct tiny *s)
     for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
-    tiny_reset(s);
+    tiny_f32_reset(s);
 }
 
-uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1])
+uint32_t tiny_f32_step(struct tiny_f32 *s, const float obs[2], float act[1])
 {
     uint32_t status, i;
 
-    status = tiny_screen_node(obs, s->applied, s->work0.f32);
-    tiny_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
-    tiny_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
-    tiny_scale_node(s->work0.f32, s->work0.f32);
-    tiny_hidden_node(s->work0.f32, s->work1.f32);
-    tiny_tanh_node(s->work1.f32, s->work1.f32);
-    tiny_out_node(s->work1.f32, s->work0.f32);
-    tiny_clip_node(s->work0.f32, s->applied);
+    status = tiny_f32_screen_node(obs, s->applied, s->work0.f32);
+    TINY_F32_PROBE_NODE(0, s->work0.f32, 3);
+    tiny_f32_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(1, s->work0.f32, 4);
+    tiny_f32_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(2, s->work0.f32, 5);
+    tiny_f32_scale_node(s->work0.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(3, s->work0.f32, 5);
+    tiny_f32_hidden_node(s->work0.f32, s->work1.f32);
+    TINY_F32_PROBE_NODE(4, s->work1.f32, 4);
+    tiny_f32_tanh_node(s->work1.f32, s->work1.f32);
+    TINY_F32_PROBE_NODE(5, s->work1.f32, 4);
+    tiny_f32_out_node(s->work1.f32, s->work0.f32);
+    TINY_F32_PROBE_NODE(6, s->work0.f32, 1);
+    tiny_f32_clip_node(s->work0.f32, s->applied);
+    TINY_F32_PROBE_NODE(7, s->applied, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i];
     }
     return status;
 }
 
-void tiny_set_applied(struct tiny *s, const float act[1])
+void tiny_f32_set_applied(struct tiny_f32 *s, const float act[1])
 {
     uint32_t i;
 

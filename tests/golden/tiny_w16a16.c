@@ -1,9 +1,9 @@
-/* tiny: see tiny.h. Made by tinyctl 0.1.0.
+/* tiny_w16a16: see tiny_w16a16.h. Made by tinyctl 0.1.0.
  * SPDX-License-Identifier: 0BSD
  *
  * Every result is defined bit for bit, so the compiler must not fuse or reorder float operations.
  */
-#include "tiny.h"
+#include "tiny_w16a16.h"
 
 #ifdef __FAST_MATH__
 #error "compile without -ffast-math: it changes results"
@@ -18,42 +18,63 @@
 #pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #endif
 #if defined(__clang__)
-#define TINY_NOINLINE __attribute__((noinline))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused)) /* where assembly stands in for it */
+#define TINY_W16A16_NOINLINE __attribute__((noinline))
+#define TINY_W16A16_ALIGNED __attribute__((aligned(16)))
+#define TINY_W16A16_UNUSED __attribute__((unused)) /* where assembly stands in for it */
 #elif defined(__GNUC__)
-#define TINY_NOINLINE __attribute__((noinline, noclone))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused))
+#define TINY_W16A16_NOINLINE __attribute__((noinline, noclone))
+#define TINY_W16A16_ALIGNED __attribute__((aligned(16)))
+#define TINY_W16A16_UNUSED __attribute__((unused))
 #else
-#define TINY_NOINLINE
-#define TINY_ALIGNED
-#define TINY_UNUSED
+#define TINY_W16A16_NOINLINE
+#define TINY_W16A16_ALIGNED
+#define TINY_W16A16_UNUSED
 #endif
 /* Define it to place the constants, e.g. as __attribute__((section(".ccm"))). */
-#ifndef TINY_CONSTANTS
-#define TINY_CONSTANTS
+#ifndef TINY_W16A16_CONSTANTS
+#define TINY_W16A16_CONSTANTS
 #endif
 /* Assembly for Cortex-M where the compiler can take it; define it as 0 for plain C, which gives the same bits. */
-#ifndef TINY_ASSEMBLY
+#ifndef TINY_W16A16_ASSEMBLY
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
-#define TINY_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
+#define TINY_W16A16_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
 #else
-#define TINY_ASSEMBLY 0
+#define TINY_W16A16_ASSEMBLY 0
 #endif
 #endif
-#if TINY_ASSEMBLY && defined(__ARM_FP)
-#define TINY_FPU ((__ARM_FP & 4) != 0)
+#if TINY_W16A16_ASSEMBLY && defined(__ARM_FP)
+#define TINY_W16A16_FPU ((__ARM_FP & 4) != 0)
 #else
-#define TINY_FPU 0
+#define TINY_W16A16_FPU 0
 #endif
-#if TINY_ASSEMBLY && defined(__ARM_FEATURE_DSP)
-#define TINY_DSP 1
+#if TINY_W16A16_ASSEMBLY && defined(__ARM_FEATURE_DSP)
+#define TINY_W16A16_DSP 1
 #else
-#define TINY_DSP 0
+#define TINY_W16A16_DSP 0
 #endif
 
-static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
+#if defined(TINYCTL_PROBE)
+#define TINY_W16A16_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif TINY_W16A16_PROBES == 1
+struct tiny_w16a16_probe_ring tiny_w16a16_probes;
+static TINY_W16A16_NOINLINE void tiny_w16a16_probe_keep(uint32_t id, float value)
+{
+    struct tiny_w16a16_probe *entry = &tiny_w16a16_probes.entry[tiny_w16a16_probes.count++ % TINY_W16A16_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define TINY_W16A16_PROBE(id, value) tiny_w16a16_probe_keep(id, value)
+#elif TINY_W16A16_PROBES == 2
+#define TINY_W16A16_PROBE(id, value) tiny_w16a16_probe(id, value)
+#endif
+#if defined(TINY_W16A16_PROBE)
+#define TINY_W16A16_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { TINY_W16A16_PROBE(id, (float)(values)[i]); }
+#else
+#define TINY_W16A16_PROBE_NODE(id, values, n)
+#endif
+
+static const uint32_t tiny_w16a16_tanh_segment[512] TINY_W16A16_CONSTANTS = {
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
@@ -98,48 +119,48 @@ static const uint32_t tiny_tanh_segment[512] TINY_CONSTANTS = {
     32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u, 32767u,
 };
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
-union tiny_word {
+union tiny_w16a16_word {
     float f;
     uint32_t u;
 };
 
-static inline TINY_UNUSED uint32_t tiny_bits(float f)
+static inline TINY_W16A16_UNUSED uint32_t tiny_w16a16_bits(float f)
 {
-    union tiny_word word;
+    union tiny_w16a16_word word;
     word.f = f;
     return word.u;
 }
 
-static inline TINY_UNUSED float tiny_float(uint32_t u)
+static inline TINY_W16A16_UNUSED float tiny_w16a16_float(uint32_t u)
 {
-    union tiny_word word;
+    union tiny_w16a16_word word;
     word.u = u;
     return word.f;
 }
 
-static inline TINY_UNUSED float tiny_select(uint32_t mask, float yes, float no)
+static inline TINY_W16A16_UNUSED float tiny_w16a16_select(uint32_t mask, float yes, float no)
 {
-    return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
+    return tiny_w16a16_float((tiny_w16a16_bits(yes) & mask) | (tiny_w16a16_bits(no) & ~mask));
 }
 
-static inline TINY_UNUSED float tiny_clamp(float x, float low, float high)
+static inline TINY_W16A16_UNUSED float tiny_w16a16_clamp(float x, float low, float high)
 {
-    const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
-    return tiny_select(0u - (uint32_t)(x > high), high, raised);
+    const float raised = tiny_w16a16_select(0u - (uint32_t)(x < low), low, x);
+    return tiny_w16a16_select(0u - (uint32_t)(x > high), high, raised);
 }
 
 /* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
    same limits, their number and the bits of low, high and the replacement; then 0. */
-static TINY_NOINLINE TINY_UNUSED uint32_t tiny_screen_any(const float *x, float *y, const uint32_t *runs)
+static TINY_W16A16_NOINLINE TINY_W16A16_UNUSED uint32_t tiny_w16a16_screen_any(const float *x, float *y, const uint32_t *runs)
 {
     uint32_t status = 0, n;
 
     for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
-            const uint32_t bad = 0u - (uint32_t)((tiny_bits(*x) & 0x7f800000u) == 0x7f800000u);
-            const float clamped = tiny_clamp(*x, tiny_float(runs[1]), tiny_float(runs[2]));
-            status |= bad & TINY_REJECTED;
-            *y = tiny_select(bad, tiny_float(runs[3]), clamped);
+            const uint32_t bad = 0u - (uint32_t)((tiny_w16a16_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = tiny_w16a16_clamp(*x, tiny_w16a16_float(runs[1]), tiny_w16a16_float(runs[2]));
+            status |= bad & TINY_W16A16_REJECTED;
+            *y = tiny_w16a16_select(bad, tiny_w16a16_float(runs[3]), clamped);
         }
     }
     return status;
@@ -147,9 +168,9 @@ static TINY_NOINLINE TINY_UNUSED uint32_t tiny_screen_any(const float *x, float 
 
 /* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
    unsigned, reversed. */
-static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32_t *runs)
+static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen(const float *x, float *y, const uint32_t *runs)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     uint32_t status = 0, first, second;
     /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
        to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
@@ -200,14 +221,14 @@ static TINY_NOINLINE uint32_t tiny_screen(const float *x, float *y, const uint32
         : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
     return status;
 #else
-    return tiny_screen_any(x, y, runs);
+    return tiny_w16a16_screen_any(x, y, runs);
 #endif
 }
 
 /* The same for finite values. */
-static TINY_NOINLINE void tiny_clip(const float *x, float *y, const uint32_t *runs)
+static TINY_W16A16_NOINLINE void tiny_w16a16_clip(const float *x, float *y, const uint32_t *runs)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     uint32_t first, second;
     /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
        to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
@@ -249,13 +270,13 @@ static TINY_NOINLINE void tiny_clip(const float *x, float *y, const uint32_t *ru
         :
         : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
 #else
-    (void)tiny_screen_any(x, y, runs);
+    (void)tiny_w16a16_screen_any(x, y, runs);
 #endif
 }
 
-static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
+static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_saturate(int32_t q)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     int32_t saturated;
     __asm__("ssat %0, #16, %1" : "=r"(saturated) : "r"(q));
     return (int16_t)saturated;
@@ -266,17 +287,17 @@ static inline TINY_UNUSED int16_t tiny_saturate(int32_t q)
 
 /* floor(y + 0.5), saturated to 16 bits. The conversion truncates, so negative fractions are one too high; that it fits
    32 bits was proven when the gains were chosen. */
-static inline TINY_UNUSED int16_t tiny_encode(float y)
+static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_encode(float y)
 {
     const float z = y + 0.5f;
     const int32_t whole = (int32_t)z;
-    return tiny_saturate(whole - (int32_t)(tiny_bits(z - (float)whole) >> 31));
+    return tiny_w16a16_saturate(whole - (int32_t)(tiny_w16a16_bits(z - (float)whole) >> 31));
 }
 
 /* y = encode(gain x + offset) for n columns. `numbers` has the gains of four columns, then their offsets. */
-static TINY_NOINLINE void tiny_encode_affine(const float *x, int16_t *y, const float *numbers, int32_t n)
+static TINY_W16A16_NOINLINE void tiny_w16a16_encode_affine(const float *x, int16_t *y, const float *numbers, int32_t n)
 {
-#if TINY_FPU && TINY_DSP
+#if TINY_W16A16_FPU && TINY_W16A16_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
     __asm__ volatile(
         "vmrs %[mode], fpscr\n"
@@ -323,15 +344,15 @@ static TINY_NOINLINE void tiny_encode_affine(const float *x, int16_t *y, const f
     int32_t i;
     for (i = 0; i < n; i++) {
         const float *own = numbers + (i & ~3) + i;
-        y[i] = tiny_encode(x[i] * own[0] + own[4]);
+        y[i] = tiny_w16a16_encode(x[i] * own[0] + own[4]);
     }
 #endif
 }
 
 /* y = scale x for n columns. */
-static TINY_NOINLINE void tiny_decode(const int16_t *x, float *y, float scale, int32_t n)
+static TINY_W16A16_NOINLINE void tiny_w16a16_decode(const int16_t *x, float *y, float scale, int32_t n)
 {
-#if TINY_FPU
+#if TINY_W16A16_FPU
     int32_t fours = (n + 3) >> 2, a, b, c, d;
     __asm__ volatile(
         "1:\n"
@@ -364,24 +385,24 @@ static TINY_NOINLINE void tiny_decode(const int16_t *x, float *y, float scale, i
 }
 
 /* floor(sum * multiplier / 2^32 + 1/2), saturated to 16 bits. */
-static inline TINY_UNUSED int16_t tiny_requantize(int32_t sum, int32_t multiplier)
+static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_requantize(int32_t sum, int32_t multiplier)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     int32_t rounded;
     __asm__("smmulr %0, %1, %2" : "=r"(rounded) : "r"(sum), "r"(multiplier));
-    return tiny_saturate(rounded);
+    return tiny_w16a16_saturate(rounded);
 #else
     const int64_t product = (int64_t)sum * multiplier + 0x80000000;
-    return tiny_saturate((int32_t)(product >> 32));
+    return tiny_w16a16_saturate((int32_t)(product >> 32));
 #endif
 }
 
 /* y = requantize(bias + weight x) for `blocks` blocks of 4 rows and `pairs` pairs of columns. `w` runs by blocks:
    the biases of the rows, for each pair of columns the pairs of weights of the rows, the multipliers of the
    rows. No sum can overflow: that was proven when the weights were chosen, so their order is free. */
-static TINY_NOINLINE void tiny_rows4_w16a16(const uint32_t *w, const int16_t *x, int16_t *y, int32_t blocks, int32_t pairs)
+static TINY_W16A16_NOINLINE void tiny_w16a16_rows4_w16a16(const uint32_t *w, const int16_t *x, int16_t *y, int32_t blocks, int32_t pairs)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     /* r0 weights, r1 inputs, r2 r3 r4 r5 a pair of each row, r6 r7 two pairs of inputs, r8-r11 sums. A turn is 2
        steps of two pairs; the first is entered late, in the middle of a step where the number of pairs is odd: r6 then
        is the word before the inputs. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
@@ -464,19 +485,19 @@ static TINY_NOINLINE void tiny_rows4_w16a16(const uint32_t *w, const int16_t *x,
             sum2 += (int16_t)w[2] * v0 + ((int32_t)w[2] >> 16) * v1;
             sum3 += (int16_t)w[3] * v0 + ((int32_t)w[3] >> 16) * v1;
         }
-        y[0] = tiny_requantize(sum0, (int32_t)w[0]);
-        y[1] = tiny_requantize(sum1, (int32_t)w[1]);
-        y[2] = tiny_requantize(sum2, (int32_t)w[2]);
-        y[3] = tiny_requantize(sum3, (int32_t)w[3]);
+        y[0] = tiny_w16a16_requantize(sum0, (int32_t)w[0]);
+        y[1] = tiny_w16a16_requantize(sum1, (int32_t)w[1]);
+        y[2] = tiny_w16a16_requantize(sum2, (int32_t)w[2]);
+        y[3] = tiny_w16a16_requantize(sum3, (int32_t)w[3]);
     }
 #endif
 }
 
 /* The 16 bits from bit 7 of intercept * 128 + slope * x + 64 in the segment of each of n values; both numbers of
    a segment share a word of the table. */
-static TINY_NOINLINE void tiny_table16(const uint32_t *segments, const int16_t *x, int16_t *y, int32_t n)
+static TINY_W16A16_NOINLINE void tiny_w16a16_table16(const uint32_t *segments, const int16_t *x, int16_t *y, int32_t n)
 {
-#if TINY_DSP
+#if TINY_W16A16_DSP
     /* r0 r1 two pairs of values, r2-r5 their segments and results, r6 the half, r8 the weight of an intercept, r9 both */
     const uint32_t *middle = segments + 256;
     int32_t fours = (n + 3) >> 2;
@@ -525,97 +546,97 @@ static TINY_NOINLINE void tiny_table16(const uint32_t *segments, const int16_t *
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_screen_node_limits[9] TINY_W16A16_CONSTANTS = {
     1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 0u,
 };
-static const uint32_t tiny_screen_node_applied_limits[5] TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_screen_node_applied_limits[5] TINY_W16A16_CONSTANTS = {
     1u, 3212836864u, 1065353216u, 1048576000u, 0u,
 };
-static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
+static const uint16_t tiny_w16a16_screen_node_applied[1] TINY_W16A16_CONSTANTS = {
     0,
 };
-static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
+static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = tiny_screen(obs, y, tiny_screen_node_limits);
+    uint32_t status = tiny_w16a16_screen(obs, y, tiny_w16a16_screen_node_limits);
     uint32_t i;
 
     y += 2;
     for (i = 0; i < 1; i++) {
-        y[i] = applied[tiny_screen_node_applied[i]];
+        y[i] = applied[tiny_w16a16_screen_node_applied[i]];
     }
-    status |= tiny_screen(y, y, tiny_screen_node_applied_limits);
+    status |= tiny_w16a16_screen(y, y, tiny_w16a16_screen_node_applied_limits);
     return status;
 }
 
 /* lag: lag, 3 -> 4, f32 */
-static const uint16_t tiny_lag_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_w16a16_lag_node_column[1] TINY_W16A16_CONSTANTS = {
     2,
 };
-static TINY_NOINLINE void tiny_lag_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_lag_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_W16A16_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float moved = state[i] + 0.18126924f * (x[tiny_lag_node_column[i]] - state[i]);
-        state[i] = tiny_select(keep, state[i], moved);
+        const float moved = state[i] + 0.18126924f * (x[tiny_w16a16_lag_node_column[i]] - state[i]);
+        state[i] = tiny_w16a16_select(keep, state[i], moved);
         y[3 + i] = state[i];
     }
 }
 
 /* integral: integral, 4 -> 5, f32 */
-static const uint16_t tiny_integral_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_w16a16_integral_node_column[1] TINY_W16A16_CONSTANTS = {
     0,
 };
-static const float tiny_integral_node_limit[1] TINY_CONSTANTS = {
+static const float tiny_w16a16_integral_node_limit[1] TINY_W16A16_CONSTANTS = {
     0.5f,
 };
-static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_integral_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_W16A16_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float limit = tiny_integral_node_limit[i];
-        const float moved = state[i] + 0.02f * x[tiny_integral_node_column[i]];
-        state[i] = tiny_select(keep, state[i], tiny_clamp(moved, -limit, limit));
+        const float limit = tiny_w16a16_integral_node_limit[i];
+        const float moved = state[i] + 0.02f * x[tiny_w16a16_integral_node_column[i]];
+        state[i] = tiny_w16a16_select(keep, state[i], tiny_w16a16_clamp(moved, -limit, limit));
         y[4 + i] = state[i];
     }
 }
 
 /* scale_encode: encode, 5 -> 5, w16a16 */
-static const float tiny_scale_encode_node_affine[16] TINY_ALIGNED TINY_CONSTANTS = {
+static const float tiny_w16a16_scale_encode_node_affine[16] TINY_W16A16_ALIGNED TINY_W16A16_CONSTANTS = {
     9361.998f, 3900.8325f, 32766.992f, 32766.898f, 0.0f, 1560.333f, 0.0f, 0.0f, 65533.984f, 0.0f, 0.0f, 0.0f, 0.0f,
     0.0f, 0.0f, 0.0f,
 };
-static TINY_NOINLINE void tiny_scale_encode_node(const float *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_scale_encode_node(const float *x, int16_t *y)
 {
-    tiny_encode_affine(x, y, tiny_scale_encode_node_affine, 5);
+    tiny_w16a16_encode_affine(x, y, tiny_w16a16_scale_encode_node_affine, 5);
 }
 
 /* hidden: integer_dense, 5 -> 4, w16a16 */
-static const uint32_t tiny_hidden_node_weight[20] TINY_ALIGNED TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_hidden_node_weight[20] TINY_W16A16_ALIGNED TINY_W16A16_CONSTANTS = {
     4227734503u, 190220559u, 4173631731u, 77563718u, 3645972142u, 1704859515u, 70830839u, 3167073440u, 245389644u,
     3856868133u, 4116549363u, 406252901u, 46415u, 53515u, 50027u, 15698u, 6726u, 25275u, 19289u, 15945u,
 };
-static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_hidden_node(const int16_t *x, int16_t *y)
 {
-    tiny_rows4_w16a16(tiny_hidden_node_weight + 0, x, y + 0, 1, 3);
+    tiny_w16a16_rows4_w16a16(tiny_w16a16_hidden_node_weight + 0, x, y + 0, 1, 3);
 }
 
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
-static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_tanh_node(const int16_t *x, int16_t *y)
 {
-    tiny_table16(tiny_tanh_segment, x, y, 4);
+    tiny_w16a16_table16(tiny_w16a16_tanh_segment, x, y, 4);
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */
-static const uint32_t tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_out_node_weight[4] TINY_W16A16_ALIGNED TINY_W16A16_CONSTANTS = {
     4156808662u, 141906245u, 2903948574u, 74952u,
 };
-static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_out_node(const int16_t *x, int16_t *y)
 {
-    const uint32_t *w = tiny_out_node_weight + 0;
+    const uint32_t *w = tiny_w16a16_out_node_weight + 0;
     int32_t i, j;
 
     for (i = 0; i < 1; i++) {
@@ -623,33 +644,33 @@ static TINY_NOINLINE void tiny_out_node(const int16_t *x, int16_t *y)
         for (j = 0; j < 4; j += 2, w++) {
             sum += (int16_t)*w * x[j] + ((int32_t)*w >> 16) * x[j + 1];
         }
-        y[i] = tiny_requantize(sum, (int32_t)*w++);
+        y[i] = tiny_w16a16_requantize(sum, (int32_t)*w++);
     }
 }
 
 /* out_decode: decode, 1 -> 1, w16a16 */
-static TINY_NOINLINE void tiny_out_decode_node(const int16_t *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_out_decode_node(const int16_t *x, float *y)
 {
-    tiny_decode(x, y, 3.7969294e-05f, 1);
+    tiny_w16a16_decode(x, y, 3.7969294e-05f, 1);
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t tiny_clip_node_limits[5] TINY_CONSTANTS = {
+static const uint32_t tiny_w16a16_clip_node_limits[5] TINY_W16A16_CONSTANTS = {
     1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
-static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
+static TINY_W16A16_NOINLINE void tiny_w16a16_clip_node(const float *x, float *y)
 {
-    (void)tiny_clip(x, y, tiny_clip_node_limits);
+    (void)tiny_w16a16_clip(x, y, tiny_w16a16_clip_node_limits);
 }
 
-void tiny_reset(struct tiny *s)
+void tiny_w16a16_reset(struct tiny_w16a16 *s)
 {
     s->applied[0] = 0.25f;
     s->lag_y[0] = 0.25f;
     s->integral_s[0] = 0.0f;
 }
 
-void tiny_init(struct tiny *s)
+void tiny_w16a16_init(struct tiny_w16a16 *s)
 {
     uint32_t i;
 
@@ -659,29 +680,38 @@ void tiny_init(struct tiny *s)
     for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
-    tiny_reset(s);
+    tiny_w16a16_reset(s);
 }
 
-uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1])
+uint32_t tiny_w16a16_step(struct tiny_w16a16 *s, const float obs[2], float act[1])
 {
     uint32_t status, i;
 
-    status = tiny_screen_node(obs, s->applied, s->work0.f32);
-    tiny_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
-    tiny_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
-    tiny_scale_encode_node(s->work0.f32, s->work1.i16);
-    tiny_hidden_node(s->work1.i16, s->work0.i16);
-    tiny_tanh_node(s->work0.i16, s->work0.i16);
-    tiny_out_node(s->work0.i16, s->work1.i16);
-    tiny_out_decode_node(s->work1.i16, s->work0.f32);
-    tiny_clip_node(s->work0.f32, s->applied);
+    status = tiny_w16a16_screen_node(obs, s->applied, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(0, s->work0.f32, 3);
+    tiny_w16a16_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(1, s->work0.f32, 4);
+    tiny_w16a16_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(2, s->work0.f32, 5);
+    tiny_w16a16_scale_encode_node(s->work0.f32, s->work1.i16);
+    TINY_W16A16_PROBE_NODE(3, s->work1.i16, 5);
+    tiny_w16a16_hidden_node(s->work1.i16, s->work0.i16);
+    TINY_W16A16_PROBE_NODE(4, s->work0.i16, 4);
+    tiny_w16a16_tanh_node(s->work0.i16, s->work0.i16);
+    TINY_W16A16_PROBE_NODE(5, s->work0.i16, 4);
+    tiny_w16a16_out_node(s->work0.i16, s->work1.i16);
+    TINY_W16A16_PROBE_NODE(6, s->work1.i16, 1);
+    tiny_w16a16_out_decode_node(s->work1.i16, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(7, s->work0.f32, 1);
+    tiny_w16a16_clip_node(s->work0.f32, s->applied);
+    TINY_W16A16_PROBE_NODE(8, s->applied, 1);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i];
     }
     return status;
 }
 
-void tiny_set_applied(struct tiny *s, const float act[1])
+void tiny_w16a16_set_applied(struct tiny_w16a16 *s, const float act[1])
 {
     uint32_t i;
 

@@ -37,7 +37,7 @@ from tinyctl.unit import load_unit
 def check_buffers(graph: Graph) -> None:
     """Replay the nodes over the buffers: what a node reads must be what its source wrote."""
     slots, places = _allocate(graph)
-    holds: dict[int, str] = {}
+    holds: dict[int | None, str] = {}
     for node in graph.nodes:
         for name in node.inputs:
             found = holds[places[name].slot]
@@ -47,6 +47,9 @@ def check_buffers(graph: Graph) -> None:
                 assert places[name].dtype == places[node.name].dtype
         place = places[node.name]
         holds[place.slot] = node.name
+        if place.slot is None:  # the action last applied
+            assert node is graph.nodes[-1]
+            continue
         columns = slots[place.slot].columns[place.dtype]
         assert columns >= node.layer.n_out
         size = np.dtype(place.dtype).itemsize
