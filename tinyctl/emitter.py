@@ -219,7 +219,7 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
     busy: set[int | None] = set()
     for i, node in enumerate(graph.nodes[:-1]):
         dying = [places[name] for name in node.inputs if last_use[name] == i]
-        reuse = [p.slot for p in dying if node.layer.in_place and p.dtype == node.returns]
+        reuse = [p.slot for p in dying if p.slot is not None and node.layer.in_place and p.dtype == node.returns]
         free = [k for k in range(len(slots)) if k not in busy]
         if not (reuse or free):
             slots.append(_Slot())

@@ -47,7 +47,7 @@ def check_buffers(graph: Graph) -> None:
                 assert places[name].dtype == places[node.name].dtype
         place = places[node.name]
         holds[place.slot] = node.name
-        if place.slot is None:  # the action last applied
+        if place.slot is None:  # the action last applied: its columns are the contract's
             assert node is graph.nodes[-1]
             continue
         columns = slots[place.slot].columns[place.dtype]
