@@ -44,6 +44,7 @@ HELPER_ORDER = (
     "scale_f32",
     "relu_f32",
     "tanh_f32",
+    "tanh_columns_f32",
     "rows16_f32",
     "rows4_f32",
     "saturate_a16",

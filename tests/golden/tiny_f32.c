@@ -264,7 +264,7 @@ static TINY_F32_NOINLINE void tiny_f32_scale(const float *x, float *y, const flo
 
 /* A rational approximation, odd 13th over even 6th degree, within 4.2e-7. The sign and the saturation are handled in the
    bits; below 0.0004 the result is x itself, which also keeps subnormals out of the division. */
-static inline float tiny_f32_tanh(float x)
+static inline TINY_F32_UNUSED float tiny_f32_tanh(float x)
 {
     const uint32_t sign = tiny_f32_bits(x) & 0x80000000u;
     const uint32_t magnitude = tiny_f32_bits(x) ^ sign;
@@ -286,6 +286,105 @@ static inline float tiny_f32_tanh(float x)
     return tiny_f32_float(((tiny_f32_bits(z * p / q) & ~small) | (clamped & small)) | sign);
 }
 
+/* tanh of n columns. */
+static TINY_F32_NOINLINE void tiny_f32_tanh_columns(const float *x, float *y, int32_t n)
+{
+#if TINY_F32_FPU
+    /* Two values at a time, so that no result is waited for: z s0 s1, squares s2 s3, polynomials s4-s7. */
+    static const float coefficients[11] TINY_F32_CONSTANTS = { -2.7607684e-16f, 2.000188e-13f, -8.604672e-11f, 5.1222973e-08f, 1.48572235e-05f, 0.00063726195f, 0.0048935246f, 1.1982584e-06f, 0.00011853471f, 0.0022684347f, 0.004893525f };
+    int32_t twos = (n + 1) >> 1;
+    uint32_t x0, x1, m0, m1, z0, z1;
+    __asm__ volatile(
+        "vldm %[coefficients], {s8-s18}\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldr %[x0], [%[x]], #4\n"
+        "ldr %[x1], [%[x]], #4\n"
+        "bic %[m0], %[x0], #0x80000000\n"
+        "cmp %[m0], %[clamp]\n"
+        "it hi\n"
+        "movhi %[m0], %[clamp]\n"
+        "cmp %[m0], %[linear]\n"
+        "mov %[z0], %[m0]\n"
+        "it lo\n"
+        "movlo %[z0], #0x3f800000\n"
+        "bic %[m1], %[x1], #0x80000000\n"
+        "cmp %[m1], %[clamp]\n"
+        "it hi\n"
+        "movhi %[m1], %[clamp]\n"
+        "cmp %[m1], %[linear]\n"
+        "mov %[z1], %[m1]\n"
+        "it lo\n"
+        "movlo %[z1], #0x3f800000\n"
+        "vmov s0, s1, %[z0], %[z1]\n"
+        "vmul.f32 s2, s0, s0\n"
+        "vmul.f32 s3, s1, s1\n"
+        "vmul.f32 s4, s8, s2\n"
+        "vmul.f32 s5, s8, s3\n"
+        "vmul.f32 s6, s15, s2\n"
+        "vmul.f32 s7, s15, s3\n"
+        "vadd.f32 s4, s4, s9\n"
+        "vadd.f32 s5, s5, s9\n"
+        "vadd.f32 s6, s6, s16\n"
+        "vadd.f32 s7, s7, s16\n"
+        "vmul.f32 s4, s4, s2\n"
+        "vmul.f32 s5, s5, s3\n"
+        "vmul.f32 s6, s6, s2\n"
+        "vmul.f32 s7, s7, s3\n"
+        "vadd.f32 s4, s4, s10\n"
+        "vadd.f32 s5, s5, s10\n"
+        "vadd.f32 s6, s6, s17\n"
+        "vadd.f32 s7, s7, s17\n"
+        "vmul.f32 s4, s4, s2\n"
+        "vmul.f32 s5, s5, s3\n"
+        "vmul.f32 s6, s6, s2\n"
+        "vmul.f32 s7, s7, s3\n"
+        "vadd.f32 s4, s4, s11\n"
+        "vadd.f32 s5, s5, s11\n"
+        "vadd.f32 s6, s6, s18\n"
+        "vadd.f32 s7, s7, s18\n"
+        "vmul.f32 s4, s4, s2\n"
+        "vmul.f32 s5, s5, s3\n"
+        "vadd.f32 s4, s4, s12\n"
+        "vadd.f32 s5, s5, s12\n"
+        "vmul.f32 s4, s4, s2\n"
+        "vmul.f32 s5, s5, s3\n"
+        "vadd.f32 s4, s4, s13\n"
+        "vadd.f32 s5, s5, s13\n"
+        "vmul.f32 s4, s4, s2\n"
+        "vmul.f32 s5, s5, s3\n"
+        "vadd.f32 s4, s4, s14\n"
+        "vadd.f32 s5, s5, s14\n"
+        "vmul.f32 s4, s0, s4\n"
+        "vmul.f32 s5, s1, s5\n"
+        "vdiv.f32 s4, s4, s6\n"
+        "vdiv.f32 s5, s5, s7\n"
+        "subs %[twos], %[twos], #1\n"
+        "vmov %[z0], %[z1], s4, s5\n"
+        "cmp %[m0], %[linear]\n"
+        "it lo\n"
+        "movlo %[z0], %[m0]\n"
+        "bfi %[x0], %[z0], #0, #31\n"
+        "cmp %[m1], %[linear]\n"
+        "it lo\n"
+        "movlo %[z1], %[m1]\n"
+        "bfi %[x1], %[z1], #0, #31\n"
+        "str %[x0], [%[y]], #4\n"
+        "str %[x1], [%[y]], #4\n"
+        "cmp %[twos], #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [twos] "+r"(twos), [x0] "=&r"(x0), [x1] "=&r"(x1), [m0] "=&r"(m0), [m1] "=&r"(m1),
+          [z0] "=&r"(z0), [z1] "=&r"(z1)
+        : [coefficients] "r"(coefficients), [clamp] "r"(0x40fcf84f), [linear] "r"(0x39d1b717)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        y[i] = tiny_f32_tanh(x[i]);
+    }
+#endif
+}
+
 /* y = bias + weight x for `blocks` blocks of 4 rows: each row its own sum, inputs in order, every product and
    sum rounded. `w` runs by blocks of rows, then columns, then the rows of a block. */
 static TINY_F32_NOINLINE void tiny_f32_rows4(const float *w, const float *b, const float *x, float *y,
@@ -294,40 +393,39 @@ static TINY_F32_NOINLINE void tiny_f32_rows4(const float *w, const float *b, con
     for (; blocks > 0; blocks--, b += 4, y += 4) {
 #if TINY_F32_FPU
         const float *xs = x;
-        int32_t fours = n_in >> 2, ones = n_in & 3; /* VLDM of four words: one line of most flash caches */
+        int32_t fours = n_in >> 2, ones = n_in & 3;
         __asm__ volatile(
             "vldm %[b], {s0-s3}\n"
             "cmp %[fours], #0\n"
             "beq 2f\n"
+            ".balign 4\n"
             "1:\n"
             "vldm %[x]!, {s16-s19}\n"
-            "vldm %[w]!, {s20-s23}\n"
+            "vldm %[w]!, {s20-s31}\n"
             "vmul.f32 s20,s20,s16\n"
             "vmul.f32 s21,s21,s16\n"
             "vmul.f32 s22,s22,s16\n"
             "vmul.f32 s23,s23,s16\n"
+            "vmul.f32 s24,s24,s17\n"
+            "vmul.f32 s25,s25,s17\n"
+            "vmul.f32 s26,s26,s17\n"
+            "vmul.f32 s27,s27,s17\n"
+            "vmul.f32 s28,s28,s18\n"
+            "vmul.f32 s29,s29,s18\n"
+            "vmul.f32 s30,s30,s18\n"
+            "vmul.f32 s31,s31,s18\n"
             "vadd.f32 s0,s0,s20\n"
             "vadd.f32 s1,s1,s21\n"
             "vadd.f32 s2,s2,s22\n"
             "vadd.f32 s3,s3,s23\n"
-            "vldm %[w]!, {s20-s23}\n"
-            "vmul.f32 s20,s20,s17\n"
-            "vmul.f32 s21,s21,s17\n"
-            "vmul.f32 s22,s22,s17\n"
-            "vmul.f32 s23,s23,s17\n"
-            "vadd.f32 s0,s0,s20\n"
-            "vadd.f32 s1,s1,s21\n"
-            "vadd.f32 s2,s2,s22\n"
-            "vadd.f32 s3,s3,s23\n"
-            "vldm %[w]!, {s20-s23}\n"
-            "vmul.f32 s20,s20,s18\n"
-            "vmul.f32 s21,s21,s18\n"
-            "vmul.f32 s22,s22,s18\n"
-            "vmul.f32 s23,s23,s18\n"
-            "vadd.f32 s0,s0,s20\n"
-            "vadd.f32 s1,s1,s21\n"
-            "vadd.f32 s2,s2,s22\n"
-            "vadd.f32 s3,s3,s23\n"
+            "vadd.f32 s0,s0,s24\n"
+            "vadd.f32 s1,s1,s25\n"
+            "vadd.f32 s2,s2,s26\n"
+            "vadd.f32 s3,s3,s27\n"
+            "vadd.f32 s0,s0,s28\n"
+            "vadd.f32 s1,s1,s29\n"
+            "vadd.f32 s2,s2,s30\n"
+            "vadd.f32 s3,s3,s31\n"
             "vldm %[w]!, {s20-s23}\n"
             "vmul.f32 s20,s20,s19\n"
             "vmul.f32 s21,s21,s19\n"
@@ -359,7 +457,7 @@ static TINY_F32_NOINLINE void tiny_f32_rows4(const float *w, const float *b, con
             "vstm %[y], {s0-s3}"
             : [w] "+r"(w), [x] "+r"(xs), [fours] "+r"(fours), [ones] "+r"(ones)
             : [b] "r"(b), [y] "r"(y)
-            : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "cc", "memory");
+            : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31", "cc", "memory");
 #else
         int32_t j;
         float sum0 = b[0];
@@ -466,11 +564,7 @@ static TINY_F32_NOINLINE void tiny_f32_hidden_node(const float *x, float *y)
 /* tanh: tanh, 4 -> 4, f32 */
 static TINY_F32_NOINLINE void tiny_f32_tanh_node(const float *x, float *y)
 {
-    int32_t i;
-
-    for (i = 0; i < 4; i++) {
-        y[i] = tiny_f32_tanh(x[i]);
-    }
+    tiny_f32_tanh_columns(x, y, 4);
 }
 
 /* out: dense, 4 -> 1, f32 */
