@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +26,8 @@ POLICIES = {
     "widths": networks.widths,
     "activations": networks.activations,
     "joins": networks.joins,
+    "csr": partial(networks.sparse, "csr"),
+    "straight": partial(networks.sparse, "straight"),
 }
 CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
 

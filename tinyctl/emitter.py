@@ -20,15 +20,17 @@ from tinyctl.graph import Graph
 from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
+from tinyctl.layers.dense import storage_of
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR, SEGMENT_BITS
+from tinyctl.network import Node
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_steps
 from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
-TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
+TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
     "tanh_f32",
@@ -85,7 +87,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         }
         nodes.append(
             {
-                "title": f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}",
+                "title": _title(node),
                 "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
                 "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
                 "call": _call(symbol, node.layer, node.name, reads, writes),
@@ -111,7 +113,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
         helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
         uses_dsp=bool(helpers & DSP_HELPERS),
-        uses_fpu=bool(helpers & FPU_HELPERS),
+        uses_fpu=bool(helpers & FPU_HELPERS) or any(part.fpu for part in parts.values()),
         initial=_initial(graph),
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
@@ -217,6 +219,12 @@ def _helper(name: str, common: dict[str, Any]) -> str:
         "half": 2 ** (SEGMENT_BITS - 1),
     }
     return template(f"math/{name}.c.j2").render(common, **constants)
+
+
+def _title(node: Node) -> str:
+    storage = storage_of(node.layer)
+    stored = "" if storage in (None, "dense") else f", {storage}"
+    return f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}{stored}"
 
 
 def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Place) -> str:

@@ -242,4 +242,5 @@ def integer_dense(layer: Dense, in_scale: Array, out_scale: float, chosen: Forma
         np.floor(weight / unit[:, None] + 0.5).astype(chosen.weight),
         np.floor(bias / unit + 0.5).astype(np.int32),
         multiplier.astype(np.int32),
+        layer.storage,
     )

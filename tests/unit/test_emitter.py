@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tinyctl.kernels import KERNELS, kernel_name
 from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32
 from tinyctl.layers.clip import Clip
+from tinyctl.layers.dense import STORAGES
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import Tanh
@@ -245,6 +247,9 @@ def test_every_layer_has_a_kernel_and_a_template() -> None:
             formats = integers if kind.startswith("integer_") or kind in ("encode", "decode") else ["f32"]
         for format_name in formats:
             assert f"{word}_{format_name}" in KERNELS
+    for storage, format_name in itertools.product(STORAGES, FORMATS):
+        stem = "dense" if storage == "dense" else f"dense_{storage}"
+        assert f"{stem}_{format_name}" in KERNELS
     for name in KERNELS:
         assert template(f"kernels/{name}.c.j2")
 

@@ -23,12 +23,14 @@ class Table:
 @dataclass(frozen=True)
 class Kernel:
     """One node's share of the C file: its constants, numbers for its template, constants it shares with other nodes of
-    the unit (named `UNIT_name`), and the helper functions of `codegen/math` that it calls."""
+    the unit (named `UNIT_name`), the helper functions of `codegen/math` that it calls, and whether its own template has
+    assembly for an FPU."""
 
     tables: tuple[Table, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
     shared: tuple[Table, ...] = ()
     helpers: tuple[str, ...] = ()
+    fpu: bool = False
 
 
 def check_weight(weight: NDArray[Any], dtype: str) -> None:
