@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
     from tinyctl.importers import Imported
     from tinyctl.sims.plant import Plant
+    from tinyctl.storage import Tried
     from tinyctl.trainers.apg import ApgConfig, TrainResult
 
 load = archive.load
@@ -142,11 +143,14 @@ def quantize(
     calibration: Array | None = None,
     plant_name: str | Path | Plant | None = None,
     task: str | None = None,
+    board: str | Path | Board | None = None,
+    toolchain: builder.Toolchain | None = None,
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, and what that costs.
 
     Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
-    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's.
+    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's. With a
+    board, layers with zeros are stored as is fastest there; without one as the policy says.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     if calibration is None:
@@ -157,13 +161,18 @@ def quantize(
         )
     calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
     graph = quantizer.quantize(policy, format_name, calibration)
+    tried: tuple[Tried, ...] = ()
+    if board is not None:
+        from tinyctl.storage import choose_storage
+
+        graph, tried = choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None
     if which is not None:
         reference = Graph(policy.contract, policy.nodes)
         ratio = _closed_loop_cost(graph, which, task) / _closed_loop_cost(reference, which, task)
     return graph, QuantizeReport(
-        format_name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash
+        format_name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,12 +19,15 @@ from tinyctl.formats.base import F32, MULTIPLIER_BITS, Format
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 from tinyctl.layers.convert import Decode, Encode
-from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense
+from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense, count_weights
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.tanh import ByteTanh, IntegerTanh, Tanh
 from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
+
+if TYPE_CHECKING:  # it times with an emulator
+    from tinyctl.storage import Tried
 
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
 TANH: dict[str, type[IntegerTanh] | type[ByteTanh]] = {"int8": ByteTanh, "int16": IntegerTanh}
@@ -34,7 +37,8 @@ REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bi
 @dataclass(frozen=True)
 class QuantizeReport:
     """What the format costs: RMS and largest action error along the calibration sequences, relative to the policy in
-    float32, and (where a plant was given) the closed-loop cost over the policy's."""
+    float32, and (where a plant was given) the closed-loop cost over the policy's. `storage` is what was timed to choose
+    how weights are stored, where a board was given."""
 
     format: str
     weight_bytes: int
@@ -43,6 +47,7 @@ class QuantizeReport:
     closed_loop_cost_ratio: float | None
     contract_hash: str
     graph_hash: str
+    storage: tuple[Tried, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}
@@ -75,9 +80,9 @@ def measure(policy: Policy, graph: Graph, calibration: Array) -> tuple[float, fl
 
 
 def weight_bytes(graph: Graph) -> int:
-    """Bytes of weights and biases as stored."""
+    """Bytes of weights, without the zeros that are not stored, and biases."""
     dense = [n.layer for n in graph.nodes if isinstance(n.layer, Dense | IntegerDense)]
-    return sum(layer.weight.nbytes + layer.bias.nbytes for layer in dense)
+    return sum(count_weights(layer) * layer.weight.itemsize + layer.bias.nbytes for layer in dense)
 
 
 def random_sequences(contract: Contract, low: float | None, high: float | None, seed: int = 0) -> Array:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -19,6 +19,9 @@ from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.graph import Graph
 from tinyctl.policy import Policy
+
+if TYPE_CHECKING:
+    from tinyctl.storage import Tried
 
 people = Console(stderr=True)  # progress and logs; standard output belongs to results
 results = Console()
@@ -48,6 +51,20 @@ def table(title: str, rows: list[tuple[str, str]]) -> Table:
     made.add_column(overflow="fold")
     for row in rows:
         made.add_row(*(escape(text) for text in row))
+    return made
+
+
+def storages(tried: tuple[Tried, ...]) -> Table:
+    """What was timed to choose how the weights are stored."""
+    made = Table(title="Storage", title_justify="left")
+    for heading in ("layer", "stored"):
+        made.add_column(heading)
+    for heading in ("cycles", "flash, B"):
+        made.add_column(heading, justify="right")
+    made.add_column("")
+    for row in tried:
+        chosen = "chosen" if row.chosen else ""
+        made.add_row(escape(row.node), row.storage, f"{row.cycles:,}", f"{row.flash_bytes:,}", chosen)
     return made
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from tinyctl import api, quantizer
-from tinyctl.cli.base import Json, Task, as_json, load_policy, people, results, table
+from tinyctl.cli.base import Json, Task, ToolchainName, as_json, load_policy, people, results, storages, table
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.formats import find_format
 from tinyctl.layers.base import Array
@@ -32,6 +32,10 @@ def command(
     range_: Annotated[
         tuple[float, float] | None, typer.Option("--range", help="Calibrate on uniform observations.")
     ] = None,
+    board: Annotated[
+        str | None, typer.Option(help="Store layers with zeros as is fastest on this board, or one in a TOML file.")
+    ] = None,
+    toolchain: ToolchainName = None,
     out: Annotated[Path, typer.Option()] = Path("graph.tctl"),
     as_object: Json = False,
 ) -> None:
@@ -46,13 +50,17 @@ def command(
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
-    graph, report = api.quantize(loaded, format_name, calibration=data, plant_name=plant, task=task)
+    graph, report = api.quantize(
+        loaded, format_name, calibration=data, plant_name=plant, task=task, board=board, toolchain=toolchain
+    )
     api.save(graph, out)
     if data is None and plant is None and find_format(format_name).integer:
         people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrated on standard-normal inputs")
     if as_object:
         print(as_json(report.to_json()))
     else:
+        if report.storage:
+            results.print(storages(report.storage))
         results.print(table(f"Quantized to {format_name}", [*summary(report), ("graph", str(out))]))
 
 

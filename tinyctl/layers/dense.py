@@ -144,6 +144,11 @@ class IntegerDense(Layer):
         return float(np.linalg.norm(scaled, 2))
 
 
+def count_weights(layer: Dense | IntegerDense) -> int:
+    """The weights that are stored: with storage other than dense, those that are not zero."""
+    return int(layer.weight.size if layer.storage == "dense" else np.count_nonzero(layer.weight))
+
+
 def storage_of(layer: Layer) -> str | None:
     """How a dense layer's weights are stored; None for any other layer."""
     return layer.storage if isinstance(layer, Dense | IntegerDense) else None
