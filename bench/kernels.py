@@ -22,7 +22,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from nets import NETS, net  # noqa: E402
+from nets import NETS, ZEROS, net  # noqa: E402
 
 from tinyctl.boards import Board, load_board  # noqa: E402
 from tinyctl.builder import build  # noqa: E402
@@ -32,6 +32,7 @@ from tinyctl.formats import FORMATS  # noqa: E402
 from tinyctl.graph import Graph  # noqa: E402
 from tinyctl.policy import Policy  # noqa: E402
 from tinyctl.quantizer import quantize, random_sequences  # noqa: E402
+from tinyctl.storage import choose_storage  # noqa: E402
 
 
 def large_board() -> Board:
@@ -65,6 +66,8 @@ def rms_error(policy: Policy, graph: Graph, seed: int) -> float:
 def measure(name: str, format_name: str, toolchain: str, board: Board, seed: int) -> tuple[TimingReport, float]:
     policy = net(name, seed)
     graph = quantize(policy, format_name, random_sequences(policy.contract, None, None, seed)[:16, :16])
+    if name in ZEROS:
+        graph, _ = choose_storage(graph, board, toolchain)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as scratch:
         emit(graph, Path(scratch))
         image = build(Path(scratch), board, toolchain, out=Path(scratch) / "image.elf")  # type: ignore[arg-type]
