@@ -29,7 +29,8 @@ POLICIES = {
     "csr": partial(networks.sparse, "csr"),
     "straight": partial(networks.sparse, "straight"),
 }
-CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), ("ties", "w16a16")]
+GRAPHS = {"ties": networks.ties, "mixed": networks.mixed}
+CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), *((name, "") for name in GRAPHS)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,7 +76,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
     """Every network in every format, and the folder of its C, called `policy`."""
     network, format_name = request.param
-    graph = networks.ties() if network == "ties" else networks.in_format(POLICIES[network](), format_name)
+    graph = GRAPHS[network]() if network in GRAPHS else networks.in_format(POLICIES[network](), format_name)
     folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
     emit(graph, folder)
     return graph, folder

@@ -214,15 +214,26 @@ def ties() -> Graph:
     nodes = [
         ("encode", Encode("int16", ones, 0 * ones)),
         ("first", first),
-        ("decode", Decode(7, 1.0)),
+        ("decode", Decode(np.full(7, 1.0, F32))),
         ("halve", Encode("int16", np.full(7, 0.5, F32), np.zeros(7, F32))),
         ("second", second),
-        ("out", Decode(2, 2.0**-9)),
+        ("out", Decode(np.full(2, 2.0**-9, F32))),
     ]
     made = [screen]
     for name, layer in nodes:
         made.append(Node(name, layer, (made[-1].name,), "w16a16"))
     return Graph(contract, (*made, Node("clip", Clip.of(contract), ("out",))))
+
+
+def mixed(seed: int = 6) -> Graph:
+    """Formats that differ from layer to layer, and outputs that are decoded each with its own scale."""
+    rng = np.random.default_rng(seed)
+    contract = all_layers_contract()
+    names = ("first", "bend", "second", "fold", "third", "soft", "fourth")
+    layers = (dense(rng, 7, 9), Tanh(9), dense(rng, 9, 6), Relu(6), dense(rng, 6, 5), Tanh(5), dense(rng, 5, 3))
+    chosen = dict(zip(names[::2], ("w16a16", "w8a8", "w8a16", "w8a8"), strict=True))
+    named = [("screen", Screen.of(contract)), *zip(names, layers, strict=True), ("clip", Clip.of(contract))]
+    return quantize(Policy(contract, chain(named)), chosen, random_sequences(contract, None, None))
 
 
 def widths(seed: int = 4) -> Policy:

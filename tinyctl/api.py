@@ -9,14 +9,14 @@ Packages that a verb needs beyond the core are imported when it is called.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyctl import archive, builder, emitter, quantizer
+from tinyctl import archive, builder, emitter, pruner, quantizer
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
 from tinyctl.contract import Contract
@@ -29,6 +29,7 @@ from tinyctl.image import read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
+from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.unit import load_unit
 
@@ -136,9 +137,49 @@ def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None
     return np.stack(recorder.seen)
 
 
+def prune(
+    policy: Policy,
+    *,
+    keep: float = 1.0,
+    neurons: float = 1.0,
+    threshold: pruner.Threshold = "global",
+    calibration: Array | None = None,
+    plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+    board: str | Path | Board | None = None,
+    toolchain: builder.Toolchain | None = None,
+    tune: bool = True,
+    seed: int = 0,
+    progress: pruner.Progress | None = None,
+) -> tuple[Policy, PruneReport]:
+    """A policy without dead neurons, with `neurons` of each hidden layer's neurons and at most `keep` of the products.
+
+    What to take away is judged on `calibration`, as in `quantize`. With a plant what remains is fitted to the policy
+    again in closed loop, unless `tune` is false, and the report holds the costs. With a board, layers with zeros are
+    stored as is fastest there in float32.
+    """
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    calibration = _calibration(policy, calibration, which, task)
+    pruned = pruned_only = pruner.prune(policy, calibration, keep=keep, neurons=neurons, threshold=threshold)
+    if which is not None and tune and pruned.hash != policy.hash:
+        require_train()
+        from tinyctl.trainers.distill import distill
+
+        pruned = distill(policy, pruned, which, which.task(task), seed=seed, progress=progress)
+    costs: list[float | None] = [None, None, None]
+    if which is not None:
+        stages = (policy, pruned_only, pruned if tune else None)
+        costs = [None if p is None else _closed_loop_cost(Graph(p.contract, p.nodes), which, task) for p in stages]
+    tried: tuple[Tried, ...] = ()
+    if board is not None:
+        graph, tried = _stored(Graph(pruned.contract, pruned.nodes), board, toolchain)
+        pruned = Policy(graph.contract, graph.nodes)
+    return pruned, pruner.report(policy, pruned, calibration, costs, tried)
+
+
 def quantize(
     policy: Policy,
-    format_name: str,
+    formats: str | Mapping[str, str],
     *,
     calibration: Array | None = None,
     plant_name: str | Path | Plant | None = None,
@@ -146,33 +187,26 @@ def quantize(
     board: str | Path | Board | None = None,
     toolchain: builder.Toolchain | None = None,
 ) -> tuple[Graph, QuantizeReport]:
-    """A policy in a number format, and what that costs.
+    """A policy in a number format, or in one for each node that a mapping names, and what that costs.
 
     Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
     standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's. With a
     board, layers with zeros are stored as is fastest there; without one as the policy says.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
-    if calibration is None:
-        calibration = (
-            calibration_from_plant(policy, which, task)
-            if which is not None
-            else quantizer.random_sequences(policy.contract, None, None)
-        )
-    calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
-    graph = quantizer.quantize(policy, format_name, calibration)
+    calibration = _calibration(policy, calibration, which, task)
+    graph = quantizer.quantize(policy, formats, calibration)
     tried: tuple[Tried, ...] = ()
     if board is not None:
-        from tinyctl.storage import choose_storage
-
-        graph, tried = choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
+        graph, tried = _stored(graph, board, toolchain)
     rms, largest = quantizer.measure(policy, graph, calibration)
     ratio = None
     if which is not None:
         reference = Graph(policy.contract, policy.nodes)
         ratio = _closed_loop_cost(graph, which, task) / _closed_loop_cost(reference, which, task)
+    name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        format_name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried
     )
 
 
@@ -329,6 +363,24 @@ class _Recorder(GraphController):
     def step(self, observations: Array) -> Array:
         self.seen.append(observations.copy())
         return super().step(observations)
+
+
+def _calibration(policy: Policy, given: Array | None, which: Plant | None, task: str | None) -> Array:
+    """(steps, sequences, n_obs): what was given, else closed-loop observations, else standard-normal ones."""
+    if given is None and which is not None:
+        given = calibration_from_plant(policy, which, task)
+    elif given is None:
+        given = quantizer.random_sequences(policy.contract, None, None)
+    return quantizer.as_sequences(given, policy.contract, "calibration")
+
+
+def _stored(
+    graph: Graph, board: str | Path | Board, toolchain: builder.Toolchain | None
+) -> tuple[Graph, tuple[Tried, ...]]:
+    """The graph with the storage that is fastest on a board."""
+    from tinyctl.storage import choose_storage
+
+    return choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
 
 
 def _closed_loop_cost(graph: Graph, which: Plant, task: str | None) -> float:

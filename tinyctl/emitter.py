@@ -23,6 +23,7 @@ from tinyctl.layers.base import Array, StatefulLayer
 from tinyctl.layers.dense import storage_of
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR, SEGMENT_BITS
+from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
@@ -52,16 +53,18 @@ FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
 LINE = 118  # columns of generated tables
 
 
-def emit(graph: Graph, folder: str | Path, name: str = "policy") -> Unit:
-    """Write the C of a graph into `folder`; raises `TinyctlError` before anything is written."""
+def emit(graph: Graph, folder: str | Path, name: str = "policy", layout: str = PLAIN) -> Unit:
+    """Write the C of a graph into `folder`, packaged as `layout` says; raises `TinyctlError` before anything is
+    written."""
     check_identifier(name, "name")
     if name == "stdint":
         raise TinyctlError("name 'stdint' is that of the header the C includes")
     if name.upper() == name:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
+    check_layout(layout)
     unit, texts = render(graph, name)
-    for file_name, text in texts.items():
-        write_atomically(Path(folder) / file_name, text)
+    for path, text in lay_out(layout, texts, graph.contract, _packaging(unit)).items():
+        write_atomically(Path(folder) / path, text)
     return unit
 
 
@@ -205,6 +208,19 @@ def _common(graph: Graph, name: str, slots: list[_Slot]) -> dict[str, Any]:
         "n_obs": graph.contract.n_obs,
         "n_act": graph.contract.n_act,
         "slots": slots,
+    }
+
+
+def _packaging(unit: Unit) -> dict[str, Any]:
+    """What the templates of a layout are given."""
+    return {
+        "unit": unit.name,
+        "macro": unit.name.upper(),
+        "version": VERSION,
+        "n_obs": unit.n_obs,
+        "n_act": unit.n_act,
+        "rate_hz": f"{unit.rate_hz:g}",
+        "period_us": max(1, round(1e6 / unit.rate_hz)),
     }
 
 

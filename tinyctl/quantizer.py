@@ -1,12 +1,13 @@
 """Policy to Graph: a number format for every node, scales from calibration, sums proven to fit.
 
-Nodes that have an integer form (dense, relu, tanh after dense) run in the chosen format; all others stay float32, with
-encode and decode nodes between. A scale that stands before an encode is folded into it.
+A layer's own file says how it is rewritten (`Layer.twin`); here the nodes are walked, and the doors between formats put
+in: encode and decode where float32 begins and ends, requantize between integers of different scale or width. A scale
+that stands before an encode is folded into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +18,17 @@ from tinyctl.errors import TinyctlError
 from tinyctl.formats import find_format
 from tinyctl.formats.base import F32, MULTIPLIER_BITS, Format
 from tinyctl.graph import Graph
-from tinyctl.layers.base import Array
-from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.base import Array, Layer, Twin
+from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense, count_weights
-from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
-from tinyctl.layers.tanh import ByteTanh, IntegerTanh, Tanh
-from tinyctl.network import Network, Node
+from tinyctl.network import Network, Node, free_name
 from tinyctl.policy import Policy
 
 if TYPE_CHECKING:  # it times with an emulator
     from tinyctl.storage import Tried
 
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
-TANH: dict[str, type[IntegerTanh] | type[ByteTanh]] = {"int8": ByteTanh, "int16": IntegerTanh}
 REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
@@ -53,15 +51,19 @@ class QuantizeReport:
         return {"schema": 1, **asdict(self)}
 
 
-def quantize(policy: Policy, format_name: str, calibration: Array) -> Graph:
-    """The graph of a policy in one format. `calibration` is (steps, sequences, n_obs) float32: typical observations in
-    the order in which they occur, so that the stateful layers see what they will see. Raises `TinyctlError`."""
-    chosen, exact = find_format(format_name), Graph(policy.contract, policy.nodes)
-    if not chosen.integer:
+def quantize(policy: Policy, formats: str | Mapping[str, str], calibration: Array) -> Graph:
+    """The graph of a policy. `calibration` is (steps, sequences, n_obs) float32: typical observations in the order in
+    which they occur, so that the stateful layers see what they will see. Raises `TinyctlError`.
+
+    With one format the integers begin at the first dense layers, and end where a layer has no integer form. A mapping
+    gives the format of the nodes it names, and integers begin at those; every other node follows its first input, and
+    the first ones are float32. A node that is named must have a form in its format.
+    """
+    chosen, named = _choose(policy, formats), set() if isinstance(formats, str) else set(formats)
+    exact = Graph(policy.contract, policy.nodes)
+    if not any(f.integer for f in chosen.values()):
         return exact
-    return Graph(
-        policy.contract, _Rewriter(policy, chosen, _ranges(policy, calibration, HEADROOM[chosen.activation])).nodes()
-    )
+    return Graph(policy.contract, _Rewriter(policy, chosen, named, _Ranges.of(policy, calibration)).nodes())
 
 
 def measure(policy: Policy, graph: Graph, calibration: Array) -> tuple[float, float]:
@@ -111,124 +113,175 @@ def as_sequences(data: Array, contract: Contract, where: object) -> Array:
     return sequences
 
 
-def _ranges(policy: Policy, calibration: Array, headroom: float) -> dict[str, Array]:
-    """The largest magnitude (columns,) to represent of each node's value: what calibration saw times the headroom, not
-    beyond what interval bounds prove, and not so little (a column that stayed at zero) that `REACH` would be passed."""
-    seen = {node.name: np.zeros(node.layer.n_out) for node in policy.nodes}
-    state = policy.init(calibration.shape[1])
-    for obs in calibration:
-        values, state = policy.trace(obs, state)
-        for name, value in values.items():
-            np.maximum(seen[name], np.abs(value).max(axis=0), out=seen[name])
-    proven = {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
-    return {name: np.clip(headroom * seen[name], proven[name] / REACH, proven[name]) for name in seen}
+def _choose(policy: Policy, formats: str | Mapping[str, str]) -> dict[str, Format]:
+    """The format of every node."""
+    if isinstance(formats, str):
+        return {node.name: find_format(formats) for node in policy.nodes}
+    unknown = sorted(set(formats) - {node.name for node in policy.nodes})
+    if unknown:
+        raise TinyctlError(f"there is no node {unknown[0]!r:.70} to give a format")
+    chosen: dict[str, Format] = {}
+    for node in policy.nodes:
+        follows = chosen[node.inputs[0]] if node.inputs else find_format("f32")
+        chosen[node.name] = find_format(formats[node.name]) if node.name in formats else follows
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    """The largest magnitudes (columns,) of each node's value: what calibration saw, and what interval bounds prove."""
+
+    seen: dict[str, Array]
+    proven: dict[str, Array]
+
+    @staticmethod
+    def of(policy: Policy, calibration: Array) -> _Ranges:
+        seen = {node.name: np.zeros(node.layer.n_out) for node in policy.nodes}
+        state = policy.init(calibration.shape[1])
+        for obs in calibration:
+            values, state = policy.trace(obs, state)
+            for name, value in values.items():
+                np.maximum(seen[name], np.abs(value).max(axis=0), out=seen[name])
+        proven = {name: np.maximum(np.abs(low), np.abs(high)) for name, (low, high) in policy.bounds().items()}
+        return _Ranges(seen, proven)
+
+    def scale(self, name: str, activation: str) -> Array:
+        """One step of each column: for what was seen times the headroom, not beyond what is proven, and not so little
+        (a column that stayed at zero) that `REACH` would be passed."""
+        proven = self.proven[name]
+        reach = np.clip(HEADROOM[activation] * self.seen[name], proven / REACH, proven)
+        return np.maximum(reach, 1e-9) / np.iinfo(activation).max
 
 
 @dataclass(frozen=True)
 class _Value:
-    """A rewritten node's value: its name, and for integers the real value (columns,) of one step."""
+    """A rewritten node's value: its name, its stored type, and for integers the real value (columns,) of one step."""
 
     name: str
+    type: str = "float32"
     scale: Array | None = None
 
 
 class _Rewriter:
-    """Walks a policy's nodes and writes the graph's. `values` maps each policy node to what stands for it."""
+    """Walks a policy's nodes and writes the graph's.
 
-    def __init__(self, policy: Policy, chosen: Format, ranges: dict[str, Array]) -> None:
-        self.policy, self.format, self.ranges = policy, chosen, ranges
+    `values` maps each policy node to what stands for it, `doors` keeps the other forms of it that were asked for.
+    """
+
+    def __init__(self, policy: Policy, formats: dict[str, Format], named: set[str], ranges: _Ranges) -> None:
+        self.policy, self.formats, self.named, self.ranges = policy, formats, named, ranges
         self.made: list[Node] = []
         self.values: dict[str, _Value] = {}
-        self.encoded: dict[str, _Value] = {}
+        self.doors: dict[tuple[str, str, bytes], _Value] = {}
 
     def nodes(self) -> tuple[Node, ...]:
-        rules: dict[type, Callable[[Node], _Value | None]] = {Dense: self._dense, Relu: self._relu, Tanh: self._tanh}
         for node in self.policy.nodes:
-            rule = rules.get(type(node.layer))
-            value = rule(node) if rule else None
-            if value is None:  # no integer form here: float32
+            value = self._integer_node(node) if self.formats[node.name].integer else None
+            if value is None:  # no integer form here
                 source = tuple(self._real(name).name for name in node.inputs)
                 value = self._add(Node(node.name, node.layer, source))
             self.values[node.name] = value
         return self._without_unread()
 
-    def _add(self, node: Node, scale: Array | None = None) -> _Value:
+    def _add(self, node: Node, activation: str = "float32", scale: Array | None = None) -> _Value:
         self.made.append(node)
-        return _Value(node.name, scale)
+        return _Value(node.name, activation, scale)
+
+    def _integer_node(self, node: Node) -> _Value | None:
+        """The node in its integer format, or None where it has to be float32."""
+        chosen = self.formats[node.name]
+        begins = isinstance(node.layer, Dense) or node.name in self.named
+        if not begins and not any(self.values[name].scale is not None for name in node.inputs):
+            return None
+        sources = [self._integer(name, node, chosen) for name in node.inputs]
+        twin = self._twin(node, chosen, tuple(source.scale for source in sources if source.scale is not None))
+        if twin is None:
+            if node.name in self.named:
+                raise TinyctlError(
+                    f"a {node.layer.kind} has no integer form in {chosen.name}",
+                    where=f"node {node.name}",
+                    fix="leave it out, or name f32",
+                )
+            return None
+        if twin.layer is None:
+            return _Value(sources[0].name, chosen.activation, twin.scale)
+        made = Node(node.name, twin.layer, tuple(source.name for source in sources), chosen.name)
+        return self._add(made, chosen.activation, twin.scale)
+
+    def _twin(self, node: Node, chosen: Format, scales: tuple[Array, ...]) -> Twin | None:
+        out = np.full(node.layer.n_out, self.ranges.scale(node.name, chosen.activation).max())
+        wishes = [
+            reader.layer.takes(chosen.activation, out)
+            for reader in self.policy.nodes
+            if node.name in reader.inputs and self.formats[reader.name].activation == chosen.activation
+        ]
+        if wishes and all((wish == wishes[0]).all() for wish in wishes):
+            out = wishes[0]
+        if isinstance(node.layer, Dense):
+            return Twin(integer_dense(node.layer, scales[0], out, chosen), out)
+        return node.layer.twin(chosen, scales, out, self.policy.contract.rate_hz)
 
     def _real(self, name: str) -> _Value:
-        """The value of a policy node as float32, decoded once if need be."""
+        """The value of a policy node as float32."""
         value = self.values[name]
         if value.scale is None:
             return value
-        scales = np.unique(value.scale)
-        if len(scales) > 1:
-            raise TinyctlError("columns of different scales cannot be decoded", where=f"node {name}")
-        decode = Decode(len(value.scale), float(scales[0]))
-        self.values[name] = self._add(Node(self._free(name, "decode"), decode, (value.name,), self.format.name))
-        return self.values[name]
+        return self._door(name, "decode", value, Decode(value.scale.astype(F32)), self.formats[name])
 
-    def _integer(self, name: str) -> _Value:
-        """The value of a policy node as integers; a float32 one is encoded, each column over its own range."""
-        value = self.values[name]
-        if value.scale is not None:
+    def _integer(self, name: str, reader: Node, chosen: Format) -> _Value:
+        """The value of a policy node in the integers that `reader` takes."""
+        value = self._of_type(name, chosen)
+        assert value.scale is not None
+        wanted = reader.layer.takes(chosen.activation, value.scale)
+        if (wanted == value.scale).all():
             return value
-        if name in self.encoded:
-            return self.encoded[name]
-        limit = np.iinfo(self.format.activation).max
-        scale = np.maximum(self.ranges[name], 1e-9) / limit
-        gain, offset, source = 1 / scale, np.zeros(len(scale)), value.name
+        layer = Requantize.of(value.type, value.type, value.scale / wanted)
+        return self._door(name, "requantize", value, layer, chosen, wanted)
+
+    def _of_type(self, name: str, chosen: Format) -> _Value:
+        """The value of a policy node in the activation type of a format; a column that has to be converted is spread
+        over its own range."""
+        value = self.values[name]
+        if value.type == chosen.activation:
+            return value
+        scale = self.ranges.scale(name, chosen.activation)
+        if value.scale is not None:
+            if chosen.activation == "int16":
+                scale = value.scale / 2**8  # exact
+            layer = Requantize.of(value.type, chosen.activation, value.scale / scale)
+            return self._door(name, "requantize", value, layer, chosen, scale)
+        gain, offset, source = 1 / scale, np.zeros(len(scale)), value
         producer = next(n for n in self.made if n.name == value.name)
         if isinstance(producer.layer, Scale):
             gain, offset = gain * producer.layer.gain, gain * producer.layer.offset
-            source = producer.inputs[0]
-        encode = Encode(self.format.activation, gain.astype(F32), offset.astype(F32))
-        self.encoded[name] = self._add(Node(self._free(name, "encode"), encode, (source,), self.format.name), scale)
-        return self.encoded[name]
+            source = _Value(producer.inputs[0])
+        encode = Encode(chosen.activation, gain.astype(F32), offset.astype(F32))
+        return self._door(name, "encode", source, encode, chosen, scale)
 
-    def _dense(self, node: Node) -> _Value:
-        assert isinstance(node.layer, Dense)
-        source = self._integer(node.inputs[0])
-        assert source.scale is not None
-        readers = [n.layer for n in self.policy.nodes if node.name in n.inputs]
-        if readers and all(isinstance(layer, Tanh) for layer in readers):
-            out_scale = TANH[
-                self.format.activation
-            ].input_scale  # what the tanh table takes; its saturation is where tanh is 1
-        else:
-            out_scale = max(float(self.ranges[node.name].max()), 1e-9) / np.iinfo(self.format.activation).max
-        layer = integer_dense(node.layer, source.scale, out_scale, self.format)
-        return self._add(Node(node.name, layer, (source.name,), self.format.name), np.full(node.layer.n_out, out_scale))
-
-    def _relu(self, node: Node) -> _Value | None:
-        source = self.values[node.inputs[0]]
-        if source.scale is None:
-            return None
-        return self._add(Node(node.name, node.layer, (source.name,), self.format.name), source.scale)
-
-    def _tanh(self, node: Node) -> _Value | None:
-        source = self.values[node.inputs[0]]
-        if source.scale is None or not (source.scale == TANH[self.format.activation].input_scale).all():
-            return None
-        tanh = TANH[self.format.activation]
-        made = Node(node.name, tanh(node.layer.n_in), (source.name,), self.format.name)
-        return self._add(made, np.full(node.layer.n_in, tanh.output_scale))
-
-    def _free(self, name: str, verb: str) -> str:
-        """A name for the node that encodes or decodes `name`; it stays a C identifier of legal length."""
-        taken = {n.name for n in self.policy.nodes} | {n.name for n in self.made}
-        stem = f"{name[:40].rstrip('_')}_{verb}"
-        return next(n for n in (stem, *(f"{stem}{k}" for k in range(2, 600))) if n not in taken)
+    def _door(
+        self, name: str, verb: str, source: _Value, layer: Layer, chosen: Format, scale: Array | None = None
+    ) -> _Value:
+        """The node that converts the value of policy node `name`, made once for each scale."""
+        activation = layer.returns(chosen.activation)
+        key = (name, activation, b"" if scale is None else scale.tobytes())
+        if key not in self.doors:
+            made = Node(free_name((*self.policy.nodes, *self.made), name, verb), layer, (source.name,), chosen.name)
+            self.doors[key] = self._add(made, activation, scale)
+        return self.doors[key]
 
     def _without_unread(self) -> tuple[Node, ...]:
-        """Drop the scales that were folded into an encode and that nothing else reads."""
-        read = {name for node in self.made for name in node.inputs}
-        last = self.made[-1].name
-        return tuple(n for n in self.made if n.name in read or n.name == last or not isinstance(n.layer, Scale))
+        """Drop doors that nobody reads in the end, and the scales that were folded into an encode."""
+        nodes = self.made
+        while True:
+            read = {name for node in nodes for name in node.inputs} | {nodes[-1].name}
+            kept = [n for n in nodes if n.name in read or not isinstance(n.layer, Scale | Encode | Decode | Requantize)]
+            if len(kept) == len(nodes):
+                return tuple(kept)
+            nodes = kept
 
 
-def integer_dense(layer: Dense, in_scale: Array, out_scale: float, chosen: Format) -> IntegerDense:
-    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` are the real values of one integer step.
+def integer_dense(layer: Dense, in_scale: Array, out_scale: float | Array, chosen: Format) -> IntegerDense:
+    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` (n_out,) or one are the real values of an integer step.
 
     Each row gets the finest unit with which its weights fit the weight type and its sums, for any input, 32 bits.
     """

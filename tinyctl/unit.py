@@ -78,7 +78,9 @@ def load_unit(folder: Path) -> Unit:
     try:
         record = parse_json(path.read_bytes(), where=path)
     except OSError:
-        raise FileError(f"no {FACTS} inside", where=folder, fix="give a folder that `tinyctl emit` wrote") from None
+        inner = folder / "src"
+        fix = f"give {inner}" if (inner / FACTS).is_file() else "give a folder that `tinyctl emit` wrote"
+        raise FileError(f"no {FACTS} inside", where=folder, fix=fix) from None
     if (
         not isinstance(record, dict)
         or record.pop("schema", None) != SCHEMA

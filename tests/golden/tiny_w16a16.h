@@ -27,7 +27,7 @@ extern "C" {
 #define TINY_STATE_BYTES 12 /* the leading bytes of the struct */
 #define TINY_REJECTED 1u /* status bit: an observation was not finite */
 #define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
-#define TINY_GRAPH_HASH "ad11554ec0df7526f9a97ee15cf0291c78cd49cf7af19fbabfdd537a3520c86b"
+#define TINY_GRAPH_HASH "a5941e1bcc9e3b93f92097e21ab85a9f2456c3a6a72e42609831fc421ae44bf4"
 
 struct tiny {
     float applied[1]; /* the action last applied */

@@ -244,7 +244,7 @@ def test_every_layer_has_a_kernel_and_a_template() -> None:
         if kind.startswith("byte_"):
             formats = ["w8a8"]
         else:
-            formats = integers if kind.startswith("integer_") or kind in ("encode", "decode") else ["f32"]
+            formats = integers if kind.startswith("integer_") or kind in ("encode", "decode", "requantize") else ["f32"]
         for format_name in formats:
             assert f"{word}_{format_name}" in KERNELS
     for storage, format_name in itertools.product(STORAGES, FORMATS):

@@ -15,7 +15,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
-from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.layers.elu import Elu
 from tinyctl.layers.fast_tanh import FastTanh
@@ -77,6 +77,7 @@ def test_every_layer_is_found() -> None:
         "integral",
         "encode",
         "decode",
+        "requantize",
         "integer_dense",
         "integer_tanh",
         "byte_tanh",
@@ -378,6 +379,10 @@ def test_byte_tanh_is_the_nearest_step() -> None:
     assert (np.diff(found.astype(int)) >= 0).all()
 
 
+def wide(weight: int, offset: int, shift: int) -> tuple[Array, Array, Array]:
+    return np.array([weight], np.int16), np.array([offset], np.int32), np.array([shift], np.int8)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -402,9 +407,13 @@ def test_byte_tanh_is_the_nearest_step() -> None:
         (lambda: Integral(2, (0,), floats(1.0, 1.0)), "positive numbers"),
         (lambda: Encode("int32", floats(1.0), floats(0.0)), "neither int8 nor int16"),
         (lambda: Encode("int16", floats(1.0), floats(0.0, 1.0)), "differ in length"),
-        (lambda: Decode(1, 0.0), "scale"),
-        (lambda: Decode(1, 1e39), "scale"),
-        (lambda: Decode(1, 1e-50), "scale"),
+        (lambda: Decode(floats(0.0)), "scale"),
+        (lambda: Decode(floats(1e31)), "scale"),
+        (lambda: Decode(floats(1e-31)), "scale"),
+        (lambda: Requantize("int16", "int16", *wide(1, 0, 0)), "shift is not between 1 and 30"),
+        (lambda: Requantize("int16", "int16", *wide(32767, 2**30 + 2**16, 1)), "could overflow 32 bits"),
+        (lambda: Requantize("int16", "int64", *wide(1, 0, 1)), "neither int8 nor int16"),
+        (lambda: Requantize.of("int16", "int16", np.array([40000.0])), "too large"),
         (
             lambda: IntegerDense("int16", np.ones((2, 2), np.int16), np.ones(2, np.int32), np.ones(1, np.int32)),
             "does not fit",
@@ -490,7 +499,7 @@ def test_integer_bounds_hold(seed: int) -> None:
     low, high = np.sort(r.integers(-(2**15), 2**15, (2, 5)), axis=0)
     corner = np.where(r.random((40, 5)) < 0.5, low, high)
     x = np.concatenate([corner, r.integers(low, high + 1, (40, 5))]).astype(np.int16)
-    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(5, 1e-3)):
+    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32))):
         floor, ceiling = layer.bound(low.astype(np.float64), high.astype(np.float64))
         y = layer.run(x)
         assert (y >= floor).all(), layer
@@ -512,6 +521,36 @@ def test_encode_bounds_hold_and_its_sum_fits_32_bits(seed: int, size: float) -> 
     y = layer.run(x)
     assert (y >= floor).all()
     assert (y <= ceiling).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["int8", "int16"]), st.sampled_from(["int8", "int16"]))
+def test_requantize_is_near_its_real_function_and_its_sum_fits_32_bits(seed: int, source: str, target: str) -> None:
+    r = np.random.default_rng(seed)
+    gain = r.choice([-1.0, 1.0], 4) * 2.0 ** r.uniform(-20, 14, 4)
+    offset = r.uniform(-1, 1, 4) * 2.0 ** r.uniform(-3, 15, 4)
+    layer = Requantize.of(source, target, gain, offset)
+    limits = np.iinfo(source)
+    x = np.concatenate([r.integers(limits.min, limits.max + 1, (300, 4)), [[limits.min] * 4, [limits.max] * 4]])
+    sums = x * layer.weight.astype(np.int64) + layer.offset
+    assert np.abs(sums).max() < 2**31
+    y = layer.run(x.astype(source))
+    assert y.dtype == target
+    exact = np.clip(x * gain + offset, np.iinfo(target).min, np.iinfo(target).max)
+    assert np.abs(y - exact).max() <= 1.5
+    low, high = layer.bound(x.min(axis=0).astype(float), x.max(axis=0).astype(float))
+    assert (low <= y).all()
+    assert (y <= high).all()
+
+
+def test_requantize_by_powers_of_two_is_exact() -> None:
+    x = np.arange(-128, 128, dtype=np.int8)[:, None]
+    wider = Requantize.of("int8", "int16", np.array([256.0]))
+    assert (wider.run(x) == x.astype(np.int16) * 256).all()
+    back = Requantize.of("int16", "int8", np.array([1 / 256]))
+    assert (back.run(wider.run(x)) == x).all()
+    ties = np.array([[-384], [-128], [128], [127], [32767]], np.int16)
+    assert back.run(ties)[:, 0].tolist() == [-1, 0, 1, 0, 127]  # floor(v + 1/2), saturated
 
 
 def test_encode_refuses_what_could_leave_32_bits() -> None:

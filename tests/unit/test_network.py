@@ -78,7 +78,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
             (
                 *nodes(("encode", Encode("int16", np.ones(3, F32), np.zeros(3, F32))))[:1],
                 Node("encode", Encode("int16", np.ones(3, F32), np.zeros(3, F32)), ("screen",), "w16a16"),
-                Node("decode", Decode(3, 1.0), ("encode",), "w16a16"),
+                Node("decode", Decode(np.full(3, 1.0, F32)), ("encode",), "w16a16"),
                 Node("out", OUT, ("decode",)),
                 Node("clip", CLIP, ("out",)),
             ),
@@ -107,7 +107,7 @@ INT_DENSE = IntegerDense("int16", np.ones((3, 3), np.int16), np.zeros(3, np.int3
         (CLIP, "w16a16"),
         (INT_DENSE, "f32"),
         (IntegerTanh(3), "f32"),
-        (Decode(3, 1.0), "f32"),
+        (Decode(np.full(3, 1.0, F32)), "f32"),
         (Encode("int16", np.ones(3, F32), np.zeros(3, F32)), "f32"),
         (Encode("int8", np.ones(3, F32), np.zeros(3, F32)), "w16a16"),
     ],

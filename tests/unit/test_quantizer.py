@@ -20,7 +20,7 @@ from tinyctl.formats import find_format
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
-from tinyctl.layers.convert import Encode
+from tinyctl.layers.convert import Encode, Requantize
 from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
@@ -209,7 +209,7 @@ def test_a_value_is_encoded_and_decoded_once() -> None:
         # a tanh whose input has not the table's scale
         (
             (dense(3, 4), Relu(4), Tanh(4), dense(4, 1)),
-            ["encode", "integer_dense", "relu", "decode", "tanh", "encode", "integer_dense", "decode"],
+            ["encode", "integer_dense", "relu", "requantize", "integer_tanh", "integer_dense", "decode"],
         ),
         # float32 throughout before the first dense
         ((Tanh(3), Relu(3), dense(3, 1)), ["tanh", "relu", "encode", "integer_dense", "decode"]),
@@ -227,7 +227,7 @@ def test_fallbacks(layers: tuple[Layer, ...], expected: list[str]) -> None:
     assert measure(made, graph, data)[0] < 1e-3
 
 
-def test_a_tanh_beside_another_reader_is_float() -> None:
+def test_a_tanh_beside_another_reader_gets_its_own_scale() -> None:
     contract = networks.tiny_contract()
     made = Policy(
         contract,
@@ -241,7 +241,8 @@ def test_a_tanh_beside_another_reader_is_float() -> None:
         ),
     )
     graph = networks.in_format(made, "w16a16")
-    assert next(n.layer.kind for n in graph.nodes if n.name == "t") == "tanh"
+    tanh = next(n for n in graph.nodes if n.name == "t")
+    assert (tanh.layer.kind, tanh.inputs) == ("integer_tanh", ("a_requantize",))
 
 
 def test_dense_before_tanh_has_the_tables_scale() -> None:
@@ -251,6 +252,49 @@ def test_dense_before_tanh_has_the_tables_scale() -> None:
     real = next(n.layer for n in networks.tiny().nodes if n.name == "hidden")
     unit = hidden.multiplier / 2.0**32 * INPUT_SCALE
     assert np.allclose(hidden.bias * unit, real.bias, rtol=1e-4)
+
+
+def test_a_format_for_each_named_node() -> None:
+    """Two widths and float32 in one network: a door wherever they meet, the rest follow what they read."""
+    made = policy(dense(3, 6), Relu(6), dense(6, 5, seed=1), Tanh(5), dense(5, 4), Relu(4), dense(4, 1))
+    formats = {"n0": "w8a16", "n2": "w8a8", "n4": "f32", "n6": "w16a16"}
+    data = random_sequences(made.contract, None, None)
+    graph = quantize(made, formats, data)
+    assert kinds(graph) == [
+        "screen:f32",
+        "encode:w8a16",
+        "integer_dense:w8a16",
+        "relu:w8a16",
+        "requantize:w8a8",
+        "integer_dense:w8a8",
+        "byte_tanh:w8a8",
+        "decode:w8a8",
+        "dense:f32",
+        "relu:f32",
+        "encode:w16a16",
+        "integer_dense:w16a16",
+        "decode:w16a16",
+        "clip:f32",
+    ]
+    assert measure(made, graph, data)[0] < 0.03
+    wider = quantize(made, {**formats, "n4": "w16a16"}, data)
+    step = next(n.layer for n in wider.nodes if n.name == "n3_requantize")
+    assert isinstance(step, Requantize)
+    assert (step.run(np.array([[-128, -1, 0, 1, 127]], np.int8)) == [[-32768, -256, 0, 256, 32512]]).all()
+    assert measure(made, wider, data)[0] < 0.03
+    report = api.quantize(made, formats)[1]
+    assert report.format == "w16a16+w8a16+w8a8"
+
+
+def test_integers_begin_where_a_node_is_named() -> None:
+    made = policy(Relu(3), dense(3, 1))
+    data = random_sequences(made.contract, None, None)
+    assert kinds(quantize(made, {"n0": "w16a16"}, data))[1:3] == ["encode:w16a16", "relu:w16a16"]
+    assert quantize(made, {"n0": "f32"}, data).nodes == made.nodes
+    with pytest.raises(TinyctlError, match="no node 'other'"):
+        quantize(made, {"other": "w16a16"}, data)
+    with pytest.raises(TinyctlError, match="node screen: a screen has no integer form in w16a16"):
+        quantize(made, {"screen": "w16a16"}, data)
 
 
 def test_generated_names_stay_identifiers() -> None:

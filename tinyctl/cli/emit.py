@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tinyctl import api
+from tinyctl import api, layouts
 from tinyctl.cli.base import Json, as_json, load_graph, results, table
 
 
@@ -15,10 +15,11 @@ def command(
     graph: Path,
     out: Annotated[Path, typer.Option(help="Folder for the C files.")],
     name: Annotated[str, typer.Option(help="Prefix of files and symbols.")] = "policy",
+    layout: Annotated[str, typer.Option(help=f"Packaging: {', '.join(layouts.layout_names())}.")] = layouts.PLAIN,
     as_object: Json = False,
 ) -> None:
     """Write the C of a graph."""
-    unit = api.emit(load_graph(graph), out, name)
+    unit = api.emit(load_graph(graph), out, name, layout)
     if as_object:
         print(as_json(unit.to_json()))
         return

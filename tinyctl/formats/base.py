@@ -43,9 +43,9 @@ def encode(y: Array, dtype: np.dtype[Any]) -> Array:
     return np.clip(whole, F32(limits.min), F32(limits.max)).astype(dtype)
 
 
-def decode(q: Array, scale: np.float32) -> Array:
+def decode(q: Array, scale: Array) -> Array:
     """integer -> float32: exact conversion, then one rounded product."""
-    return q.astype(F32) * scale
+    return np.asarray(q.astype(F32) * scale)
 
 
 def requantize(sums: Array, multiplier: Array, dtype: np.dtype[Any]) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyctl.errors import TinyctlError
+from tinyctl.formats.base import Format
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -33,6 +34,17 @@ class StateSlot:
 
     name: str
     initial: Array
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The integer form of a layer: what computes it, and the real value `scale` (n_out,) of one step of its result.
+
+    `layer` None: the result is the same integers as the input, which only mean something else now.
+    """
+
+    layer: Layer | None
+    scale: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +94,20 @@ class Layer:
     def lipschitz(self) -> float:
         """An upper bound of the Euclidean Lipschitz constant of `run` in real arithmetic."""
         raise NotImplementedError
+
+    # How the quantizer rewrites it. A layer without an integer form is computed in float32 between decode and encode.
+
+    def takes(self, activation: str, scale: Array) -> Array:
+        """The scale (columns,) that the integer form wants of an input that comes with `scale`."""
+        return scale
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin | None:
+        """The integer form in the format `chosen` for inputs of these scales, each (columns,), or None.
+
+        `out` (n_out,) is the scale that fits the calibrated range of the result and its readers; a form whose result
+        has a scale of its own returns that one.
+        """
+        return None
 
     def __post_init__(self) -> None:
         for f in fields(self):

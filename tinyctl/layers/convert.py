@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.formats.base import F32, decode, encode
+from tinyctl.formats.base import decode, encode
 from tinyctl.layers.base import Array, Layer, array_field, rounding
 
 
@@ -67,18 +67,17 @@ class Encode(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Decode(Layer):
-    """Integer to float32: `y = q * scale`, one rounding."""
+    """Integer to float32: `y = q * scale` by columns, one rounding."""
 
     kind: ClassVar[str] = "decode"
 
-    width: int
-    scale: float
+    scale: Array = array_field("float32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1e-30 <= self.scale <= 1e30:
-            raise TinyctlError(f"scale {self.scale} is not between 1e-30 and 1e30", where="decode")
-        object.__setattr__(self, "scale", float(F32(self.scale)))
+        for scale in self.scale:
+            if not 1e-30 <= scale <= 1e30:
+                raise TinyctlError(f"scale {scale} is not between 1e-30 and 1e30", where="decode")
 
     def fits(self, activation: str) -> bool:
         return activation != "float32"
@@ -88,14 +87,87 @@ class Decode(Layer):
 
     @property
     def n_in(self) -> int:
-        return self.width
+        return len(self.scale)
 
     def run(self, x: Array) -> Array:
-        return decode(x, F32(self.scale))
+        return decode(x, self.scale)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        slack = rounding(np.maximum(np.abs(low), np.abs(high)) * self.scale, 1)
-        return low * self.scale - slack, high * self.scale + slack
+        scale = self.scale.astype(np.float64)
+        slack = rounding(np.maximum(np.abs(low), np.abs(high)) * scale, 1)
+        return low * scale - slack, high * scale + slack
 
     def lipschitz(self) -> float:
-        return self.scale
+        return float(self.scale.max())
+
+
+@dataclass(frozen=True, eq=False)
+class Requantize(Layer):
+    """Integer to integer, of another scale or width: `y = saturate((x * weight + offset) >> shift)` by columns.
+
+    `weight` is (n,) int16, `offset` (n,) int32 with the rounding's half in it, `shift` (n,) int8 from 1 to 30. Sums
+    that could leave 32 bits are refused, so one 32-bit product is enough on a core that has no wider one.
+    """
+
+    kind: ClassVar[str] = "requantize"
+    in_place: ClassVar[bool] = True
+
+    source: str
+    activation: str
+    weight: Array = array_field("int16", 1)
+    offset: Array = array_field("int32", 1)
+    shift: Array = array_field("int8", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not {self.source, self.activation} <= {"int8", "int16"}:
+            raise TinyctlError("source or activation is neither int8 nor int16", where="requantize")
+        if not self.weight.shape == self.offset.shape == self.shift.shape:
+            raise TinyctlError("weight, offset and shift differ in length", where="requantize")
+        if not ((self.shift >= 1) & (self.shift <= 30)).all():
+            raise TinyctlError("a shift is not between 1 and 30", where="requantize")
+        most = -np.iinfo(self.source).min * np.abs(self.weight.astype(np.int64)) + np.abs(self.offset.astype(np.int64))
+        if (most >= 2**31).any():
+            raise TinyctlError("a sum could overflow 32 bits", where="requantize")
+
+    @staticmethod
+    def of(source: str, activation: str, gain: Array, offset: Array | None = None) -> Requantize:
+        """`y = x * gain + offset` by columns, as fine as 16-bit weights allow: within a step and a half where nothing
+        saturates. `offset` is in steps of the result, within +-2^15."""
+        added = np.zeros(len(gain)) if offset is None else np.clip(offset, -(2.0**18), 2.0**18)
+        most, half = -float(np.iinfo(source).min), 2.0 ** np.arange(1, 31)[:, None] / 2
+        weights = np.floor(gain * 2 * half + 0.5)
+        possible = (np.abs(weights) <= 2**15 - 1) & (np.abs(weights) * most + (2 * np.abs(added) + 1) * half < 2.0**31)
+        if not possible[0].all():
+            raise TinyctlError(f"a gain of {np.abs(gain).max():g} is too large", where="requantize")
+        shift = possible.sum(axis=0)  # the finest, and for all smaller shifts the numbers are smaller
+        unit = 2.0**shift
+        return Requantize(
+            source,
+            activation,
+            np.floor(gain * unit + 0.5).astype(np.int16),
+            np.floor(added * unit + unit / 2 + 0.5).astype(np.int32),
+            shift.astype(np.int8),
+        )
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
+    def reads(self, activation: str) -> str:
+        return self.source
+
+    @property
+    def n_in(self) -> int:
+        return len(self.weight)
+
+    def run(self, x: Array) -> Array:
+        limits = np.iinfo(self.activation)
+        sums = x.astype(np.int64) * self.weight + self.offset
+        return np.clip(sums >> self.shift, limits.min, limits.max).astype(self.activation)
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        ends = self.run(np.stack([np.floor(low), np.ceil(high)])).astype(np.float64)
+        return ends.min(axis=0), ends.max(axis=0)
+
+    def lipschitz(self) -> float:
+        return float((np.abs(self.weight) / 2.0**self.shift).max())

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinyctl.layers.base import Array, Layer
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import Array, Layer, Twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,3 +35,6 @@ class Relu(Layer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return Twin(self, scales[0])

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin
 
 # A rational minimax approximation, odd 13th degree over even 6th, on [-9, 9]: coefficients as published in the Eigen
 # library (MathFunctionsImpl.h, generic_fast_tanh_float). In float32 steps the largest error against float64 is 4.2e-7.
@@ -67,6 +68,13 @@ class Tanh(Layer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def takes(self, activation: str, scale: Array) -> Array:
+        return np.full(self.width, TWINS[activation].input_scale)  # it saturates where tanh is 1
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        made = TWINS[chosen.activation](self.width)
+        return Twin(made, np.full(self.width, made.output_scale))
 
 
 # The integer tanh: 512 straight segments over [-8, 8), each a pair (start, rise), so that the board reads one word.
@@ -152,3 +160,6 @@ class ByteTanh(Layer):
 
     def lipschitz(self) -> float:
         return float(np.diff(byte_table().astype(np.int64)).max())
+
+
+TWINS: dict[str, type[IntegerTanh] | type[ByteTanh]] = {"int8": ByteTanh, "int16": IntegerTanh}
