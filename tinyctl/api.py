@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from tinyctl.checker import TimingReport
     from tinyctl.importers import Imported
+    from tinyctl.mixer import Mix
     from tinyctl.sims.plant import Plant
     from tinyctl.storage import Tried
     from tinyctl.trainers.apg import ApgConfig, TrainResult
@@ -186,8 +187,13 @@ def quantize(
     task: str | None = None,
     board: str | Path | Board | None = None,
     toolchain: builder.Toolchain | None = None,
+    budget: float | None = None,
+    progress: pruner.Progress | None = None,
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, or in one for each node that a mapping names, and what that costs.
+
+    `auto` takes the fastest mix for the board inside `budget`: of closed-loop cost over the float policy's where a
+    plant is given (1.02), else of RMS output error as a share of the outputs' range (0.002).
 
     Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
     standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's. With a
@@ -195,18 +201,26 @@ def quantize(
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     calibration = _calibration(policy, calibration, which, task)
+    cost = None if which is None else _cost_ratio(policy, which, task)
+    mixes: tuple[Mix, ...] = ()
+    if formats == "auto":
+        if board is None:
+            raise TinyctlError("format auto needs a board to time the formats on")
+        from tinyctl.mixer import choose_formats
+
+        target = board if isinstance(board, Board) else load_board(board)
+        formats, mixes = choose_formats(
+            policy, target, calibration, budget=budget, cost=cost, toolchain=toolchain, progress=progress
+        )
     graph = quantizer.quantize(policy, formats, calibration)
     tried: tuple[Tried, ...] = ()
     if board is not None:
         graph, tried = _stored(graph, board, toolchain)
     rms, largest = quantizer.measure(policy, graph, calibration)
-    ratio = None
-    if which is not None:
-        reference = Graph(policy.contract, policy.nodes)
-        ratio = _closed_loop_cost(graph, which, task) / _closed_loop_cost(reference, which, task)
+    ratio = None if cost is None else cost(graph)
     name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes
     )
 
 
@@ -381,6 +395,12 @@ def _stored(
     from tinyctl.storage import choose_storage
 
     return choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
+
+
+def _cost_ratio(policy: Policy, which: Plant, task: str | None) -> Callable[[Graph], float]:
+    """A function that flies a graph: its closed-loop cost over the policy's."""
+    reference = _closed_loop_cost(Graph(policy.contract, policy.nodes), which, task)
+    return lambda graph: _closed_loop_cost(graph, which, task) / reference
 
 
 def _closed_loop_cost(graph: Graph, which: Plant, task: str | None) -> float:

@@ -25,7 +25,8 @@ from tinyctl.layers.scale import Scale
 from tinyctl.network import Network, Node, free_name
 from tinyctl.policy import Policy
 
-if TYPE_CHECKING:  # it times with an emulator
+if TYPE_CHECKING:  # they time with an emulator
+    from tinyctl.mixer import Mix
     from tinyctl.storage import Tried
 
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
@@ -36,7 +37,7 @@ REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bi
 class QuantizeReport:
     """What the format costs: RMS and largest action error along the calibration sequences, relative to the policy in
     float32, and (where a plant was given) the closed-loop cost over the policy's. `storage` is what was timed to choose
-    how weights are stored, where a board was given."""
+    how weights are stored, where a board was given, `mixes` to choose the formats."""
 
     format: str
     weight_bytes: int
@@ -46,6 +47,7 @@ class QuantizeReport:
     contract_hash: str
     graph_hash: str
     storage: tuple[Tried, ...] = ()
+    mixes: tuple[Mix, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}
