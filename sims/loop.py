@@ -82,24 +82,25 @@ class Flights:
 
 def fly(
     plant: Plant, task: Task, controller: Controller, *, episodes: int = 1000, seed: int = 0, delay_s: float = 0.0,
-    variant: str | None = None, keep: int = 8, progress: Callable[[int, int], None] | None = None,
+    variant: str | None = None, keep: int = 8, batch: int = BATCH, progress: Callable[[int, int], None] | None = None,
 ) -> Flights:  # fmt: skip
     """Fly `episodes` of `task` with `controller`, whose action takes effect `delay_s` after the observation.
 
     `variant` names a parameter set of the plant; the trajectories of the first `keep` episodes are kept. A controller
     slower than a control period starts its next inference at the first period after the one before has ended.
-    `progress` is told how many control periods have been flown, and of how many.
+    `progress` is told how many control periods have been flown, and of how many. `batch` episodes are flown at once,
+    which changes nothing but the time: a board on a wire serves one.
     """
     if episodes < 1:
         raise TinyctlError(f"{episodes} episodes cannot be flown", fix="at least one")
     kernel = compile_plant(plant, task)
-    starts = range(0, episodes, BATCH)
+    starts = range(0, episodes, batch)
     parts: list[Flights] = []
     for first in starts:
-        drawn = draw(plant, task, range(first, min(first + BATCH, episodes)), seed, variant=variant)
+        drawn = draw(plant, task, range(first, min(first + batch, episodes)), seed, variant=variant)
         done, total = len(parts) * task.episode_steps, len(starts) * task.episode_steps
         tick = partial(_tick, progress, done, total) if progress is not None else None
-        kept = keep if first == 0 else 0
+        kept = max(0, keep - first)
         parts.append(close_loop(kernel, drawn, controller, delay_s=delay_s, keep=kept, tick=tick))
     return Flights(
         survived=np.concatenate([f.survived for f in parts]),
@@ -107,8 +108,8 @@ def fly(
         cost=np.concatenate([f.cost for f in parts]),
         scores={s.name: np.concatenate([f.scores[s.name] for f in parts]) for s in task.scores},
         times=parts[0].times,
-        states=parts[0].states,
-        actions=parts[0].actions,
+        states=np.concatenate([f.states for f in parts], axis=1),
+        actions=np.concatenate([f.actions for f in parts], axis=1),
     )
 
 

@@ -6,31 +6,17 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-import networks
+import cases
 import pytest
 
 from tinyctl.emitter import emit
-from tinyctl.formats import FORMATS
 from tinyctl.graph import Graph
 
 os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
 GOLDEN = Path(__file__).parent / "golden"
-POLICIES = {
-    "tiny": networks.tiny,
-    "all_layers": networks.all_layers,
-    "branching": networks.branching,
-    "widths": networks.widths,
-    "activations": networks.activations,
-    "joins": networks.joins,
-    "csr": partial(networks.sparse, "csr"),
-    "straight": partial(networks.sparse, "straight"),
-}
-GRAPHS = {"ties": networks.ties, "mixed": networks.mixed}
-CASES = [*((network, format_name) for network in POLICIES for format_name in FORMATS), *((name, "") for name in GRAPHS)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,12 +58,11 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
-@pytest.fixture(scope="session", params=CASES, ids="-".join)
+@pytest.fixture(scope="session", params=cases.MAKERS)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
-    """Every network in every format, and the folder of its C, called `policy`."""
-    network, format_name = request.param
-    graph = GRAPHS[network]() if network in GRAPHS else networks.in_format(POLICIES[network](), format_name)
-    folder = tmp_path_factory.mktemp(f"{network}-{format_name}")
+    """Every graph of `cases`, and the folder of its C, called `policy`."""
+    graph = cases.graph(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
     emit(graph, folder)
     return graph, folder
 

@@ -1,7 +1,7 @@
 """The verbs: each a function from one record to the next. `tinyctl.train(...)`, `tinyctl.emit(...)` and so on.
 
     plant ──train──▶ Policy ──quantize──▶ Graph ──emit──▶ Unit ──build──▶ Image ──check──▶ TimingReport
-                        └────────────── fly: graph, C or emulated image ─────┴──────▶ FlightReport
+                        └────────── fly: graph, C, emulated image or board ──┴──────▶ FlightReport
 
 Packages that a verb needs beyond the core are imported when it is called.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinyctl import archive, builder, emitter, pruner, quantizer
+from tinyctl.bare import Program
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
 from tinyctl.contract import Contract
@@ -24,6 +26,7 @@ from tinyctl.contract_toml import load_contract
 from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphController, Identity, check_contract, report
 from tinyctl.graph import Graph, formats_of
+from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
 from tinyctl.hostlib import HostController
 from tinyctl.image import read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 load = archive.load
 save = archive.save
 emit = emitter.emit
-FORMS = ("graph", "c", "emulator")
+FORMS = ("graph", "c", "emulator", "board")
 DEFAULT_BOARD = "crazyflie21"
 COST_EPISODES = 200  # flown for the closed-loop cost ratio of `quantize`
 
@@ -231,14 +234,15 @@ def build(
     toolchain: builder.Toolchain | None = None,
     out: str | Path,
     name: str = "policy",
+    program: Program = "loop",
 ) -> Image:
-    """A firmware image from a graph or from an emitted folder."""
+    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`)."""
     target = board if isinstance(board, Board) else load_board(board)
     if not isinstance(source, Graph):
-        return builder.build(source, target, toolchain, out=out)
+        return builder.build(source, target, toolchain, out=out, program=program)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
-        return builder.build(Path(scratch), target, toolchain, out=out)
+        return builder.build(Path(scratch), target, toolchain, out=out, program=program)
 
 
 def check(
@@ -309,13 +313,16 @@ def fly(
     episodes: int = 1000,
     seed: int = 0,
     delay_s: float = 0.0,
+    line: Line = VIRTUAL_BOARD,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
-    """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, or the emulated image.
+    """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
+    board, which `line` reaches (the virtual one by default) and which flies one episode at a time.
 
     The action takes effect `delay_s` after the observation: give the predicted worst inference time.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.sims.loop import BATCH
     from tinyctl.sims.loop import fly as loop
 
     name = task or next(iter(which.tasks))
@@ -328,8 +335,8 @@ def fly(
             where=what.source,
             fix="fly it in the task it was made for",
         )
-    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
-        controller = _controller(what.source, on, board, toolchain, Path(scratch))
+    with ExitStack() as stack:
+        controller = _controller(what.source, on, board, toolchain, line, stack)
         flights = loop(
             which,
             which.task(name),
@@ -338,20 +345,30 @@ def fly(
             seed=seed,
             delay_s=delay_s,
             keep=KEPT,
+            batch=1 if on == "board" else BATCH,
             progress=progress,
         )
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 
 def _controller(
-    source: Graph | Path, on: str, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path
+    source: Graph | Path,
+    on: str,
+    board: str | Path | Board,
+    toolchain: builder.Toolchain | None,
+    line: Line,
+    stack: ExitStack,
 ) -> Any:
     if on not in FORMS:
         raise TinyctlError(f"cannot fly on {on!r:.40}", fix=f"choose one of {', '.join(FORMS)}")
-    if on == "graph":
+    target = board if isinstance(board, Board) else load_board(board)
+    if on in ("graph", "board"):
         if isinstance(source, Path):
-            raise TinyctlError("only a .tctl file flies on the graph", where=source, fix="use --on c or --on emulator")
-        return GraphController(source)
+            raise TinyctlError(f"only a .tctl file flies on the {on}", where=source, fix="use --on c or --on emulator")
+        if on == "graph":
+            return GraphController(source)
+        return BoardController(stack.enter_context(open_link(source, target, line, toolchain)))
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tinyctl-")))
     folder = source
     if isinstance(source, Graph):
         emit(source, scratch / "c")
@@ -361,10 +378,61 @@ def _controller(
         if not folder.is_dir():
             raise TinyctlError("an image does not run on the host", where=folder, fix="use --on emulator")
         return HostController(folder)
-    target = board if isinstance(board, Board) else load_board(board)
     if folder.is_dir():
         folder = build(folder, target, toolchain=toolchain, out=scratch / "image.elf").path
     return EmulatedController(folder, target)
+
+
+def hil(
+    source: Policy | Graph | str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    line: Line = VIRTUAL_BOARD,
+    *,
+    frames: int = 1000,
+    plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+    replay: Path | None = None,
+    record: Path | None = None,
+    seed: int = 0,
+    toolchain: builder.Toolchain | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> HilReport:
+    """Let a board step a controller, and hold every step against `Graph.run`.
+
+    Observations come from flights of a plant, from a recording, or at random.
+    """
+    graph = flyable(source).source
+    if isinstance(graph, Path):
+        raise TinyctlError("only a .tctl file can be held against `Graph.run`", where=graph)
+    flown = None
+    if plant_name is not None:
+        which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+        flown = which, task or next(iter(which.tasks))
+        check_contract(graph.contract, which.task(task), f"plant {which.name}")
+    return step_on_board(
+        graph,
+        board if isinstance(board, Board) else load_board(board),
+        line,
+        frames=frames,
+        flown=flown,
+        replay=replay,
+        record=record,
+        seed=seed,
+        toolchain=toolchain,
+        progress=progress,
+    )
+
+
+def plant_of(contract: Contract) -> tuple[str, str] | None:
+    """The name of the plant that comes with tinyctl, and of its task, whose contract this is."""
+    try:
+        from tinyctl.sims.plants import load_plant, plant_names
+
+        plants = [load_plant(name) for name in plant_names()]
+    except ImportError:
+        return None
+    found = ((p.name, name) for p in plants for name in p.tasks if p.task(name).contract.hash == contract.hash)
+    return next(found, None)
 
 
 class _Recorder(GraphController):

@@ -20,6 +20,7 @@ from tinyctl.jsons import record_from_json
 Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "rv32imc"]
 Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
+Family = Literal["none", "stm32f4"]
 MemoryModel = Literal["zero_wait", "every_access", "first_load", "stm32f4_art", "stm32l4_art", "unknown"]
 
 FOLDER = Path(__file__).parent / "boards"
@@ -35,6 +36,9 @@ FLAG = re.compile(
     r"|-fno-(schedule-insns2?|tree-vectorize|tree-slp-vectorize|unroll-loops)"
 )
 TARGET = re.compile(r"thumb[a-z0-9.]{0,20}-(none|freestanding)-eabi(hf)?")
+PIN = re.compile(r"P[A-I](\d|1[0-5])")
+USARTS = (0, 1, 2, 3, 6)
+MACHINES = ("", "netduinoplus2")
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9 ,.;:()+/_-]{0,120}")
 
 
@@ -79,6 +83,26 @@ class Firmware:
 
 
 @dataclass(frozen=True)
+class Bare:
+    """What `firmware/bare` sets up beyond core and memory; nothing where the family is `none`.
+
+    `crystal_hz` is 0 where there is none, `crystal_bypass` true where a clock comes from outside instead. The serial
+    line of the link is USART number `usart` (0: none) on the pins `tx` and `rx`. `qemu` is the machine of
+    qemu-system-arm that runs its images, if one does.
+    """
+
+    family: Family = "none"
+    crystal_hz: int = 0
+    crystal_bypass: bool = False
+    over_drive: bool = False
+    usart: int = 0
+    tx: str = ""
+    rx: str = ""
+    baud: int = 460_800
+    qemu: str = ""
+
+
+@dataclass(frozen=True)
 class Flags:
     """One compiler's words for this board: target triple, core and FPU, and how to translate."""
 
@@ -105,6 +129,7 @@ class Board:
     link: Link
     firmware: Firmware
     toolchains: tuple[tuple[str, Flags], ...]
+    bare: Bare = Bare()
 
     @property
     def code(self) -> Region:
@@ -172,7 +197,9 @@ def _board(record: dict[str, Any], where: str) -> Board:
             for name, value in (_table(row, "toolchain", where) if "toolchain" in row else {}).items()
         ),
     }
-    plain = {f.name for f in fields(Board)} - set(parts)
+    if "bare" in row:
+        parts["bare"] = record_from_json(Bare, _table(row, "bare", where), where=f"{where}: bare")
+    plain = {f.name for f in fields(Board)} - {*parts, "bare"}
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
         if names:
             raise TinyctlError(f"{word} key {', '.join(map(repr, sorted(names)))}", where=where)
@@ -246,6 +273,22 @@ def _check(board: Board, where: str) -> None:
             raise TinyctlError(f"firmware.{key} is not between 1 and {limit}", where=where)
     if not 0.1 <= budget.loop_rate_hz <= 1e6:
         raise TinyctlError("firmware.loop_rate_hz is not between 0.1 and 1e6", where=where)
+    _check_bare(board, f"{where}: bare")
     unknown = {name for name, _ in board.toolchains} - {"gcc", "zig"}
     if unknown:
         raise TinyctlError(f"unknown toolchain {sorted(unknown)[0]!r:.60}", where=where, fix="gcc and zig are known")
+
+
+def _check_bare(board: Board, where: str) -> None:
+    bare = board.bare
+    if bare.crystal_hz and not 1_000_000 <= bare.crystal_hz <= 50_000_000:
+        raise TinyctlError("crystal_hz is neither 0 nor between 1 and 50 MHz", where=where)
+    for key, value, known in (("usart", bare.usart, USARTS), ("qemu", bare.qemu, MACHINES)):
+        if value not in known:
+            raise TinyctlError(f"{key} {value!r:.40} is not one of {', '.join(map(repr, known))}", where=where)
+    if bare.usart and not (PIN.fullmatch(bare.tx) and PIN.fullmatch(bare.rx)):
+        raise TinyctlError("tx and rx are not pins such as PA9", where=where)
+    if not 1200 <= bare.baud <= 4_000_000:
+        raise TinyctlError(f"baud {bare.baud} is not between 1200 and 4,000,000", where=where)
+    if bare.family == "none" and bare != Bare():
+        raise TinyctlError("settings without a family", where=where, fix="family = 'stm32f4' is known")

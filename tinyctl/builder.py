@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tinyctl import toolchains
+from tinyctl import bare, toolchains
 from tinyctl.audit import audit_object
 from tinyctl.boards import Board, Flags
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
@@ -21,10 +20,7 @@ from tinyctl.unit import FACTS, Unit, load_unit
 
 Toolchain = Literal["gcc", "zig"]
 
-HERE = Path(__file__).parent
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
-BARE = ("boot.c", "main.c", "tinyctl_image.h")
-SYSTICK_MAX = 1 << 24  # ARM DDI 0403, B3.3.5: the reload value has 24 bits
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,19 @@ class Image:
         return {"schema": 1, **asdict(self), "path": self.path.name, "flags": list(self.flags)}
 
 
-def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None, *, out: str | Path) -> Image:
+def build(
+    unit_dir: str | Path,
+    board: Board,
+    toolchain: Toolchain | None = None,
+    *,
+    out: str | Path,
+    program: bare.Program = "loop",
+) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
-    `toolchain` None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without
-    a warning, or needs anything that is not in it (soft float, double, libm, heap).
+    `program` is what the firmware does with the controller: the control loop, or service behind a link. `toolchain`
+    None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without a warning, or
+    needs anything that is not in it (soft float, double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
@@ -67,8 +71,7 @@ def build(unit_dir: str | Path, board: Board, toolchain: Toolchain | None = None
             (f"{unit.name}.c", "unit.o"),
             (f"{unit.name}_selftest.c", "selftest.o"),
             ("firmware/image.c", "image.o"),
-            ("firmware/boot.c", "boot.o"),
-            ("firmware/main.c", "main.o"),
+            *((f"firmware/{name}", f"firmware/{name[:-2]}.o") for name in bare.sources(board, program)),
         ):
             compiler.compile(work, source, target)
             objects.append(target)
@@ -106,6 +109,7 @@ class _Compiler:
     label: str
     flags: Flags
     fpu: bool
+    family: str
 
     @staticmethod
     def choose(board: Board, wanted: Toolchain | None) -> _Compiler:
@@ -120,7 +124,7 @@ class _Compiler:
         if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
-            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none")
+            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none", board.bare.family)
         if board.fpu == "none":
             raise TinyctlError(
                 "soft float comes from gcc's library; zig's is not linked",
@@ -128,7 +132,7 @@ class _Compiler:
                 fix="install arm-none-eabi-gcc",
             )
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), fpu=True)
+        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), True, board.bare.family)
 
     @property
     def _command(self) -> list[str]:
@@ -136,9 +140,22 @@ class _Compiler:
             return [*(toolchains.arm_gcc() or ()), *self.flags.cpu]
         return [*toolchains.zig(), "cc", "-target", self.flags.target, *self.flags.cpu]
 
+    @property
+    def defines(self) -> list[str]:
+        names = ["TINYCTL_FPU"] * self.fpu + [f"TINYCTL_{self.family.upper()}"] * (self.family != "none")
+        return [f"-D{name}" for name in names]
+
     def compile(self, work: Path, source: str, target: str) -> None:
-        define = ["-DTINYCTL_FPU"] if self.fpu else []
-        words = [*self._command, *self.flags.flags, *WARNINGS, *define, "-ffreestanding", "-g0", "-I.", "-Ifirmware"]
+        words = [
+            *self._command,
+            *self.flags.flags,
+            *WARNINGS,
+            *self.defines,
+            "-ffreestanding",
+            "-g0",
+            "-I.",
+            "-Ifirmware",
+        ]
         toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
@@ -160,18 +177,17 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
             raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
     firmware = work / "firmware"
     firmware.mkdir()
-    for name in BARE:
-        shutil.copyfile(HERE / "firmware" / "bare" / name, firmware / name)
-    cycles = board.reset_clock_hz / unit.rate_hz
-    ticks_per_step = max(1, math.ceil(cycles / SYSTICK_MAX))
+    for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
+        shutil.copyfile(path, firmware / path.name)
+    facts = bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act)
+    (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
     (firmware / "image.c").write_text(
         template("image.c.j2").render(
             name=unit.name,
             nodes=unit.nodes,
             board=board.name,
             toolchain=compiler.label,
-            tick_reload=max(1, round(cycles / ticks_per_step) - 1),
-            ticks_per_step=ticks_per_step,
+            periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
     regions = {

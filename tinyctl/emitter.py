@@ -22,7 +22,8 @@ from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
 from tinyctl.layers.dense import storage_of
 from tinyctl.layers.screen import Screen
-from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR, SEGMENT_BITS
+from tinyctl.layers.table import SEGMENT_BITS
+from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
 from tinyctl.templates import template
@@ -31,6 +32,8 @@ from tinyctl.vectors import stored_steps
 from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
+STATE_TYPES = {"float32": "float", "int32": "int32_t"}  # of four bytes, so that the state is words
+SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
@@ -46,7 +49,8 @@ HELPER_ORDER = (
     "rows4_w16a16",
     "rows4_w8a16",
     "rows4_w8a8",
-    "tanh_w16a16",
+    "table_a16",
+    "integers",
 )
 DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
 FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
@@ -85,6 +89,9 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
             "symbol": symbol,
             "n_in": node.layer.n_in,
             "n_out": node.layer.n_out,
+            "x_type": C_TYPES[node.reads][0],
+            "y_type": C_TYPES[node.returns][0],
+            "saturate": SATURATE.get(node.returns),
             "in_place": writes.slot in [place.slot for place in reads],
             **{k: _literal(v) for k, v in parts[node.name].values.items()},
         }
@@ -253,14 +260,17 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
     return f"{symbol}({values})"
 
 
-def _members(graph: Graph) -> list[tuple[str, int]]:
+def _members(graph: Graph) -> list[tuple[str, str, int]]:
+    """C type, name and columns of every array of the state."""
     return [
-        (f"{name}_{slot.name}", len(slot.initial)) for name, layer in graph.stateful.items() for slot in layer.state()
+        (STATE_TYPES[slot.initial.dtype.name], f"{name}_{slot.name}", len(slot.initial))
+        for name, layer in graph.stateful.items()
+        for slot in layer.state()
     ]
 
 
 def _state_bytes(graph: Graph) -> int:
-    return 4 * (graph.contract.n_act + sum(columns for _, columns in _members(graph)))
+    return 4 * (graph.contract.n_act + sum(columns for _, _, columns in _members(graph)))
 
 
 def _initial(graph: Graph) -> list[tuple[str, str]]:

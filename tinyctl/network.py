@@ -61,7 +61,7 @@ class State:
     def words(self) -> Array:
         """(batch, state words) uint32: the bits of the state in the order of the emitted struct."""
         arrays = [self.applied, *(a for arrays in self.memory.values() for a in arrays)]
-        return np.ascontiguousarray(np.concatenate(arrays, axis=1)).view(np.uint32)
+        return np.concatenate([np.ascontiguousarray(a).view(np.uint32) for a in arrays], axis=1)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,11 @@ def quantize(policy: Policy, formats: str | Mapping[str, str], calibration: Arra
     return Graph(policy.contract, _Rewriter(policy, chosen, named, _Ranges.of(policy, calibration)).nodes())
 
 
+def everywhere(policy: Policy, format_name: str) -> dict[str, str]:
+    """One format for every node between the screen and the last clip: no float arithmetic is left between them."""
+    return {node.name: format_name for node in policy.nodes[1:-1]}
+
+
 def measure(policy: Policy, graph: Graph, calibration: Array) -> tuple[float, float]:
     """RMS and largest difference of the actions along the sequences, each controller with its own state."""
     reference, states, errors = Graph(policy.contract, policy.nodes), [], []
@@ -196,7 +201,9 @@ class _Rewriter:
         if not begins and not any(self.values[name].scale is not None for name in node.inputs):
             return None
         sources = [self._integer(name, node, chosen) for name in node.inputs]
-        twin = self._twin(node, chosen, tuple(source.scale for source in sources if source.scale is not None))
+        twin = None
+        if node is not self.policy.nodes[-1]:  # the last word on the action is in the contract's own numbers
+            twin = self._twin(node, chosen, tuple(source.scale for source in sources if source.scale is not None))
         if twin is None:
             if node.name in self.named:
                 raise TinyctlError(

@@ -230,8 +230,8 @@ def _run_all(
 @dataclass(frozen=True)
 class Timing:
     """`typical`: the commonest path, warm; `zero_wait`: the same without wait states; `cold`: the longest path from
-    empty caches, moving reads missed; `slack`: the slowest of each node on any path, above the longest path;
-    `spread`: between paths, without wait states; `fastest` and `slowest` of all inputs, warm."""
+    empty caches, moving reads missed, divisions the longest; `slack`: the slowest of each node on any path, above the
+    longest path; `spread`: between paths, without wait states; `fastest` and `slowest` of all inputs, warm."""
 
     typical: Cycles
     zero_wait: Cycles
@@ -266,15 +266,13 @@ def time_trial(trial: Trial) -> Timing:
                 observation[:] = obs
                 walk = record(target.address, *target.arguments)
                 memories = used.memories()
-                first = used.time_walk(walk, memories)
+                used.time_walk(walk, memories)
                 again = used.time_walk(walk, memories)
                 warm.append(again.total)
                 if lines == often and index == commonest:
                     typical, zero_wait = again, used.time_walk(walk, None)
                 if lines == often and index == longest:
-                    cold = first.total
-                    if seen.moved.any():
-                        cold = used.time_walk(walk, used.memories(seen.moved)).total
+                    cold = used.time_walk(walk, used.memories(seen.moved), longest=True).total
     return Timing(
         typical,
         zero_wait,

@@ -1,7 +1,8 @@
-/* Vector table and reset handler of an ARMv7-M core. Sources: ARM DDI 0403 (ARMv7-M), B1.5.3 and B3.2.2. */
-#include "tinyctl_image.h"
+/* Vector table and reset handler of a Cortex-M. Sources: ARM DDI 0403 (ARMv7-M), B1.5.3 and B3.2.2. */
+#include "firmware.h"
+#include "registers.h"
+#include "tinyctl_board.h"
 
-#define CPACR (*(volatile uint32_t *)0xE000ED88u)
 #define CPACR_FPU_FULL_ACCESS 0x00F00000u /* coprocessors 10 and 11 */
 
 #define N_SYSTEM_VECTORS 16
@@ -15,8 +16,6 @@ extern const uint32_t tinyctl_data_source[];
 extern uint32_t tinyctl_bss_begin[], tinyctl_bss_end[];
 
 void tinyctl_reset(void);
-void tinyctl_fault(void);
-void tinyctl_tick(void);
 
 volatile struct tinyctl_loop tinyctl_loop;
 
@@ -27,16 +26,20 @@ struct vector_table {
 
 extern const struct vector_table tinyctl_vectors;
 
-/* Every exception without an entry of its own is a fault: nothing but SysTick is enabled. */
+/* Every exception without an entry of its own is a fault: nothing but these is enabled. */
 __attribute__((section(".vectors"), used)) const struct vector_table tinyctl_vectors = {
     .stack_top = tinyctl_stack_top,
     .handlers = {tinyctl_reset, tinyctl_fault, tinyctl_fault, tinyctl_fault, tinyctl_fault, tinyctl_fault,
-                 0, 0, 0, 0, tinyctl_fault, tinyctl_fault, 0, tinyctl_fault, tinyctl_tick}};
+                 0, 0, 0, 0, tinyctl_fault, tinyctl_fault, 0, tinyctl_fault, tinyctl_tick,
+#ifdef TINYCTL_USART_INTERRUPT
+                 [N_SYSTEM_VECTORS - 1 + TINYCTL_USART_INTERRUPT] = tinyctl_usart_received
+#endif
+    }};
 
 void tinyctl_reset(void)
 {
 #ifdef TINYCTL_FPU
-    CPACR |= CPACR_FPU_FULL_ACCESS;
+    SCB_CPACR |= CPACR_FPU_FULL_ACCESS;
     __asm volatile("dsb\n\tisb" ::: "memory");
 #endif
     const volatile uint32_t *from = tinyctl_data_source;
@@ -47,13 +50,5 @@ void tinyctl_reset(void)
         *to = 0u;
     }
     (void)main();
-    tinyctl_fault();
-}
-
-void tinyctl_fault(void)
-{
-    tinyctl_loop.phase = TINYCTL_FAULT;
-    for (;;) {
-        __asm volatile("wfi");
-    }
+    tinyctl_halt();
 }

@@ -58,13 +58,20 @@ struct tinyctl_loop {
     uint32_t phase;
     uint32_t steps;
     uint32_t status; /* what the last step returned */
+    uint32_t count;  /* of the last step: cycles, where there is a counter */
+    uint32_t missed; /* whole periods without a step */
 };
 
 extern volatile struct tinyctl_loop tinyctl_loop;
 
-/* SysTick's reload value and how many of its periods make one control period, at the clock after reset. */
-extern const uint32_t tinyctl_tick_reload;
-extern const uint32_t tinyctl_ticks_per_step;
+/* SysTick's reload value and how many of its periods make one control period: at the clock after reset, and at the
+ * board's. */
+struct tinyctl_period {
+    uint32_t tick_reload;
+    uint32_t ticks_per_step;
+};
+
+extern const struct tinyctl_period tinyctl_periods[2];
 
 int main(void);
 

@@ -4,10 +4,11 @@ EVIDENCE. There is no board behind this file. Sources, named rule by rule below:
 
     TRM     ARM 100166, Cortex-M4 Technical Reference Manual: table 3-1, section 3.3.3 (load/store timings), table 7-1
     fit     rules and constants that other people's cycle counts on STM32F407 and STM32L4R5 boards ask for, as
-            collected in this project's notes; the figures for groups of unaligned 32-bit instructions and for branches
-            to them agree with an independent bench on an STM32L4 (compendium.i-0.nl, "instruction alignment")
+            collected in this project's notes
+    L4      measured by others on an STM32L4: compendium.i-0.nl, "instruction alignment" and "division timing"
+    F407    measured by others on an STM32F407 and an STM32F103: jnk0le, "pipeline cycle test", cortex m3 and m4
 
-Compared with published measurements: within 0.4 % on three integer programs of 0.4 million cycles each, docs/timing.md.
+Compared with published measurements of whole programs: docs/timing.md.
 
 A rule marked TRM alone has not been confirmed by a measured binary known to us: VMLA/VFMA 3, VDIV and VSQRT 14 and the
 delay of FP results, the refill of indirect branches. What the model gives is "predicted", never "guaranteed".
@@ -16,13 +17,13 @@ delay of FP results, the refill of indirect branches. What the model gives is "p
 from __future__ import annotations
 
 from tinyctl.sims.mcu.decode import Instruction, Kind
-from tinyctl.sims.mcu.pipeline import Core
+from tinyctl.sims.mcu.pipeline import MAGNITUDES, Core
 
 FIFO_WORDS = 3
 FETCH_LATENCY = 2  # cycles from the issue of a fetch to the execution of what it brings
 DIRECT_REFILL = 1  # extra cycles of a taken branch: the P of the TRM, 1 to 3, is 1 for direct branches (fit)
 INDIRECT_REFILL = 2  # and 2 where the address comes from a register or from memory (TRM)
-DIVIDE = 12  # UDIV and SDIV take 2 to 12 by operands (TRM); a prediction of the worst case takes 12
+DIVIDE = 12  # the most that UDIV and SDIV take (TRM: 2 to 12)
 FP_DIVIDE = 14  # VDIV, VSQRT (TRM table 7-1)
 
 CYCLES = {
@@ -49,6 +50,9 @@ MULTIPLES = frozenset(
         Kind.FP_STORE_MULTIPLE,
     }
 )
+# UDIV and SDIV by the magnitude of their operands (L4): 2 when either is zero, 3 when the dividend has fewer bits than
+# the divisor, else 5 and one more for each four bits that it has more. 32 bits against 1 give the TRM's 12.
+DIVISIONS = (2, 3, *(5 + bits // 4 for bits in range(MAGNITUDES - 2)))
 FP_ARITHMETIC = frozenset({Kind.FP, Kind.FP_MAC, Kind.FP_DIVIDE})
 
 
@@ -71,22 +75,24 @@ def second_load_cycle(load: Instruction, following: Instruction) -> int:
     """1 unless `following` pipelines with the single load before it (TRM 3.3.3; fit).
 
     It does when it is a single load or store whose address does not come from the load. A literal (from flash) and a
-    load from elsewhere do not pipeline with each other.
+    load from elsewhere do not pipeline with each other; nor do any two accesses to different memories (F407), which
+    `Pipeline` sees by their addresses.
     """
     alike = following.kind is Kind.STORE or (following.kind is Kind.LOAD and load.literal == following.literal)
     return int(not alike or bool(load.loaded & following.address_registers))
 
 
 def load_after_store(before: Instruction, instruction: Instruction) -> int:
-    """+1 for a single load right after a single store: the write buffer has the bus (TRM 3.3.3; fit).
+    """+1 for a load or LDM right after a single store: the write buffer has the bus (TRM 3.3.3; fit; LDM: F407).
 
     A store with register offset has spent that cycle already.
     """
-    return int(instruction.kind is Kind.LOAD and before.kind is Kind.STORE and not before.register_offset)
+    loads = instruction.kind in (Kind.LOAD, Kind.LOAD_MULTIPLE)
+    return int(loads and before.kind is Kind.STORE and not before.register_offset)
 
 
 def address_from_alu(before: Instruction, instruction: Instruction) -> int:
-    """+1 when the address uses what the ALU operation before made: no forwarding path (TRM 3.3.3)."""
+    """+1 when the address uses what the ALU operation before made: no forwarding path (TRM 3.3.3; F407)."""
     return int(bool(before.result & instruction.address_registers))
 
 
@@ -130,4 +136,5 @@ CORE = Core(
     refill=refill,
     fifo_words=FIFO_WORDS,
     fetch_latency=FETCH_LATENCY,
+    divisions=DIVISIONS,
 )

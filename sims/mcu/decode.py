@@ -45,7 +45,9 @@ class Kind(Enum):
 @dataclass(frozen=True)
 class Operand:
     """Memory that an instruction accesses: `count` times `size` bytes in a row, the first at
-    base + (index << shift) + offset. A literal's base is "pc", which stands for the aligned address."""
+    base + (index << shift) + offset. A literal's base is "pc", which stands for the aligned address.
+
+    With `size` 0 no memory but a division of `base` by `index`; `shift` is 1 where it is signed."""
 
     base: str
     index: str | None
@@ -144,6 +146,9 @@ def _instruction(item: Any) -> Instruction:
         fields["result"] = frozenset(writes - {"cpsr", "itstate", "pc"})
     if kind in MEMORY_KINDS:
         fields["operand"] = _operand(name, kind, item, memory, registers, fields.get("words", 0))
+    elif kind is Kind.DIVIDE:
+        dividend, divisor = registers[-2:]
+        fields["operand"] = Operand(dividend, divisor, int(name == "sdiv"), 0, 1, 0, False)
     return Instruction(item.address, item.size, f"{item.mnemonic} {item.op_str}".strip(), kind, **fields)
 
 

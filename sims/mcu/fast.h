@@ -9,7 +9,8 @@
 
 #define SIZE_BITS 12 /* a block is address << SIZE_BITS | bytes */
 
-/* One data access: the position of its instruction, and bytes << 1 | write. */
+/* One data access: the position of its instruction, and bytes << 1 | write. With no bytes a division, of the magnitude
+ * that stands in place of the address. */
 struct access {
     uint32_t position, address, size;
 };

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from unicorn import arm_const, unicorn_const
+from unicorn import unicorn_const
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
-from tinyctl.sims.mcu.engine import RETURN, Machine, native
+from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine, native
 from tinyctl.sims.mcu.fastlib import ACCESS, OPERAND, ROW, TIMED, Memories, Recorder, library
 from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
 from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, Pipeline, State
@@ -27,15 +27,7 @@ OPENS_LOAD, BRANCHES = 1, 2
 CACHED_MODEL = 2
 PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
 
-REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
-    "sb": arm_const.UC_ARM_REG_R9,
-    "sl": arm_const.UC_ARM_REG_R10,
-    "fp": arm_const.UC_ARM_REG_R11,
-    "ip": arm_const.UC_ARM_REG_R12,
-    "sp": arm_const.UC_ARM_REG_SP,
-    "lr": arm_const.UC_ARM_REG_LR,
-    "pc": -1,
-}
+OPERAND_REGISTERS = {**REGISTERS, "pc": -1}
 
 
 def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
@@ -162,7 +154,8 @@ class FastTracer:
             self._add_block(int(state[0]), int(blocks[at]), following)
         return Cycles(int(parts.sum()), self._by_part(parts))
 
-    def time_walk(self, walk: FastWalk, memories: Memories | None) -> Cycles:
+    def time_walk(self, walk: FastWalk, memories: Memories | None, longest: bool = False) -> Cycles:
+        divisions = bytes(self._core.divisions)
         parts = np.zeros(self._step + 1, np.int64)
         stalls = np.zeros((self._step + 1, len(CAUSES)), np.int64)
         total = self._library.walk_time(
@@ -177,6 +170,7 @@ class FastTracer:
             self._core.fetch_latency,
             RETURN,
             self._core.call_refill,
+            None if longest or not divisions else divisions,
             INHERIT,
             self._step,
             parts.ctypes.data,
@@ -271,7 +265,7 @@ class FastTracer:
             if operand is not None:
                 self._places = _grown(self._places, self._n_places)
                 Recorder.from_address(self._recorder).places = self._places.ctypes.data
-                base, index = (0 if r is None else REGISTERS[r] for r in (operand.base, operand.index))
+                base, index = (0 if r is None else OPERAND_REGISTERS[r] for r in (operand.base, operand.index))
                 self._places[self._n_places] = (
                     base,
                     index,

@@ -122,6 +122,29 @@ void on_block(void *uc, uint64_t address, uint32_t size, void *data)
     }
 }
 
+/* See pipeline.magnitude. */
+static uint32_t bits(uint32_t word)
+{
+    uint32_t count = 0;
+
+    for (; word; word >>= 1) {
+        count++;
+    }
+    return count;
+}
+
+static uint32_t magnitude(uint32_t dividend, uint32_t divisor, int is_signed)
+{
+    if (is_signed) {
+        dividend = dividend >> 31 ? 0u - dividend : dividend;
+        divisor = divisor >> 31 ? 0u - divisor : divisor;
+    }
+    if (!dividend || !divisor) {
+        return 0;
+    }
+    return bits(dividend) < bits(divisor) ? 1 : bits(dividend) - bits(divisor) + 2;
+}
+
 /* The accesses of one instruction, from the registers before it is executed: hooks on the accesses themselves would
  * make the emulator several times slower. `first` gets the first address. */
 static const struct operand *operand_at(struct recorder *r, void *uc, uint32_t at, uint32_t *first)
@@ -150,7 +173,7 @@ static const struct operand *operand_at(struct recorder *r, void *uc, uint32_t a
     if (o->index) {
         r->read_register(uc, o->index, &index);
     }
-    *first = base + (index << o->shift) + (uint32_t)o->offset;
+    *first = o->size ? base + (index << o->shift) + (uint32_t)o->offset : magnitude(base, index, o->shift);
     return o;
 }
 
@@ -162,7 +185,7 @@ void on_line(void *uc, uint64_t address, uint32_t size, void *data)
     const struct operand *o = operand_at(r, uc, (uint32_t)address, &first);
 
     (void)size;
-    for (int32_t i = 0; o && !o->write && i < o->count; i++) {
+    for (int32_t i = 0; o && o->size && !o->write && i < o->count; i++) {
         uint32_t at = first + (uint32_t)(i * o->size), line = at >> 4;
         if (at >= r->lines_begin && at < r->lines_end && !append(&r->lines, &line, sizeof line)) {
             give_up(r, uc, 2);

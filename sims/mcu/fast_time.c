@@ -235,16 +235,21 @@ static int64_t unaligned(const struct access *a)
     return (size != 2 && size != 4) || a->address % size == 0 ? 0 : size == 4 && a->address % 2 ? 2 : 1;
 }
 
+/* See pipeline.bank. */
+static int bank(uint32_t address) { return (int)(address >> 28); }
+
 /* The cycles of a walk, BL and return included, with the memories as they are (NULL: no wait states). Positions of
- * accesses go through `moved`. `parts` and `stalls` (CAUSES a part) are added to. */
+ * accesses go through `moved`. `divisions` has cycles by magnitude, NULL: what the rows say. `parts` and `stalls`
+ * (CAUSES a part) are added to. */
 int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, const struct access *accesses,
                   int64_t n_accesses, const uint32_t *moved, struct memories *memories, int32_t words, int32_t latency,
-                  uint32_t back, int32_t call_refill, int32_t inherit, int32_t part, int64_t *parts, int64_t *stalls)
+                  uint32_t back, int32_t call_refill, const uint8_t *divisions, int32_t inherit, int32_t part,
+                  int64_t *parts, int64_t *stalls)
 {
     struct fetch fetch = {.memories = memories, .words = words, .latency = latency};
     int64_t time = 1, counted = 0, a = 0;
     int64_t *why = stalls + CAUSES * part;
-    int open = 0;
+    int open = 0, loaded_from = -1;
 
     if (memories) {
         memories_restart(memories);
@@ -256,14 +261,19 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         const struct row *row = &rows[steps[i]];
         uint32_t following = i + 1 < n ? rows[steps[i + 1]].address : back;
         int64_t due, start, data = 0, misaligned = 0;
-        int number = 0, pipelined = 0;
+        int number = 0, pipelined = 0, place = -1, cost = row->cost;
 
         part = row->part == inherit ? part : row->part;
         why = stalls + CAUSES * part;
+        if (a < n_accesses && moved[accesses[a].position] == (uint32_t)i && accesses[a].size >> 1) {
+            place = bank(accesses[a].address);
+        }
         if (open) {
-            time += row->after_load;
-            why[LOAD] += row->after_load;
-            pipelined = !row->after_load;
+            int apart = place != loaded_from && place >= 0 && loaded_from >= 0;
+            int second = apart ? 1 : row->after_load;
+            time += second;
+            why[LOAD] += second;
+            pipelined = !second;
         }
         why[STORE] += row->store;
         why[ADDRESS] += row->address_made;
@@ -272,18 +282,23 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         start = words ? take(&fetch, row->end, due) : due;
         why[FETCH] += start - due;
         for (; a < n_accesses && moved[accesses[a].position] == (uint32_t)i; a++, number++) {
-            misaligned += unaligned(&accesses[a]);
-            data += memory_data(memories, &accesses[a], start + number + data, number == 0 && !pipelined);
+            if (accesses[a].size >> 1) {
+                misaligned += unaligned(&accesses[a]);
+                data += memory_data(memories, &accesses[a], start + number + data, number == 0 && !pipelined);
+            } else if (divisions) {
+                cost = divisions[accesses[a].address];
+            }
         }
         why[UNALIGNED] += misaligned;
         why[DATA] += data;
-        time = start + row->cost + misaligned + data;
+        time = start + cost + misaligned + data;
         if (following != row->end) {
             jump(&fetch, following, time + row->refill - latency);
             time += row->refill;
             why[BRANCH] += row->refill;
         }
         open = row->flags & OPENS_LOAD;
+        loaded_from = open ? place : -1;
         parts[part] += time - counted;
         counted = time;
     }

@@ -106,7 +106,7 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
             number,
             (
                 *(pointer, pointer, number, pointer, number, pointer, pointer),
-                *(whole, whole, ctypes.c_uint32, whole, whole, whole, pointer, pointer),
+                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, whole, whole, pointer, pointer),
             ),
         ),
         ("size_of_region", ctypes.c_size_t, ()),

@@ -27,6 +27,32 @@ class Access:
     write: bool
 
 
+@dataclass(frozen=True)
+class Division:
+    """The operands of a division, as far as they decide how long it takes: see `magnitude`."""
+
+    magnitude: int
+
+
+MAGNITUDES = 34
+
+
+def magnitude(dividend: int, divisor: int, signed: bool) -> int:
+    """What decides how long a division of two 32-bit words takes: 0 when either is zero, 1 when the dividend has
+    fewer bits than the divisor, else 2 more than the bits it has more, signs left out."""
+    if signed:
+        dividend, divisor = (abs(word - (word >> 31 << 32)) for word in (dividend, divisor))
+    if not dividend or not divisor:
+        return 0
+    return max(dividend.bit_length() - divisor.bit_length(), -1) + 2
+
+
+def bank(address: int) -> int:
+    """A number for the memory behind an address: code, CCM and SRAM of the STM32F4 differ in it, and loads from
+    different ones do not pipeline."""
+    return address >> 28
+
+
 class Timing(Protocol):
     """The cycles a memory adds to an access that begins at `time`."""
 
@@ -56,7 +82,9 @@ class Core:
 
     `cost`: an instruction by itself, the last cycle of an open load left out. `opens_load`: its last cycle is decided
     by the instruction after it, through `after_load`. `hazards`: what the instruction before adds, by the causes
-    store, address and fp. `refill`: more cycles of a taken branch. `fifo_words` 0: the fetch unit never stalls.
+    store, address and fp. `refill`: more cycles of a taken branch. `divisions`: the cycles of a division by
+    `magnitude`, none where they are always those of `cost`, which are the most. `fifo_words` 0: the fetch unit never
+    stalls.
     `margin` is the share added to a worst case, `evidence` a line for the report.
     """
 
@@ -71,6 +99,7 @@ class Core:
     refill: Callable[[Instruction], int]
     fifo_words: int
     fetch_latency: int
+    divisions: tuple[int, ...] = ()
 
     @property
     def call_refill(self) -> int:
@@ -78,11 +107,11 @@ class Core:
         return self.refill(_CALL)
 
 
-def unaligned(accesses: Sequence[Access]) -> int:
+def unaligned(accesses: Sequence[Access | Division]) -> int:
     """+1 for an access that is not aligned to its size, +2 for a word at an odd address (TRM 3.3.3; +1 fit)."""
     extra = 0
     for access in accesses:
-        if access.size in (2, 4) and access.address % access.size:
+        if isinstance(access, Access) and access.size in (2, 4) and access.address % access.size:
             extra += 2 if access.size == 4 and access.address % 2 else 1
     return extra
 
@@ -169,8 +198,10 @@ class Pipeline:
     `stalls` counts cycles by `CAUSES`; a caller may put another list in its place at any time.
     """
 
-    def __init__(self, core: Core, timing: Timing | None = None) -> None:
+    def __init__(self, core: Core, timing: Timing | None = None, longest: bool = False) -> None:
+        """`longest`: divisions take the most they can."""
         self.core = core
+        self.divisions = () if longest else core.divisions
         self.timing: Timing = timing or ZeroWait()
         self.fetch: Fetch | Unlimited = Unlimited()
         if core.fifo_words:
@@ -178,6 +209,7 @@ class Pipeline:
         self.time = 0
         self.before = NOTHING
         self.open_load = False  # the last cycle of the load before is not decided yet
+        self.loaded_from = -1  # its bank, -1 where unknown
         self.stalls = [0] * len(CAUSES)
 
     def call(self, target: int) -> None:
@@ -186,12 +218,14 @@ class Pipeline:
         self._branch(target, self.core.call_refill, 1)
         self.before = NOTHING
 
-    def execute(self, instruction: Instruction, following: int, accesses: Sequence[Access] = ()) -> None:
+    def execute(self, instruction: Instruction, following: int, accesses: Sequence[Access | Division] = ()) -> None:
         """One instruction; the path goes on at address `following`."""
         core, before, stalls = self.core, self.before, self.stalls
         pipelined = False
+        place = bank(accesses[0].address) if accesses and isinstance(accesses[0], Access) else -1
         if self.open_load:
-            second = core.after_load(before, instruction)
+            apart = place != self.loaded_from and -1 not in (place, self.loaded_from)
+            second = 1 if apart else core.after_load(before, instruction)
             stalls[LOAD] += second
             self.time += second
             pipelined = not second
@@ -203,12 +237,15 @@ class Pipeline:
         start = self.fetch.take(instruction, due)
         stalls[FETCH] += start - due
         misaligned = unaligned(accesses)
-        waited = 0
+        cycles, waited = core.cost(instruction), 0
         for number, access in enumerate(accesses):
-            waited += self.timing.data(access, start + number + waited, number == 0 and not pipelined)
+            if isinstance(access, Access):
+                waited += self.timing.data(access, start + number + waited, number == 0 and not pipelined)
+            elif self.divisions:
+                cycles = self.divisions[access.magnitude]
         stalls[UNALIGNED] += misaligned
         stalls[DATA] += waited
-        cycles = core.cost(instruction) + misaligned + waited
+        cycles += misaligned + waited
         self.time = start
         if following != instruction.end:
             self._branch(following, core.refill(instruction), cycles)
@@ -216,6 +253,7 @@ class Pipeline:
             self.time += cycles
         self.before = instruction
         self.open_load = core.opens_load(instruction)
+        self.loaded_from = place if self.open_load else -1
 
     def finish(self) -> int:
         """The time when everything has completed."""
@@ -223,6 +261,7 @@ class Pipeline:
         return self.time
 
     def state(self) -> State:
+        """What decides the time of what follows; of blocks, whose accesses are not known."""
         return (self.before, self.open_load, self.fetch.state(self.time))
 
     def restore(self, state: State) -> None:

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from unicorn import unicorn_const
 
-from tinyctl.sims.mcu.engine import RETURN, Machine
+from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine
 from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
-from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Pipeline, State
+from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, Pipeline, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
 MAX_INSTRUCTIONS = 50_000_000
@@ -58,10 +58,10 @@ class Path:
 
 @dataclass(frozen=True)
 class Walk:
-    """One call, instruction by instruction: addresses, and the data accesses by position in them."""
+    """One call, instruction by instruction: addresses, and the data accesses and divisions by position in them."""
 
     addresses: array[int]
-    accesses: dict[int, list[Access]]
+    accesses: dict[int, list[Access | Division]]
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,12 @@ class Tracer(Protocol):
         ...
 
     def time_path(self, path: Path) -> Cycles:
-        """Zero-wait-state time; data accesses are taken as aligned."""
+        """Zero-wait-state time; data accesses are taken as aligned and in one memory, divisions as the longest."""
         ...
 
-    def time_walk(self, walk: Any, memories: Any | None) -> Cycles:
-        """The time with the memories' caches as they are (None: no wait states), which it leaves filled."""
+    def time_walk(self, walk: Any, memories: Any | None, longest: bool = False) -> Cycles:
+        """The time with the memories' caches as they are (None: no wait states), which it leaves filled. With
+        `longest`, divisions take the most they can instead of what the walk's operands ask for."""
         ...
 
 
@@ -145,7 +146,7 @@ class PythonTracer:
     def walks(self) -> Iterator[Callable[..., Walk]]:
         machine, program = self._machine, self._program
         addresses = array("L")
-        accesses: dict[int, list[Access]] = {}
+        accesses: dict[int, list[Access | Division]] = {}
         expected = NOWHERE
 
         def on_instruction(uc: Any, address: int, size: int, data: Any) -> None:
@@ -156,6 +157,10 @@ class PythonTracer:
             addresses.append(address)
             instruction = program.instruction(address)
             expected = NOWHERE if instruction.branches else instruction.end
+            operand = instruction.operand
+            if operand is not None and not operand.size:
+                dividend, divisor = (machine.register(REGISTERS[r]) for r in (operand.base, operand.index) if r)
+                accesses[len(addresses) - 1] = [Division(magnitude(dividend, divisor, bool(operand.shift)))]
             if len(addresses) > MAX_INSTRUCTIONS:
                 machine.fault(too_long())
 
@@ -198,8 +203,8 @@ class PythonTracer:
             total += cycles
         return Cycles(total, parts)
 
-    def time_walk(self, walk: Walk, memories: Memories | None) -> Cycles:
-        pipeline = Pipeline(self._core, memories)
+    def time_walk(self, walk: Walk, memories: Memories | None, longest: bool = False) -> Cycles:
+        pipeline = Pipeline(self._core, memories, longest)
         program = self._program
         addresses, accesses = walk.addresses, walk.accesses
         if memories is not None:

@@ -93,16 +93,16 @@ def test_an_episode_depends_on_seed_and_number_alone() -> None:
     assert not np.array_equal(whole.x, draw(QUADROTOR, task, range(6), 4).x)
 
 
-def test_batches_are_flown_as_if_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    def flights() -> Flights:
-        return fly(QUADROTOR, QUADROTOR.task(), Constant([0.3, 0.4, 0.3, 0.4]), episodes=5, seed=1)
+def test_batches_are_flown_as_if_together() -> None:
+    def flights(batch: int) -> Flights:
+        controller = Constant([0.3, 0.4, 0.3, 0.4])
+        return fly(QUADROTOR, QUADROTOR.task(), controller, episodes=5, seed=1, keep=3, batch=batch)
 
-    together = flights()
-    monkeypatch.setattr("tinyctl.sims.loop.BATCH", 2)
-    apart = flights()
+    together, apart = flights(5), flights(2)
     assert np.array_equal(together.lost_s, apart.lost_s, equal_nan=True)
     assert np.array_equal(together.scores["position_error"], apart.scores["position_error"])
-    assert np.array_equal(together.states[:, :2], apart.states)
+    assert np.array_equal(together.states, apart.states)
+    assert np.array_equal(together.actions, apart.actions)
 
 
 def test_a_lost_episode_stops_inside_the_box() -> None:

@@ -323,10 +323,10 @@ static TINY_NOINLINE void tiny_rows4(const int16_t *w, const int32_t *b, const i
 
 /* start + ((rise * rest + 64) >> 7) in the segment of each of 2 * `pairs` values; start and rise share
    a word of the table. */
-static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t pairs)
+static TINY_NOINLINE void tiny_table16(const uint32_t *segments, const int16_t *x, int16_t *y, int32_t pairs)
 {
 #if TINY_DSP
-    const uint32_t *middle = tiny_tanh_segment + 256;
+    const uint32_t *middle = segments + 256;
     int32_t pair, low, high, first, second, weight = 128; /* the weight of start, below the rest */
     __asm__ volatile(
         "1:\n"
@@ -353,7 +353,7 @@ static TINY_NOINLINE void tiny_tanh16(const int16_t *x, int16_t *y, int32_t pair
     int32_t i;
     for (i = 0; i < 2 * pairs; i++) {
         const int32_t place = x[i] + 32768;
-        const uint32_t segment = tiny_tanh_segment[place >> 7];
+        const uint32_t segment = segments[place >> 7];
         const int32_t rise = (int32_t)segment >> 16;
         const int32_t rest = place & 127;
         y[i] = (int16_t)((int16_t)segment + ((rise * rest + 64) >> 7));
@@ -482,7 +482,7 @@ static TINY_NOINLINE void tiny_hidden_node(const int16_t *x, int16_t *y)
 /* tanh: integer_tanh, 4 -> 4, w16a16 */
 static TINY_NOINLINE void tiny_tanh_node(const int16_t *x, int16_t *y)
 {
-    tiny_tanh16(x, y, 2);
+    tiny_table16(tiny_tanh_segment, x, y, 2);
 }
 
 /* out: integer_dense, 4 -> 1, w16a16 */

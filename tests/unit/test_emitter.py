@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import cases
 import networks
 import numpy as np
 import pytest
@@ -24,7 +24,6 @@ from tinyctl.kernels import KERNELS, kernel_name
 from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32
 from tinyctl.layers.clip import Clip
-from tinyctl.layers.dense import STORAGES
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import Tanh
@@ -237,26 +236,29 @@ def test_damaged_units_are_refused(tmp_path: Path, damage: object) -> None:
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_layer_has_a_kernel_and_a_template() -> None:
-    for kind in LAYERS:
-        word = kind.removeprefix("integer_").removeprefix("byte_")
-        integers = [name for name, chosen in FORMATS.items() if chosen.integer]
-        if kind.startswith("byte_"):
-            formats = ["w8a8"]
-        else:
-            formats = integers if kind.startswith("integer_") or kind in ("encode", "decode", "requantize") else ["f32"]
-        for format_name in formats:
-            assert f"{word}_{format_name}" in KERNELS
-    for storage, format_name in itertools.product(STORAGES, FORMATS):
-        stem = "dense" if storage == "dense" else f"dense_{storage}"
-        assert f"{stem}_{format_name}" in KERNELS
+def served(kernel: str) -> set[str]:
+    """The formats whose nodes a kernel computes; one for all integers serves those without a kernel of their own."""
+    word, suffix = kernel.rsplit("_", 1)
+    by_type = {"a16": ["w16a16", "w8a16"], "a8": ["w8a8"], "int": ["w16a16", "w8a16", "w8a8"]}
+    nearer = {"a16": [], "a8": [], "int": ["a16", "a8"]}.get(suffix, [])
+    taken = {f for other in nearer if f"{word}_{other}" in KERNELS for f in by_type[other]}
+    exact = {f for f in by_type.get(suffix, []) if f"{word}_{f}" in KERNELS}
+    return set(by_type.get(suffix, [suffix])) - taken - exact
+
+
+def test_the_cases_have_every_layer_and_every_kernel_in_every_format() -> None:
+    """What `tests/cases.py` holds is what every compiler and core is compared on."""
+    nodes = [node for name in cases.MAKERS for node in cases.graph(name).nodes]
+    assert {node.layer.kind for node in nodes} == set(LAYERS)
+    used = {(kernel_name(node), node.format) for node in nodes}
+    assert used == {(kernel, format_name) for kernel in KERNELS for format_name in served(kernel)}
     for name in KERNELS:
         assert template(f"kernels/{name}.c.j2")
 
 
 def test_a_node_without_kernel_is_refused() -> None:
-    node = Node("x", Clip.of(networks.tiny_contract()), (), "w16a16")
-    with pytest.raises(TinyctlError, match="node x: there is no C kernel clip_w16a16"):
+    node = Node("x", Screen.of(networks.tiny_contract()), (), "w16a16")
+    with pytest.raises(TinyctlError, match="node x: there is no C kernel screen_w16a16 or screen_a16 or screen_int"):
         kernel_name(node)
 
 

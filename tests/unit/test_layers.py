@@ -88,6 +88,13 @@ def test_every_layer_is_found() -> None:
         "elu",
         "sigmoid",
         "softsign",
+        "integer_table",
+        "byte_table",
+        "integer_leaky_relu",
+        "integer_add",
+        "integer_lag",
+        "integer_integral",
+        "integer_history",
     }
 
 

@@ -189,9 +189,9 @@ def test_a_value_is_encoded_and_decoded_once() -> None:
         ("out", dense(4, 1), "d"),
         ("clip", Clip.of(contract), "out"),
     ]
-    graph = networks.in_format(
-        Policy(contract, tuple(Node(n, layer, (reads,) if reads else ()) for n, layer, reads in rows)), "w16a16"
-    )
+    made = Policy(contract, tuple(Node(n, layer, (reads,) if reads else ()) for n, layer, reads in rows))
+    formats = {"a": "w16a16", "b": "w16a16", "c": "f32", "d": "f32", "out": "w16a16"}
+    graph = quantize(made, formats, random_sequences(contract, None, None))
     assert sum(n.layer.kind == "encode" for n in graph.nodes) == 2  # of the screen, and of d
     assert sum(n.layer.kind == "decode" for n in graph.nodes) == 2  # of b, and of out
 
@@ -201,10 +201,14 @@ def test_a_value_is_encoded_and_decoded_once() -> None:
     [
         # relu keeps the scale of the dense before it
         ((dense(3, 4), Relu(4), dense(4, 1)), ["encode", "integer_dense", "relu", "integer_dense", "decode"]),
-        # no integer form in the middle: decoded, computed in float32, encoded again
+        # a gain without offset changes what the integers mean, and nothing else
+        (
+            (dense(3, 4), Scale(np.full(4, 3.0, F32), np.zeros(4, F32)), dense(4, 1)),
+            ["encode", "integer_dense", "integer_dense", "decode"],
+        ),
         (
             (dense(3, 4), Clip(-np.ones(4, F32), np.ones(4, F32)), dense(4, 1)),
-            ["encode", "integer_dense", "decode", "clip", "encode", "integer_dense", "decode"],
+            ["encode", "integer_dense", "clip", "integer_dense", "decode"],
         ),
         # a tanh whose input has not the table's scale
         (
@@ -219,7 +223,7 @@ def test_a_value_is_encoded_and_decoded_once() -> None:
         ),
     ],
 )
-def test_fallbacks(layers: tuple[Layer, ...], expected: list[str]) -> None:
+def test_how_layers_are_rewritten(layers: tuple[Layer, ...], expected: list[str]) -> None:
     made = policy(*layers)
     graph = networks.in_format(made, "w16a16")
     assert [n.layer.kind for n in graph.nodes][1:-1] == expected

@@ -34,6 +34,12 @@ ToolchainName = Annotated[
 ]
 Task = Annotated[str | None, typer.Option(help="Task of the plant; its first by default.")]
 
+Port = Annotated[str, typer.Option("--port", help="virtual, or the serial port of a board, such as /dev/ttyACM0.")]
+TransportName = Annotated[
+    Literal["semihosting", "usart"],
+    typer.Option("--transport", help="How the virtual board is reached: fast files, or its serial line on a socket."),
+]
+
 
 def as_json(record: Any) -> str:
     """A record as one line of JSON; a NaN in it would be a defect of ours and raises."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,11 +16,18 @@ def command(
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
     name: Annotated[str, typer.Option(help="Prefix of symbols, for a graph.")] = "policy",
+    program: Annotated[
+        Literal["loop", "hil_usart", "hil_semihosting"],
+        typer.Option(
+            help="The control loop, or service behind a link: for `tinyctl hil` on a board, on the virtual one."
+        ),
+    ] = "loop",
     out: Annotated[Path, typer.Option(help="The ELF file; its record goes beside it as .json.")] = Path("image.elf"),
     as_object: Json = False,
 ) -> None:
     """Build a firmware image for a board."""
-    image = api.build(source if source.is_dir() else load_graph(source), board, toolchain=toolchain, out=out, name=name)
+    what = source if source.is_dir() else load_graph(source)
+    image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program)
     if as_object:
         print(as_json(image.to_json()))
     else:

@@ -9,8 +9,22 @@ from typing import Annotated, Literal
 import typer
 
 from tinyctl import api
-from tinyctl.cli.base import BoardName, Json, Seed, Task, ToolchainName, as_json, progress, results, table, write_json
+from tinyctl.cli.base import (
+    BoardName,
+    Json,
+    Port,
+    Seed,
+    Task,
+    ToolchainName,
+    TransportName,
+    as_json,
+    progress,
+    results,
+    table,
+    write_json,
+)
 from tinyctl.flight import FlightReport
+from tinyctl.hil import VIRTUAL, Line
 
 
 def command(
@@ -18,11 +32,13 @@ def command(
     plant: Annotated[str, typer.Option(help="Name of a plant, or path of a Python file.")] = "quadrotor",
     task: Task = None,
     on: Annotated[
-        Literal["graph", "c", "emulator"],
-        typer.Option(help="The NumPy definition, the C on the host, or the ARM image in the emulator."),
+        Literal["graph", "c", "emulator", "board"],
+        typer.Option(help="The NumPy definition, the C on the host, the ARM image in the emulator, or a board."),
     ] = "graph",
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
+    port: Port = VIRTUAL,
+    transport: TransportName = "semihosting",
     episodes: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100,
     seed: Seed = 0,
     delay_us: Annotated[
@@ -45,6 +61,7 @@ def command(
             episodes=episodes,
             seed=seed,
             delay_s=delay_s,
+            line=Line(port, transport),
             progress=update,
         )
     if out is not None:

@@ -48,9 +48,13 @@ def decode(q: Array, scale: Array) -> Array:
     return np.asarray(q.astype(F32) * scale)
 
 
+def high_product(a: Array, multiplier: Array | np.int32) -> Array:
+    """a times multiplier / 2^32, both int32, rounded by the rule: int64."""
+    half = 1 << (MULTIPLIER_BITS - 1)
+    return np.asarray((a.astype(np.int64) * multiplier.astype(np.int64) + half) >> MULTIPLIER_BITS)
+
+
 def requantize(sums: Array, multiplier: Array, dtype: np.dtype[Any]) -> Array:
     """int32 sums times multiplier / 2^32, rounded by the rule and saturated to `dtype` (SMMULR and SSAT on ARM)."""
-    half = 1 << (MULTIPLIER_BITS - 1)
-    scaled = (sums.astype(np.int64) * multiplier.astype(np.int64) + half) >> MULTIPLIER_BITS
     limits = np.iinfo(dtype)
-    return np.clip(scaled, limits.min, limits.max).astype(dtype)
+    return np.clip(high_product(sums, multiplier), limits.min, limits.max).astype(dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,16 @@ def check_weight(weight: NDArray[Any], dtype: str) -> None:
     """Raise `TinyctlError` unless the weights have the type of the kernel's format."""
     if weight.dtype != np.dtype(dtype):
         raise TinyctlError(f"weights are {weight.dtype}, but the node's format wants {dtype}")
+
+
+def saturate_helper(activation: str) -> str:
+    """The helper of `codegen/math` that saturates to an integer type."""
+    return {"int8": "saturate_a8", "int16": "saturate_a16"}[activation]
+
+
+def content_name(word: str, *arrays: NDArray[Any]) -> str:
+    """A name for a constant that nodes may share: the same numbers, the same name."""
+    return f"{word}_{zlib.crc32(b''.join(array.tobytes() for array in arrays)):08x}"
 
 
 def row_blocks(n_rows: int, sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, rounding
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, Twin, array_field, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +45,75 @@ class Add(JoinLayer):
 
     def lipschitz(self) -> float:
         return 2.0  # where both inputs are the same value
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return Twin(IntegerAdd.of(chosen.activation, np.stack(scales) / out), out)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerAdd(JoinLayer):
+    """`y = saturate((a * weight[0] + b * weight[1] + 2^(shift - 1)) >> shift)` by columns.
+
+    `weight` is (2, n) int16, `shift` (n,) int8 from 1 to 30; sums that could leave 32 bits are refused.
+    """
+
+    kind: ClassVar[str] = "integer_add"
+    in_place: ClassVar[bool] = True
+
+    activation: str
+    weight: Array = array_field("int16", 2)
+    shift: Array = array_field("int8", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in ("int8", "int16") or self.weight.shape != (2, len(self.shift)):
+            raise TinyctlError("its activation is no integer, or weight and shift do not fit", where="integer_add")
+        if not ((self.shift >= 1) & (self.shift <= 30)).all():
+            raise TinyctlError("a shift is not between 1 and 30", where="integer_add")
+        reach = -np.iinfo(self.activation).min * np.abs(self.weight.astype(np.int64)).sum(axis=0)
+        if (reach + self.half >= 2**31).any():
+            raise TinyctlError("a sum could overflow 32 bits", where="integer_add")
+
+    @staticmethod
+    def of(activation: str, gain: Array) -> IntegerAdd:
+        """The sum of two values times their `gain` (2, n), as fine as 16-bit weights and 32-bit sums allow."""
+        most = -float(np.iinfo(activation).min)
+        unit = 2.0 ** np.arange(1, 31)[:, None, None]
+        weights = np.abs(np.floor(gain * unit + 0.5))
+        fits = (weights.max(axis=1) < 2**15) & (weights.sum(axis=1) * most + unit[:, 0] / 2 < 2.0**31)
+        if not fits[0].all():
+            raise TinyctlError(f"a gain of {np.abs(gain).max():g} is too large", where="integer_add")
+        shift = fits.sum(axis=0)
+        return IntegerAdd(activation, np.floor(gain * 2.0**shift + 0.5).astype(np.int16), shift.astype(np.int8))
+
+    @property
+    def half(self) -> Array:
+        """(n,) int64: what rounds the shift."""
+        return np.int64(1) << (self.shift.astype(np.int64) - 1)
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (len(self.shift), len(self.shift))
+
+    @property
+    def n_out(self) -> int:
+        return len(self.shift)
+
+    def join(self, *xs: Array) -> Array:
+        a, b = (x.astype(np.int64) * weight for x, weight in zip(xs, self.weight, strict=True))
+        limits = np.iinfo(self.activation)
+        return np.clip((a + b + self.half) >> self.shift, limits.min, limits.max).astype(self.activation)
+
+    def join_bound(self, *ranges: tuple[Array, Array]) -> tuple[Array, Array]:
+        least, most = np.zeros(self.n_out), np.zeros(self.n_out)
+        for (low, high), weight in zip(ranges, self.weight.astype(np.float64), strict=True):
+            ends = np.stack([np.floor(low) * weight, np.ceil(high) * weight])
+            least, most = least + ends.min(axis=0), most + ends.max(axis=0)
+        limits, unit = np.iinfo(self.activation), 2.0**self.shift
+        return tuple(np.clip(np.floor(end / unit + 0.5), limits.min, limits.max) for end in (least, most))  # type: ignore[return-value]
+
+    def lipschitz(self) -> float:
+        return float((np.abs(self.weight.astype(np.float64)).sum(axis=0) / 2.0**self.shift).max())

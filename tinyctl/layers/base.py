@@ -30,7 +30,7 @@ MAX_WIDTH = 65_536  # columns a layer may read or return; far above any controll
 
 @dataclass(frozen=True)
 class StateSlot:
-    """One array a stateful layer keeps between steps: `initial` has shape (columns,), float32."""
+    """One array a stateful layer keeps between steps: `initial` has shape (columns,), float32 or int32."""
 
     name: str
     initial: Array

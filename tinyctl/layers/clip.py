@@ -9,23 +9,29 @@ import numpy as np
 
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, Layer, array_field
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin, array_field
 
 
 @dataclass(frozen=True, eq=False)
 class Clip(Layer):
-    """Clamp each column to [low, high]."""
+    """Clamp each column to [low, high], which have the type of the values."""
 
     kind: ClassVar[str] = "clip"
     in_place: ClassVar[bool] = True
 
-    low: Array = array_field("float32", 1)
-    high: Array = array_field("float32", 1)
+    low: Array = array_field("float32|int16|int8", 1)
+    high: Array = array_field("float32|int16|int8", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.low.dtype != self.high.dtype:
+            raise TinyctlError("low and high differ in type", where="clip")
         if self.low.shape != self.high.shape or not (self.low <= self.high).all():
             raise TinyctlError("low and high differ in length or are not increasing", where="clip")
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.low.dtype.name
 
     @staticmethod
     def of(contract: Contract) -> Clip:
@@ -45,3 +51,9 @@ class Clip(Layer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        limits = np.iinfo(chosen.activation)
+        ends = [np.floor(end / scales[0] + 0.5) for end in (self.low, self.high)]
+        low, high = (np.clip(end, limits.min, limits.max).astype(chosen.activation) for end in ends)
+        return Twin(Clip(low, high), scales[0])

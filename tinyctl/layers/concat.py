@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, Twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,9 @@ class Concat(JoinLayer):
         super().__post_init__()
         if not 2 <= len(self.parts) <= 16 or min(self.parts) < 1 or sum(self.parts) > MAX_WIDTH:
             raise TinyctlError(f"cannot put values of {list(self.parts)!r:.60} columns side by side", where="concat")
+
+    def fits(self, activation: str) -> bool:
+        return True
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -41,3 +45,6 @@ class Concat(JoinLayer):
 
     def lipschitz(self) -> float:
         return math.sqrt(len(self.parts))  # where all inputs are the same value
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return Twin(self, np.concatenate(scales))  # each column keeps its own

@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, Layer, rounding
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin, rounding
+from tinyctl.layers.table import table_twin
 from tinyctl.layers.tanh import tanh_f32
 
 LINEAR = F32(2.0**-24)  # below it exp(x) - 1 rounds to x; no subnormal reaches the division
@@ -53,3 +55,12 @@ class Elu(Layer):
 
     def lipschitz(self) -> float:
         return max(1.0, self.alpha)
+
+    def takes(self, activation: str, scale: Array) -> Array:
+        return np.full(self.width, scale.max())
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        def exact(x: Array) -> Array:
+            return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+
+        return table_twin(exact, self.width, chosen, float(scales[0][0]), float(out.max()))

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.table import table_twin, unit_scale
 
 CLAMP = F32(3.0)
 LINEAR = F32(0.0003)  # below it the result rounds to x; the select also keeps subnormals out of the division
@@ -45,6 +47,14 @@ class FastTanh(Layer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def takes(self, activation: str, scale: Array) -> Array:
+        return np.full(self.width, 2.0**-13 if activation == "int16" else 2.0**-5)  # it meets 1 at 3
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return table_twin(
+            lambda x: _exact(np.clip(x, -3, 3)), self.width, chosen, float(scales[0][0]), unit_scale(chosen)
+        )
 
 
 def _exact(x: Array) -> Array:

@@ -9,7 +9,18 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, MAX_WIDTH, Array, StatefulLayer, StateSlot, array_field, check_columns, rounding
+from tinyctl.formats.base import Format, high_product
+from tinyctl.layers.base import (
+    F32,
+    MAX_WIDTH,
+    Array,
+    StatefulLayer,
+    StateSlot,
+    Twin,
+    array_field,
+    check_columns,
+    rounding,
+)
 
 MAX_EVERY = 1000
 
@@ -89,3 +100,86 @@ class History(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.sqrt(2.0)  # of one step: x goes to itself and, at most whole, into one slot
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        scale, limits = scales[0][list(self.columns)], np.iinfo(chosen.activation)
+        initial = np.clip(np.floor(self.initial / scale + 0.5), limits.min, limits.max).astype(np.int32)
+        layer = IntegerHistory(self.width, self.columns, self.depth, self.every, chosen.activation, initial)
+        return Twin(layer, np.concatenate([scales[0], np.tile(scale, self.depth)]))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerHistory(StatefulLayer):
+    """The history in integers: the newest slot is the rounded mean `sum / k` of the k steps it stands for, the quotient
+    a product with a fraction of 2^31. The state is int32 throughout."""
+
+    kind: ClassVar[str] = "integer_history"
+
+    width: int
+    columns: tuple[int, ...]
+    depth: int
+    every: int
+    activation: str
+    initial: Array = array_field("int32", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in ("int8", "int16"):
+            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_history")
+        History(self.width, self.columns, self.depth, self.every, np.zeros(len(self.initial), F32))  # the same rules
+        limits = np.iinfo(self.activation)
+        if not ((self.initial >= limits.min) & (self.initial <= limits.max)).all():
+            raise TinyctlError("an initial value is beyond its input's range", where="integer_history")
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    @property
+    def n_out(self) -> int:
+        return self.width + self.depth * len(self.columns)
+
+    def shares(self) -> Array:
+        """(every,) int32: 2^31 / k for k = 1, 2, ...; the first is not used."""
+        return np.minimum(np.floor(2.0**31 / np.arange(1, self.every + 1) + 0.5), 2**31 - 1).astype(np.int32)
+
+    def state(self) -> tuple[StateSlot, ...]:
+        return (
+            StateSlot("ring", np.tile(self.initial, self.depth)),
+            StateSlot("sum", np.zeros(len(self.columns), np.int32)),  # of the newest slot
+            StateSlot("newest", np.zeros(1, np.int32)),
+            StateSlot("steps", np.full(1, self.every, np.int32)),  # that are in it: full, so that the first opens one
+        )
+
+    def step(
+        self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
+    ) -> tuple[Array, tuple[Array, ...]]:
+        ring, total, newest, steps = state
+        opens = steps >= self.every
+        slot = np.where(opens, np.where(newest >= self.depth - 1, 0, newest + 1), newest).astype(np.int32)
+        count = np.where(opens, 1, steps + 1).astype(np.int32)
+        value = x[:, self.columns].astype(np.int32)
+        added = np.where(opens, value, total + value).astype(np.int32)
+        mean = np.where(opens, value, high_product(2 * added, self.shares()[count - 1])).astype(np.int32)
+        rows, slots = np.arange(len(x)), ring.reshape(len(x), self.depth, -1)
+        following = slots.copy()
+        following[rows, slot[:, 0]] = mean
+        keep = rejected[:, None]
+        slots = np.where(keep[:, :, None], slots, following)
+        total, newest, steps = (
+            np.where(keep, old, new) for old, new in ((total, added), (newest, slot), (steps, count))
+        )
+        order = (newest + 1 + np.arange(self.depth)) % self.depth
+        past = slots[rows[:, None], order].reshape(len(x), -1).astype(x.dtype)
+        return np.concatenate([x, past], axis=1), (slots.reshape(len(x), -1), total, newest, steps)
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        start, columns = self.initial.astype(np.float64), list(self.columns)
+        least, most = np.minimum(np.floor(low[columns]), start), np.maximum(np.ceil(high[columns]), start)
+        return np.concatenate([low, np.tile(least, self.depth)]), np.concatenate([high, np.tile(most, self.depth)])
+
+    def lipschitz(self) -> float:
+        return math.sqrt(2.0)

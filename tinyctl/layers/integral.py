@@ -10,7 +10,8 @@ import numpy as np
 
 from tinyctl.contract import MIN_RATE_HZ
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, array_field, check_columns, rounding
+from tinyctl.formats.base import Format, high_product
+from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, array_field, check_columns, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,3 +66,81 @@ class Integral(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.inf  # as a map of the whole sequence; one step moves by at most 1 / rate_hz
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin | None:
+        bits = np.iinfo(chosen.activation).bits
+        limit = self.limit.astype(np.float64)
+        gain = np.floor(scales[0][list(self.columns)] / rate_hz / limit * 2.0**30 * 2.0**bits + 0.5)
+        if not ((gain >= 2**8) & (gain < 2.0**31)).all():
+            return None  # a limit of less than a step's integral, or of hours of the largest input
+        layer = IntegerIntegral(self.width, self.columns, chosen.activation, gain.astype(np.int32))
+        return Twin(layer, np.concatenate([scales[0], limit / 2.0 ** (bits - 1)]))
+
+
+FULL = 2**30  # the state at the limit
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerIntegral(StatefulLayer):
+    """The integral in integers. Its state is int32, with the limit at 2^30: `s = clamp(s + round(x gain / 2^bits))`,
+    bits those of the activation; the result is s with the limit at the end of the activation's range.
+
+    `gain` (columns,) int32 holds period, input scale and limit.
+    """
+
+    kind: ClassVar[str] = "integer_integral"
+
+    width: int
+    columns: tuple[int, ...]
+    activation: str
+    gain: Array = array_field("int32", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_columns(self.columns, self.width, "integer_integral")
+        if self.activation not in ("int8", "int16"):
+            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_integral")
+        if self.gain.shape != (len(self.columns),) or not (self.gain > 0).all():
+            raise TinyctlError(f"gain is not {len(self.columns)} positive numbers", where="integer_integral")
+
+    @property
+    def bits(self) -> int:
+        return int(np.iinfo(self.activation).bits)
+
+    @property
+    def shift(self) -> int:
+        """From the state to the result."""
+        return 31 - self.bits
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    @property
+    def n_out(self) -> int:
+        return self.width + len(self.columns)
+
+    def state(self) -> tuple[StateSlot, ...]:
+        return (StateSlot("s", np.zeros(len(self.columns), np.int32)),)
+
+    def step(
+        self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
+    ) -> tuple[Array, tuple[Array, ...]]:
+        (s,) = state
+        widened = x[:, self.columns].astype(np.int32) << (32 - self.bits)
+        moved = np.clip(s + high_product(widened, self.gain), -FULL, FULL).astype(np.int32)
+        s = np.where(rejected[:, None], s, moved)
+        result = np.minimum((s + 2 ** (self.shift - 1)) >> self.shift, np.iinfo(self.activation).max)
+        return np.concatenate([x, result.astype(x.dtype)], axis=1), (s,)
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        limits = np.iinfo(self.activation)
+        ends = (np.full(len(self.columns), float(end)) for end in (limits.min, limits.max))
+        least, most = ends
+        return np.concatenate([low, least]), np.concatenate([high, most])
+
+    def lipschitz(self) -> float:
+        return math.inf

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, array_field, check_columns, rounding
+from tinyctl.formats.base import Format, high_product
+from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, array_field, check_columns, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,3 +66,85 @@ class Lag(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.sqrt(2.0)  # the step map x -> (x, alpha x + ...), alpha <= 1
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        scale = scales[0][list(self.columns)]
+        unit = scale / 2.0 ** fraction_bits(chosen.activation)
+        limit = WHOLE - 2 ** fraction_bits(chosen.activation)
+        initial = np.clip(np.floor(self.initial / unit + 0.5), -WHOLE, limit).astype(np.int32)
+        layer = IntegerLag(self.width, self.columns, self.tau_s, chosen.activation, initial)
+        return Twin(layer, np.concatenate([scales[0], scale]))
+
+
+WHOLE = 2**29  # the state of the most negative input
+
+
+def fraction_bits(activation: str) -> int:
+    """By how much finer than its input the state of an integer lag is."""
+    return 30 - np.iinfo(activation).bits
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLag(StatefulLayer):
+    """The lag in integers. Its state is int32, in steps 2^14 times as fine as an int16 input's, 2^22 as an int8 one's:
+    `y += round((x 2^bits - y) alpha)`, which never leaves the range of its input; the result is y rounded.
+
+    alpha is a fraction of 2^31 (`multiplier`). `initial` (columns,) is int32.
+    """
+
+    kind: ClassVar[str] = "integer_lag"
+
+    width: int
+    columns: tuple[int, ...]
+    tau_s: float
+    activation: str
+    initial: Array = array_field("int32", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in ("int8", "int16"):
+            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_lag")
+        Lag(self.width, self.columns, self.tau_s, np.zeros(len(self.initial), F32))  # the same rules
+        if not ((self.initial >= -WHOLE) & (self.initial <= WHOLE - 2**self.bits)).all():
+            raise TinyctlError("an initial value is beyond its input's range", where="integer_lag")
+
+    @property
+    def bits(self) -> int:
+        return fraction_bits(self.activation)
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    @property
+    def n_out(self) -> int:
+        return self.width + len(self.columns)
+
+    def multiplier(self, rate_hz: float) -> np.int32:
+        return np.int32(min(math.floor(-math.expm1(-1.0 / (self.tau_s * rate_hz)) * 2.0**31 + 0.5), 2**31 - 1))
+
+    def state(self) -> tuple[StateSlot, ...]:
+        return (StateSlot("y", self.initial),)
+
+    def step(
+        self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
+    ) -> tuple[Array, tuple[Array, ...]]:
+        (y,) = state
+        apart = (x[:, self.columns].astype(np.int32) << self.bits) - y  # below 2^30
+        moved = (y + high_product(2 * apart, self.multiplier(rate_hz))).astype(np.int32)
+        y = np.where(rejected[:, None], y, moved)
+        return np.concatenate([x, self._rounded(y).astype(x.dtype)], axis=1), (y,)
+
+    def _rounded(self, y: Array) -> Array:
+        return np.asarray((y + 2 ** (self.bits - 1)) >> self.bits)
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        start, columns = self._rounded(self.initial).astype(np.float64), list(self.columns)
+        least, most = np.minimum(np.floor(low[columns]), start), np.maximum(np.ceil(high[columns]), start)
+        return np.concatenate([low, least]), np.concatenate([high, most])
+
+    def lipschitz(self) -> float:
+        return math.sqrt(2.0)

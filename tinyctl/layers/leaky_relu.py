@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array, Layer, rounding
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,43 @@ class LeakyRelu(Layer):
         least, most = (np.where(end > 0, end, end * self.slope) for end in (low, high))
         slack = rounding(np.abs(low) * self.slope, 1)
         return least - slack, most + slack
+
+    def lipschitz(self) -> float:
+        return 1.0
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return Twin(IntegerLeakyRelu(self.width, chosen.activation, math.floor(self.slope * 2**15 + 0.5)), scales[0])
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLeakyRelu(Layer):
+    """`y = max(x, (x * slope + 2^14) >> 15)`: the slope, from 0 to 2^15, is a fraction of 2^15."""
+
+    kind: ClassVar[str] = "integer_leaky_relu"
+    in_place: ClassVar[bool] = True
+
+    width: int
+    activation: str
+    slope: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in ("int8", "int16") or not 0 <= self.slope <= 2**15:
+            raise TinyctlError(f"slope {self.slope} of {self.activation!r:.20} is not possible", where="leaky_relu")
+
+    def fits(self, activation: str) -> bool:
+        return activation == self.activation
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    def run(self, x: Array) -> Array:
+        return np.maximum(x, (x.astype(np.int32) * self.slope + 2**14) >> 15).astype(x.dtype)
+
+    def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
+        ends = self.run(np.stack([np.floor(low), np.ceil(high)]).astype(self.activation)).astype(np.float64)
+        return ends[0], ends[1]
 
     def lipschitz(self) -> float:
         return 1.0

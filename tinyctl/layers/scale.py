@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import Array, Layer, array_field, rounding
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import Array, Layer, Twin, array_field, rounding
+from tinyctl.layers.convert import Requantize
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,3 +43,9 @@ class Scale(Layer):
 
     def lipschitz(self) -> float:
         return float(np.abs(self.gain).max())
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        gain, offset = self.gain.astype(np.float64) * scales[0], self.offset.astype(np.float64)
+        if (gain >= 1e-12).all() and not offset.any():
+            return Twin(None, gain)
+        return Twin(Requantize.of(chosen.activation, chosen.activation, gain / out, offset / out), out)

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.table import table_twin, unit_scale
 from tinyctl.layers.tanh import tanh_f32
 
 HALF = F32(0.5)
@@ -35,3 +37,11 @@ class Sigmoid(Layer):
 
     def lipschitz(self) -> float:
         return 0.25
+
+    def takes(self, activation: str, scale: Array) -> Array:
+        return np.full(self.width, 2.0**-11 if activation == "int16" else 2.0**-4)  # 0 and 1 at the ends
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return table_twin(
+            lambda x: 0.5 + 0.5 * np.tanh(x / 2), self.width, chosen, float(scales[0][0]), unit_scale(chosen)
+        )

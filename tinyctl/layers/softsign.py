@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.formats.base import Format
+from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.table import table_twin, unit_scale
 
 LINEAR = F32(2.0**-24)  # below it the quotient is x but for half a step; no subnormal reaches the division
 
@@ -37,3 +39,9 @@ class Softsign(Layer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def takes(self, activation: str, scale: Array) -> Array:
+        return np.full(self.width, scale.max())
+
+    def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
+        return table_twin(lambda x: x / (1 + np.abs(x)), self.width, chosen, float(scales[0][0]), unit_scale(chosen))

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyctl.formats.base import Format
 from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.table import SEGMENT_BITS, interpolate, segments
 
 # A rational minimax approximation, odd 13th degree over even 6th, on [-9, 9]: coefficients as published in the Eigen
 # library (MathFunctionsImpl.h, generic_fast_tanh_float). In float32 steps the largest error against float64 is 4.2e-7.
@@ -77,25 +78,18 @@ class Tanh(Layer):
         return Twin(made, np.full(self.width, made.output_scale))
 
 
-# The integer tanh: 512 straight segments over [-8, 8), each a pair (start, rise), so that the board reads one word.
 INPUT_SCALE = 2.0**-12  # an int16 input spans [-8, 8)
 OUTPUT_SCALE = 2.0**-15
-SEGMENT_BITS = 7  # 2^7 input steps a segment
 
 
 def tanh_table() -> tuple[Array, Array]:
-    """Start and rise of the 512 segments, int16: the chord of tanh, moved up or down by half its largest error."""
-    edges = np.arange(-(2**15), 2**15 + 1, 2**SEGMENT_BITS) * INPUT_SCALE
-    values = np.tanh(edges)
-    middle = np.tanh((edges[:-1] + edges[1:]) / 2) - (values[:-1] + values[1:]) / 2
-    start = np.floor((values[:-1] + middle / 2) / OUTPUT_SCALE + 0.5)
-    rise = np.floor(np.diff(values) / OUTPUT_SCALE + 0.5)
-    return np.clip(start, -(2**15) + 1, 2**15 - 1).astype(np.int16), rise.astype(np.int16)
+    """Start and rise of the 512 segments, int16."""
+    return segments(np.tanh, INPUT_SCALE, OUTPUT_SCALE)
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerTanh(Layer):
-    """int16 at 2^-12 a step to int16 at 2^-15: `start[i] + ((rise[i] * rest + 64) >> 7)`, i the upper nine bits."""
+    """int16 at 2^-12 a step to int16 at 2^-15, through a table of 512 segments (`tinyctl.layers.table`)."""
 
     kind: ClassVar[str] = "integer_tanh"
     in_place: ClassVar[bool] = True
@@ -112,11 +106,7 @@ class IntegerTanh(Layer):
         return self.width
 
     def run(self, x: Array) -> Array:
-        start, rise = tanh_table()
-        place = x.astype(np.int32) + 2**15
-        segment, rest = place >> SEGMENT_BITS, place & (2**SEGMENT_BITS - 1)
-        half = 2 ** (SEGMENT_BITS - 1)
-        return (start[segment] + ((rise[segment].astype(np.int32) * rest + half) >> SEGMENT_BITS)).astype(np.int16)
+        return interpolate(*tanh_table(), x)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         ends = np.stack([low, high]).astype(np.int16)

@@ -1,5 +1,0 @@
-"""Decode: as in w16a16, only weights are narrower."""
-
-from tinyctl.kernels.decode_w16a16 import kernel
-
-__all__ = ["kernel"]

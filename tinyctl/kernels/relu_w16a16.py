@@ -1,9 +1,0 @@
-"""ReLU, int16."""
-
-from tinyctl.contract import Contract
-from tinyctl.kernels.base import Kernel
-from tinyctl.layers.relu import Relu
-
-
-def kernel(layer: Relu, contract: Contract) -> Kernel:
-    return Kernel()

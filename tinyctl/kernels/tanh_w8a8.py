@@ -1,9 +1,0 @@
-"""Tanh, int8: the value of each input, shared by all nodes of a unit."""
-
-from tinyctl.contract import Contract
-from tinyctl.kernels.base import Kernel, Table
-from tinyctl.layers.tanh import ByteTanh, byte_table
-
-
-def kernel(layer: ByteTanh, contract: Contract) -> Kernel:
-    return Kernel(shared=(Table("int8_t", "tanh8", byte_table()),))
