@@ -235,14 +235,18 @@ def build(
     out: str | Path,
     name: str = "policy",
     program: Program = "loop",
+    place: str = builder.FLASH,
 ) -> Image:
-    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`)."""
+    """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`).
+
+    `place` says where the constants lie: `flash`, `ram`, or a region of the board that can be written.
+    """
     target = board if isinstance(board, Board) else load_board(board)
     if not isinstance(source, Graph):
-        return builder.build(source, target, toolchain, out=out, program=program)
+        return builder.build(source, target, toolchain, out=out, program=program, place=place)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
-        return builder.build(Path(scratch), target, toolchain, out=out, program=program)
+        return builder.build(Path(scratch), target, toolchain, out=out, program=program, place=place)
 
 
 def check(
@@ -272,12 +276,20 @@ def check(
     )
 
 
-def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Path:
+def image_of(
+    source: Path,
+    board: str | Path | Board,
+    toolchain: builder.Toolchain | None,
+    scratch: Path,
+    place: str = builder.FLASH,
+) -> Path:
     """The image that `source` is (`.elf`), or one built from it (a `.tctl` file, an emitted folder) into `scratch`."""
     what = flyable(source).source
     if isinstance(what, Path) and not what.is_dir():
+        if place != builder.FLASH:
+            raise TinyctlError("where constants lie was settled when it was built", where=what, fix="build it again")
         return what
-    return build(what, board, toolchain=toolchain, out=scratch / "image.elf").path
+    return build(what, board, toolchain=toolchain, out=scratch / "image.elf", place=place).path
 
 
 @dataclass(frozen=True)

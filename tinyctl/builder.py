@@ -19,6 +19,7 @@ from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, load_unit
 
 Toolchain = Literal["gcc", "zig"]
+FLASH, RAM = "flash", "ram"  # with the code, with the data
 
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 
@@ -51,21 +52,25 @@ def build(
     *,
     out: str | Path,
     program: bare.Program = "loop",
+    place: str = FLASH,
 ) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
-    `program` is what the firmware does with the controller: the control loop, or service behind a link. `toolchain`
-    None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile without a warning, or
-    needs anything that is not in it (soft float, double, libm, heap).
+    `program` is what the firmware does with the controller: the control loop, or service behind a link. `place` is
+    where the unit's constants lie when it runs: `flash` with the code, `ram` with the data, else a region of the board
+    that can be written; the start-up code copies them there. `toolchain` None takes gcc where installed, else zig.
+    Raises `TinyctlError` when the unit does not compile without a warning, or needs anything that is not in it (soft
+    float, double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
     if unit.name.startswith("tinyctl"):
         raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
+    region = _place(board, place)
     compiler = _Compiler.choose(board, toolchain)
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
-        _gather(work, folder, unit, board, compiler)
+        _gather(work, folder, unit, board, compiler, region)
         objects = []
         for source, target in (
             (f"{unit.name}.c", "unit.o"),
@@ -73,7 +78,7 @@ def build(
             ("firmware/image.c", "image.o"),
             *((f"firmware/{name}", f"firmware/{name[:-2]}.o") for name in bare.sources(board, program)),
         ):
-            compiler.compile(work, source, target)
+            compiler.compile(work, source, target, [_constants(unit, board, region)] if target == "unit.o" else [])
             objects.append(target)
             if target == "unit.o":
                 audit_object(work / target, board, unit.name)
@@ -145,12 +150,13 @@ class _Compiler:
         names = ["TINYCTL_FPU"] * self.fpu + [f"TINYCTL_{self.family.upper()}"] * (self.family != "none")
         return [f"-D{name}" for name in names]
 
-    def compile(self, work: Path, source: str, target: str) -> None:
+    def compile(self, work: Path, source: str, target: str, defines: list[str]) -> None:
         words = [
             *self._command,
             *self.flags.flags,
             *WARNINGS,
             *self.defines,
+            *defines,
             "-ffreestanding",
             "-g0",
             "-I.",
@@ -168,7 +174,26 @@ class _Compiler:
         toolchains.run(words, what=f"linking with {self.label}", cwd=work)
 
 
-def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler) -> None:
+def _place(board: Board, place: str) -> str:
+    """The name of the region that the unit's constants lie in. Raises `TinyctlError` when there is none."""
+    writable = {name: name for name, region in board.regions if "w" in region.access}
+    able = {FLASH: board.link.code, RAM: board.link.data} | writable
+    if place not in able:
+        raise TinyctlError(
+            f"constants cannot be placed in {place!r:.40}",
+            where=f"board {board.name}",
+            fix=f"choose one of {', '.join(able)}",
+        )
+    return able[place]
+
+
+def _constants(unit: Unit, board: Board, region: str) -> str:
+    """The macro that gives the unit's constants a section of their own, unless they stay with the code."""
+    section = "" if region == board.link.code else '__attribute__((section(".tinyctl_constants")))'
+    return f"-D{unit.name.upper()}_CONSTANTS={section}"
+
+
+def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler, place: str) -> None:
     """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
         try:
@@ -191,10 +216,16 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
         )
     )
     regions = {
-        key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
-        for key, region in (("code", board.code), ("data", board.data))
+        name: {"name": name, "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
+        for name, region in board.regions
     }
-    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, **regions))
+    code, data = board.link.code, board.link.data
+    constants = None if place in (code, data) else regions[place]
+    (work / "link.ld").write_text(
+        template("link.ld.j2").render(
+            board=board.name, code=regions[code], data=regions[data], constants=constants, place=place
+        )
+    )
 
 
 def _check_said(unit: Unit, said: Descriptor) -> None:

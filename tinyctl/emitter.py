@@ -7,6 +7,7 @@ comes from a file is a number.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,25 +55,30 @@ HELPER_ORDER = (
 )
 DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
 FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
+SECTION = r"\.?[A-Za-z_][\w.]{0,60}"
 LINE = 118  # columns of generated tables
 
 
-def emit(graph: Graph, folder: str | Path, name: str = "policy", layout: str = PLAIN) -> Unit:
+def emit(
+    graph: Graph, folder: str | Path, name: str = "policy", layout: str = PLAIN, section: str | None = None
+) -> Unit:
     """Write the C of a graph into `folder`, packaged as `layout` says; raises `TinyctlError` before anything is
-    written."""
+    written. With `section` the constants get this section, which a linker script can place."""
     check_identifier(name, "name")
     if name == "stdint":
         raise TinyctlError("name 'stdint' is that of the header the C includes")
     if name.upper() == name:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
+    if section is not None and not re.fullmatch(SECTION, section, re.ASCII):
+        raise TinyctlError(f"section {section!r:.80} is not a name of letters, digits, _ and .")
     check_layout(layout)
-    unit, texts = render(graph, name)
+    unit, texts = render(graph, name, section)
     for path, text in lay_out(layout, texts, graph.contract, _packaging(unit)).items():
         write_atomically(Path(folder) / path, text)
     return unit
 
 
-def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
+def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, dict[str, str]]:
     """The facts and the text of every file of the unit `name`."""
     slots, places = _allocate(graph)
     parts = {node.name: kernel(node, graph.contract) for node in graph.nodes}
@@ -125,6 +131,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         uses_dsp=bool(helpers & DSP_HELPERS),
         uses_fpu=bool(helpers & FPU_HELPERS) or any(part.fpu for part in parts.values()),
         initial=_initial(graph),
+        section=section,
         result=f"s->{places[graph.nodes[-1].name].text}",
     )
     vectors = stored_steps(graph)

@@ -13,6 +13,8 @@
 extern uint32_t tinyctl_stack_top[];
 extern uint32_t tinyctl_data_begin[], tinyctl_data_end[];
 extern const uint32_t tinyctl_data_source[];
+extern uint32_t tinyctl_constants_begin[], tinyctl_constants_end[];
+extern const uint32_t tinyctl_constants_source[];
 extern uint32_t tinyctl_bss_begin[], tinyctl_bss_end[];
 
 void tinyctl_reset(void);
@@ -36,16 +38,21 @@ __attribute__((section(".vectors"), used)) const struct vector_table tinyctl_vec
 #endif
     }};
 
+static void copy(volatile uint32_t *to, const volatile uint32_t *end, const volatile uint32_t *from)
+{
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
+
 void tinyctl_reset(void)
 {
 #ifdef TINYCTL_FPU
     SCB_CPACR |= CPACR_FPU_FULL_ACCESS;
     __asm volatile("dsb\n\tisb" ::: "memory");
 #endif
-    const volatile uint32_t *from = tinyctl_data_source;
-    for (volatile uint32_t *to = tinyctl_data_begin; to < tinyctl_data_end; to++) {
-        *to = *from++;
-    }
+    copy(tinyctl_data_begin, tinyctl_data_end, tinyctl_data_source);
+    copy(tinyctl_constants_begin, tinyctl_constants_end, tinyctl_constants_source);
     for (volatile uint32_t *to = tinyctl_bss_begin; to < tinyctl_bss_end; to++) {
         *to = 0u;
     }

@@ -32,6 +32,9 @@ BoardName = Annotated[str, typer.Option("--board", help="Name of a board, or pat
 ToolchainName = Annotated[
     Literal["gcc", "zig"] | None, typer.Option("--toolchain", help="gcc or zig; gcc where it is installed.")
 ]
+Place = Annotated[
+    str, typer.Option(help="Where the constants lie: flash, ram, or a region of the board, e.g. ccm.", metavar="REGION")
+]
 Task = Annotated[str | None, typer.Option(help="Task of the plant; its first by default.")]
 
 Port = Annotated[str, typer.Option("--port", help="virtual, or the serial port of a board, such as /dev/ttyACM0.")]

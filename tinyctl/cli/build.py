@@ -8,13 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from tinyctl import api
-from tinyctl.cli.base import BoardName, Json, ToolchainName, as_json, load_graph, results, table
+from tinyctl.builder import FLASH
+from tinyctl.cli.base import BoardName, Json, Place, ToolchainName, as_json, load_graph, results, table
 
 
 def command(
     source: Annotated[Path, typer.Argument(help="A graph (.tctl) or an emitted folder.")],
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
+    place: Place = FLASH,
     name: Annotated[str, typer.Option(help="Prefix of symbols, for a graph.")] = "policy",
     program: Annotated[
         Literal["loop", "hil_usart", "hil_semihosting"],
@@ -27,7 +29,7 @@ def command(
 ) -> None:
     """Build a firmware image for a board."""
     what = source if source.is_dir() else load_graph(source)
-    image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program)
+    image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program, place=place)
     if as_object:
         print(as_json(image.to_json()))
     else:

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from tinyctl import api
 from tinyctl.baseline import Growth, compare, parse_tolerance
-from tinyctl.cli.base import BoardName, Json, Seed, ToolchainName, as_json, results, table, write_json
+from tinyctl.builder import FLASH
+from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, results, table, write_json
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
@@ -22,6 +23,7 @@ def command(
     source: Annotated[Path, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")],
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
+    place: Place = FLASH,
     deadline_us: Annotated[
         float | None, typer.Option(help="Deadline; the board's loop period by default.", min=0)
     ] = None,
@@ -41,7 +43,7 @@ def command(
     """Predict cycles, worst case, stack and memory on a board; exit status 1 when the verdict is bad."""
     allowed = parse_tolerance(tolerance)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
-        image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch))
+        image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch), place)
         report = api.check(image, board, deadline_us=deadline_us, seed=seed, function=function, n_obs=obs, n_act=act)
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:
@@ -107,9 +109,15 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         ]
     rows += [
         ("flash", f"{report.flash_bytes:,} of {report.flash_budget_bytes:,} bytes"),
+        *(
+            [("constants", f"{report.constants_bytes:,} bytes in {report.constants_region}")]
+            * (report.constants_bytes > 0)
+        ),
         ("RAM", f"{report.ram_bytes:,} of {report.ram_budget_bytes:,} bytes"),
         ("stack", f"{report.stack_bytes:,} of {report.stack_budget_bytes:,} bytes, one exception frame included"),
     ]
+    if report.constants_bytes:
+        rows.append(("constants", f"{report.constants_bytes:,} bytes of them in {report.constants_region}"))
     if report.toolchain:
         rows.append(("compiler", report.toolchain))
     return rows + [("because", reason) for reason in report.reasons]
