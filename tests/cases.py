@@ -44,6 +44,7 @@ MAKERS: dict[str, Callable[[], Graph]] = {
     },
     "ties": networks.ties,
     "mixed": networks.mixed,
+    "curves": networks.curves,
 }
 
 

@@ -13,6 +13,7 @@ from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.curve import IntegerCurve
 from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.layers.elu import Elu
 from tinyctl.layers.fast_tanh import FastTanh
@@ -222,6 +223,28 @@ def ties() -> Graph:
     made = [screen]
     for name, layer in nodes:
         made.append(Node(name, layer, (made[-1].name,), "w16a16"))
+    return Graph(contract, (*made, Node("clip", Clip.of(contract), ("out",))))
+
+
+def curves() -> Graph:
+    """Integer curves that rise and fall, saturate or not, and share their knots or not."""
+    contract = Contract(
+        inputs=tuple(Input(n, "1", "", -5.0, 5.0) for n in "abc"),
+        outputs=tuple(Output(n, "1", "", -4.0, 4.0) for n in "uvw"),
+        rate_hz=100.0,
+    )
+    wave = np.floor(20000 * np.sin(np.linspace(-9, 9, 513))).astype(np.int16)
+    line = np.linspace(-32768, 32766, 513).astype(np.int16)
+    nodes: list[tuple[str, Layer, str]] = [
+        ("encode", Encode("int16", np.full(3, 9000, F32), np.zeros(3, F32)), "w8a16"),
+        ("wave", IntegerCurve(3, 24576, 13, 8, 0, 0, wave), "w8a16"),
+        ("again", IntegerCurve(3, 20000, 15, 8, 0, 0, wave), "w8a16"),
+        ("line", IntegerCurve(3, 1, 0, 7, 1, 2**14, line), "w16a16"),
+        ("out", Decode(np.full(3, 2.0**-13, F32)), "w8a16"),
+    ]
+    made = [Node("screen", Screen.of(contract), ())]
+    for name, layer, format_name in nodes:
+        made.append(Node(name, layer, (made[-1].name,), format_name))
     return Graph(contract, (*made, Node("clip", Clip.of(contract), ("out",))))
 
 

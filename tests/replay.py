@@ -18,7 +18,7 @@ from tinyctl.hostlib import HostController
 from tinyctl.layers.base import F32, Array
 from tinyctl.network import State
 from tinyctl.sims.mcu.emulator import Emulator
-from tinyctl.vectors import SPECIAL, observations
+from tinyctl.vectors import SPECIAL, integer_observations, observations
 
 
 class Copies(Protocol):
@@ -28,6 +28,7 @@ class Copies(Protocol):
     def step(self, obs: Array) -> tuple[Array, Array]: ...
     def set_applied(self, act: Array) -> None: ...
     def reset(self, rows: Array) -> None: ...
+    def step_q(self, obs: Array) -> tuple[Array, Array]: ...
     def words(self) -> Array: ...
 
 
@@ -44,6 +45,10 @@ class GraphCopies:
 
     def step(self, obs: Array) -> tuple[Array, Array]:
         act, self.state = self.graph.run(obs, self.state)
+        return act, self.state.status
+
+    def step_q(self, obs: Array) -> tuple[Array, Array]:
+        act, self.state = self.graph.run_q(obs, self.state)
         return act, self.state.status
 
     def set_applied(self, act: Array) -> None:
@@ -67,18 +72,24 @@ class HostCopies:
     def step(self, obs: Array) -> tuple[Array, Array]:
         return self.controller.step(obs), self.controller.status.copy()
 
+    def step_q(self, obs: Array) -> tuple[Array, Array]:
+        return self.controller.step_q(obs), self.controller.status.copy()
+
 
 class EmulatedCopies:
     """Its C on the emulated board."""
 
-    def __init__(self, image: Path) -> None:
-        self.emulator = Emulator(image)
+    def __init__(self, image: Path, act_q: str = "int16") -> None:
+        self.emulator, self.act_q = Emulator(image), act_q
 
     def start(self, n: int) -> None:
         self.structs = self.emulator.initial(n)
 
     def step(self, obs: Array) -> tuple[Array, Array]:
         return self.emulator.step_batch(self.structs, obs)
+
+    def step_q(self, obs: Array) -> tuple[Array, Array]:
+        return self.emulator.step_q_batch(self.structs, obs, self.act_q)
 
     def set_applied(self, act: Array) -> None:
         self.emulator.set_applied_batch(self.structs, act)
@@ -123,6 +134,22 @@ def play(copies: Copies, contract: Contract, steps: int, n: int, seed: int) -> B
             copies.reset(rng.random(n) < 0.3)
         act, status = copies.step(obs[k])
         actions.append(act.view(np.uint32).copy())
+        statuses.append(status)
+        states.append(copies.words())
+    return Bits(np.stack(actions), np.stack(statuses), np.stack(states))
+
+
+def play_q(copies: Copies, graph: Graph, steps: int, n: int, seed: int) -> Bits:
+    """The same for the integer entry."""
+    entry = graph.integer_entry
+    assert entry is not None
+    n_obs = graph.contract.n_obs
+    obs = np.stack([integer_observations(entry, n_obs, steps, seed * 1_000_003 + k) for k in range(n)], axis=1)
+    copies.start(n)
+    actions, statuses, states = [], [], []
+    for k in range(steps):
+        act, status = copies.step_q(obs[k])
+        actions.append(act.astype(np.int32).view(np.uint32))
         statuses.append(status)
         states.append(copies.words())
     return Bits(np.stack(actions), np.stack(statuses), np.stack(states))

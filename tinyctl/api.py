@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import torch
 
     from tinyctl.checker import TimingReport
+    from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
     from tinyctl.sims.plant import Plant
@@ -97,8 +98,9 @@ def import_policy(
     output: str | None = None,
     normalize: Path | Normalizer | None = None,
     unnormalized: bool = False,
+    joint_targets: bool = False,
 ) -> Imported:
-    """A policy from a file of another framework; docs/import.md tells which, and what is asked for."""
+    """A policy, or the graph of a quantized file, of another framework; docs/import.md tells what is asked for."""
     from tinyctl import importers
 
     return importers.read(
@@ -110,6 +112,7 @@ def import_policy(
             output,
             load_normalizer(normalize) if isinstance(normalize, Path) else normalize,
             unnormalized,
+            joint_targets,
         )
     )
 
@@ -235,18 +238,20 @@ def build(
     out: str | Path,
     name: str = "policy",
     program: Program = "loop",
+    hooks: Path | None = None,
     place: str = builder.FLASH,
 ) -> Image:
     """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`).
 
-    `place` says where the constants lie: `flash`, `ram`, or a region of the board that can be written.
+    `hooks` is a C file with the sensors and actuators. `place` says where the constants lie: `flash`, `ram`, or a
+    region of the board that can be written.
     """
     target = board if isinstance(board, Board) else load_board(board)
     if not isinstance(source, Graph):
-        return builder.build(source, target, toolchain, out=out, program=program, place=place)
+        return builder.build(source, target, toolchain, out=out, program=program, hooks=hooks, place=place)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
-        return builder.build(Path(scratch), target, toolchain, out=out, program=program, place=place)
+        return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks, place=place)
 
 
 def check(
@@ -273,6 +278,30 @@ def check(
         function=function,
         n_obs=n_obs,
         n_act=n_act,
+    )
+
+
+def flash(
+    image: str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    graph: Graph | None = None,
+    port: str | None = None,
+    checked: Path | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+) -> FlashReport:
+    """Check a program, write it into a board, read it back and start it; with `graph`, only if it holds that one."""
+    from tinyctl.flasher import flash as write
+
+    return write(
+        image,
+        board if isinstance(board, Board) else load_board(board),
+        port=port,
+        dry_run=dry_run,
+        checked=checked,
+        graph_hash=graph.hash if graph is not None else None,
+        progress=progress,
     )
 
 

@@ -13,14 +13,15 @@ from typing import Literal
 from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError
 
-Program = Literal["loop", "hil_semihosting", "hil_usart"]
+Wire = Literal["semihosting", "usart"]
+Program = Literal["loop", "hil_semihosting", "hil_usart", "calibrate_semihosting", "calibrate_usart"]
 
 FOLDER = Path(__file__).parent / "firmware" / "bare"
 COMMON = ("boot.c", "fault.c", "hooks.c", "timer.c", "cycles.c")
-PROGRAMS: dict[Program, tuple[str, ...]] = {
+MAIN = {
     "loop": ("loop.c",),
-    "hil_semihosting": ("hil.c", "serve.c", "protocol.c", "link_semihosting.c"),
-    "hil_usart": ("hil.c", "serve.c", "protocol.c", "link_usart.c"),
+    "hil": ("hil.c", "serve.c", "protocol.c"),
+    "calibrate": ("calibrate.c", "serve.c", "protocol.c"),
 }
 FAMILIES = {"none": ("clock_reset.c",), "stm32f4": ("clock_stm32f4.c", "watchdog_stm32f4.c")}
 
@@ -57,17 +58,20 @@ class Pll:
     p: int
 
 
+def program(what: Literal["hil", "calibrate"], link: Wire) -> Program:
+    """The program that does `what` behind a link."""
+    return f"{what}_{link}"  # type: ignore[return-value]
+
+
 def sources(board: Board, program: Program) -> tuple[str, ...]:
-    """The C files of a program for a board."""
-    needs = {"hil_usart": ("serial line", board.bare.usart), "hil_semihosting": ("virtual board", board.bare.qemu)}
-    what, described = needs.get(program, ("", True))
+    """The C files of a program for a board; raises `TinyctlError` when the board lacks what its link needs."""
+    what, _, link = program.partition("_")
+    needs = {"semihosting": ("virtual board", board.bare.qemu), "usart": ("serial line", board.bare.usart)}
+    thing, described = needs.get(link, ("", True))
     if not described:
-        raise TinyctlError(
-            f"no {what} is described",
-            where=f"board {board.name}",
-            fix="describe it in [bare] (docs/add-a-board.md)",
-        )
-    return (*COMMON, *FAMILIES[board.bare.family], *PROGRAMS[program])
+        fix = "describe it in [bare] (docs/add-a-board.md)"
+        raise TinyctlError(f"no {thing} is described", where=f"board {board.name}", fix=fix)
+    return (*COMMON, *FAMILIES[board.bare.family], *MAIN[what], *([f"link_{link}.c"] if link else []))
 
 
 def period(clock_hz: int, rate_hz: float) -> Period:

@@ -17,7 +17,7 @@ from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import record_from_json
 
-Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "rv32imc"]
+Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "hazard3", "rv32imc"]
 Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
 Family = Literal["none", "stm32f4"]

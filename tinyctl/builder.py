@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -10,11 +11,13 @@ from typing import Any, Literal
 
 from tinyctl import bare, toolchains
 from tinyctl.audit import audit_object
+from tinyctl.bare import Wire
 from tinyctl.boards import Board, Flags
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
 from tinyctl.files import write_atomically
 from tinyctl.image import Descriptor, read_image
 from tinyctl.jsons import canonical_json
+from tinyctl.sims.mcu import microbench
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, load_unit
 
@@ -52,15 +55,16 @@ def build(
     *,
     out: str | Path,
     program: bare.Program = "loop",
+    hooks: Path | None = None,
     place: str = FLASH,
 ) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
-    `program` is what the firmware does with the controller: the control loop, or service behind a link. `place` is
-    where the unit's constants lie when it runs: `flash` with the code, `ram` with the data, else a region of the board
-    that can be written; the start-up code copies them there. `toolchain` None takes gcc where installed, else zig.
-    Raises `TinyctlError` when the unit does not compile without a warning, or needs anything that is not in it (soft
-    float, double, libm, heap).
+    `program` is what the firmware does with the controller: the control loop, or service behind a link. `hooks` is a C
+    file with the sensors and actuators (docs/hil.md). `place` is where the unit's constants lie when it runs: `flash`
+    with the code, `ram` with the data, else a region of the board that can be written; the start-up code copies them
+    there. `toolchain` None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile
+    without a warning, or needs anything that is not in it (soft float, double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
@@ -71,17 +75,14 @@ def build(
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
         _gather(work, folder, unit, board, compiler, region)
-        objects = []
-        for source, target in (
-            (f"{unit.name}.c", "unit.o"),
-            (f"{unit.name}_selftest.c", "selftest.o"),
-            ("firmware/image.c", "image.o"),
-            *((f"firmware/{name}", f"firmware/{name[:-2]}.o") for name in bare.sources(board, program)),
-        ):
-            compiler.compile(work, source, target, [_constants(unit, board, region)] if target == "unit.o" else [])
-            objects.append(target)
-            if target == "unit.o":
-                audit_object(work / target, board, unit.name)
+        compiler.compile(work, f"{unit.name}.c", "unit.o", _constants(unit, board, region))
+        audit_object(work / "unit.o", board, unit.name)
+        compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
+        objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
+        if hooks is not None:
+            _copy(hooks, work / "hooks.c")
+            compiler.compile(work, "hooks.c", "hooks.o")
+            objects.append("hooks.o")
         compiler.link(work, objects, "image.elf")
         image = read_image(work / "image.elf")
         if image.undefined:
@@ -103,6 +104,45 @@ def build(
         write_atomically(out, (work / "image.elf").read_bytes())
         write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
     return record
+
+
+def benchmarks(board: Board) -> tuple[microbench.MicroBenchmark, ...]:
+    """The micro-benchmarks that the board's core can run; raises `TinyctlError` where there are none."""
+    found = tuple(one for one in microbench.of_core(board.core) if board.fpu != "none" or not one.uses_fpu)
+    if not found:
+        raise TinyctlError(f"no micro-benchmarks for core {board.core} yet", where=f"board {board.name}")
+    return found
+
+
+def benchmarks_hash(board: Board) -> str:
+    """SHA-256 of the board's micro-benchmarks: what the calibration firmware names in place of a graph."""
+    return hashlib.sha256(microbench.assembly(benchmarks(board)).encode()).hexdigest()
+
+
+def build_calibration(board: Board, link: Wire, toolchain: Toolchain | None = None, *, out: Path) -> None:
+    """Build the calibration firmware for `board` into the ELF file `out`: micro-benchmarks behind the link."""
+    chosen = benchmarks(board)
+    compiler = _Compiler.choose(board, toolchain)
+    symbols = [microbench.symbol(one, count) for one in chosen for count in (microbench.FEW, microbench.MANY)]
+    with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as scratch:
+        work = Path(scratch)
+        _gather_firmware(work, board, bare.facts(board, board.firmware.loop_rate_hz, 0, 0), board.link.code)
+        (work / "benchmarks.s").write_text(microbench.assembly(chosen))
+        table = template("benchmarks.c.j2").render(core=board.core, symbols=symbols, hash=benchmarks_hash(board))
+        (work / "firmware" / "image.c").write_text(table)
+        compiler.assemble(work, "benchmarks.s", "benchmarks.o")
+        firmware = _firmware(work, board, compiler, bare.program("calibrate", link))
+        compiler.link(work, ["benchmarks.o", *firmware], "image.elf")
+        write_atomically(out, (work / "image.elf").read_bytes())
+
+
+def _firmware(work: Path, board: Board, compiler: _Compiler, program: bare.Program) -> list[str]:
+    """Compile the firmware's sources and the generated table of what it holds; returns the objects."""
+    objects = []
+    for name in ("image.c", *bare.sources(board, program)):
+        objects.append(f"firmware/{name[:-2]}.o")
+        compiler.compile(work, f"firmware/{name}", objects[-1])
+    return objects
 
 
 @dataclass(frozen=True)
@@ -150,7 +190,7 @@ class _Compiler:
         names = ["TINYCTL_FPU"] * self.fpu + [f"TINYCTL_{self.family.upper()}"] * (self.family != "none")
         return [f"-D{name}" for name in names]
 
-    def compile(self, work: Path, source: str, target: str, defines: list[str]) -> None:
+    def compile(self, work: Path, source: str, target: str, *defines: str) -> None:
         words = [
             *self._command,
             *self.flags.flags,
@@ -163,6 +203,10 @@ class _Compiler:
             "-Ifirmware",
         ]
         toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
+
+    def assemble(self, work: Path, source: str, target: str) -> None:
+        words = [*self._command, "-c", source, "-o", target]
+        toolchains.run(words, what=f"assembling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
@@ -196,17 +240,9 @@ def _constants(unit: Unit, board: Board, region: str) -> str:
 def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler, place: str) -> None:
     """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
-        try:
-            shutil.copyfile(folder / name, work / name)
-        except OSError as error:
-            raise FileError(f"cannot be read ({error.strerror})", where=folder / name) from None
-    firmware = work / "firmware"
-    firmware.mkdir()
-    for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
-        shutil.copyfile(path, firmware / path.name)
-    facts = bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act)
-    (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
-    (firmware / "image.c").write_text(
+        _copy(folder / name, work / name)
+    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), place)
+    (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
             name=unit.name,
             nodes=unit.nodes,
@@ -215,15 +251,30 @@ def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compi
             periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
-    regions = {
-        name: {"name": name, "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", where=source) from None
+
+
+def _gather_firmware(work: Path, board: Board, facts: dict[str, str], place: str) -> None:
+    """Put the firmware's sources into the work folder, its facts of the board, and the linker script, by which a unit's
+    constants go to the region `place`."""
+    firmware = work / "firmware"
+    firmware.mkdir()
+    for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
+        shutil.copyfile(path, firmware / path.name)
+    (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
+    regions = [
+        {"name": name, "access": region.access, "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
         for name, region in board.regions
-    }
-    code, data = board.link.code, board.link.data
-    constants = None if place in (code, data) else regions[place]
+    ]
     (work / "link.ld").write_text(
         template("link.ld.j2").render(
-            board=board.name, code=regions[code], data=regions[data], constants=constants, place=place
+            board=board.name, regions=regions, code=board.link.code, data=board.link.data, constants=place
         )
     )
 

@@ -42,6 +42,7 @@ class TimingReport:
 
     contract_hash: str
     graph_hash: str
+    image_sha256: str
     board: str
     toolchain: str
     function: str
@@ -152,6 +153,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
     return TimingReport(
         contract_hash=said.contract_hash,
         graph_hash=said.graph_hash,
+        image_sha256=image.sha256,
         board=board.name,
         toolchain=said.toolchain,
         function=trial.target.name,

@@ -18,9 +18,11 @@ from tinyctl.contract import Contract, Signal, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.graph import Graph
+from tinyctl.integer_entry import IntegerEntry
 from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
+from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import storage_of
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.table import SEGMENT_BITS
@@ -29,7 +31,7 @@ from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
-from tinyctl.vectors import stored_steps
+from tinyctl.vectors import stored_q_steps, stored_steps
 from tinyctl.version import VERSION
 
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
@@ -86,10 +88,14 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
     helpers = {h for part in parts.values() for h in part.helpers}
     if graph.stateful:
         helpers.add("bits")
-    common = _common(graph, name, slots)
+    if graph.integer_entry is not None:
+        helpers.add("integers")
+    common = {**_common(graph, name, slots), "entry": None}
+    if graph.integer_entry is not None:
+        common["entry"] = _entry(graph, graph.integer_entry, common, places)
     nodes, facts = [], []
     for node in graph.nodes:
-        symbol = f"{name}_{node.name}_node"  # tables are called SYMBOL_word: no other node's symbol can be the same
+        symbol = _symbol(name, node.name)
         reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
@@ -122,6 +128,7 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         graph.contract.hash,
         graph.hash,
         tuple(facts),
+        *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
     body = template("unit.c.j2").render(
         common,
@@ -136,6 +143,9 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    steps_q = [
+        {"obs": obs.tolist(), "act": act.tolist(), "status": f"{status}u"} for obs, act, status in stored_q_steps(graph)
+    ]
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
@@ -151,7 +161,7 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
     return unit, {
         f"{name}.h": header,
         f"{name}.c": body,
-        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps),
+        f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps, steps_q=steps_q),
         "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
     }
@@ -251,6 +261,11 @@ def _helper(name: str, common: dict[str, Any]) -> str:
     return template(f"math/{name}.c.j2").render(common, **constants)
 
 
+def _symbol(unit: str, node: str) -> str:
+    """The function of a node; its tables are called SYMBOL_word, so no other node's symbol can be the same."""
+    return f"{unit}_{node}_node"
+
+
 def _title(node: Node) -> str:
     storage = storage_of(node.layer)
     stored = "" if storage in (None, "dense") else f", {storage}"
@@ -267,6 +282,41 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
     return f"{symbol}({values})"
 
 
+def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: dict[str, _Place]) -> dict[str, Any]:
+    """The integer entry for the templates."""
+    assert isinstance(entry.encode.layer, Encode)
+    assert isinstance(entry.decode.layer, Decode)
+    unit, n_obs = common["unit"], graph.contract.n_obs
+    obs_type, act_type = C_TYPES[entry.obs_type][0], C_TYPES[entry.act_type][0]
+    tables = [
+        Table(obs_type, "obs_q_limits", np.stack([entry.low, entry.high, entry.on_nan], axis=1)),
+        Table(act_type, "act_q_limits", np.stack([entry.act_low, entry.act_high], axis=1)),
+    ]
+    if entry.applied is not None:
+        tables += [
+            Table("uint16_t", "applied_q_output", np.array(entry.applied_outputs)),
+            Table("int16_t", "applied_q_weight", entry.applied.weight),
+            Table("int32_t", "applied_q_offset", entry.applied.offset),
+            Table("int8_t", "applied_q_shift", entry.applied.shift),
+        ]
+    return {
+        "obs_type": obs_type,
+        "act_type": act_type,
+        "n_applied": len(entry.applied_outputs),
+        "tables": [_table(unit, t, common["macro"]) for t in tables],
+        "first": places[entry.encode.name].text,
+        "last": places[entry.decode.inputs[0]].text,
+        "calls": [
+            _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            for n in entry.nodes
+        ],
+        "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
+        "offset": [_literal(v) for v in entry.encode.layer.offset[:n_obs]],
+        "scale": [_literal(v) for v in entry.decode.layer.scale],
+        "invalid": entry.invalid,
+    }
+
+
 def _members(graph: Graph) -> list[tuple[str, str, int]]:
     """C type, name and columns of every array of the state."""
     return [
@@ -277,11 +327,16 @@ def _members(graph: Graph) -> list[tuple[str, str, int]]:
 
 
 def _state_bytes(graph: Graph) -> int:
-    return 4 * (graph.contract.n_act + sum(columns for _, _, columns in _members(graph)))
+    entry = graph.integer_entry
+    copies = 2 if entry is not None and entry.applied is not None else 1
+    return 4 * (copies * graph.contract.n_act + sum(columns for _, _, columns in _members(graph)))
 
 
 def _initial(graph: Graph) -> list[tuple[str, str]]:
     arrays = [("applied", np.array(graph.contract.initial_applied(), np.float32))]
+    entry = graph.integer_entry
+    if entry is not None and entry.applied is not None:
+        arrays.append(("applied_q", entry.initial))
     arrays += [(f"{n}_{slot.name}", slot.initial) for n, layer in graph.stateful.items() for slot in layer.state()]
     return [(f"s->{name}[{i}]", str(_literal(v))) for name, array in arrays for i, v in enumerate(array)]
 

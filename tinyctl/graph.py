@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import FLT_MAX
-from tinyctl.network import Network
+from tinyctl.integer_entry import IntegerEntry, find_entry
+from tinyctl.layers.base import FLT_MAX, Array
+from tinyctl.network import Network, State
 
 
 class HasFormat(Protocol):
@@ -38,6 +40,35 @@ class Graph(Network):
                     where=f"node {name}",
                     fix="narrow the contract's ranges or rescale the weights",
                 )
+
+    @cached_property
+    def integer_entry(self) -> IntegerEntry | None:
+        """What `run_q` computes with; None where float32 is left between the screen and the last clip."""
+        return find_entry(self.contract, self.nodes)
+
+    def init(self, n: int) -> State:
+        state, entry = super().init(n), self.integer_entry
+        if entry is None or entry.applied is None:
+            return state
+        return replace(state, applied_q=np.tile(entry.initial.astype(np.int32), (n, 1)))
+
+    def run_q(self, obs_q: Array, state: State) -> tuple[Array, State]:
+        """One step in integers: observations (batch, n_obs) to actions (batch, n_act), of the types of `integer_entry`.
+
+        The definition of `NAME_step_q`. Its last actions are its own: step a controller by one entry only. Raises
+        `TinyctlError` when the graph has no integer entry or a shape or type does not fit.
+        """
+        entry = self.integer_entry
+        if entry is None:
+            raise TinyctlError("float32 is left inside: no integer entry", fix="quantize every layer")
+        if obs_q.shape != (len(state.applied), self.contract.n_obs) or obs_q.dtype != entry.obs_type:
+            raise TinyctlError(f"observations are {obs_q.dtype} of shape {obs_q.shape}, not {entry.obs_type}")
+        past = np.zeros((len(obs_q), self.contract.n_act)) if state.applied_q is None else state.applied_q
+        x, rejected = entry.screen(obs_q, past)
+        values = {entry.encode.name: x}
+        following = self._compute(entry.nodes, values, state, rejected)
+        act = entry.clip(values[entry.decode.inputs[0]])
+        return act, following if state.applied_q is None else replace(following, applied_q=act.astype(np.int32))
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinyctl import vectors
-from tinyctl.bare import Program
+from tinyctl.bare import Wire, program
 from tinyctl.boards import Board
 from tinyctl.builder import Toolchain, build
 from tinyctl.emitter import emit
@@ -23,14 +23,13 @@ from tinyctl.layers.base import F32, Array
 from tinyctl.link import Link
 from tinyctl.recording import Episode, Recorder, Recording, read_recording
 from tinyctl.transports import Noisy, SerialPort, Transport
-from tinyctl.virtual_board import Wire, virtual_board
+from tinyctl.virtual_board import virtual_board
 
 if TYPE_CHECKING:  # needs the `sim` extra
     from tinyctl.sims.plant import Plant
 
 SCHEMA = 1
 VIRTUAL = "virtual"
-PROGRAMS: dict[Wire, Program] = {"semihosting": "hil_semihosting", "usart": "hil_usart"}
 SEQUENCE = 500  # steps from one reset to the next, where no plant says how long an episode is
 
 Progress = Callable[[int, int], None]
@@ -149,7 +148,9 @@ def open_link(graph: Graph, board: Board, line: Line, toolchain: Toolchain | Non
         if line.port == VIRTUAL:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tinyctl-")))
             emit(graph, scratch / "c")
-            image = build(scratch / "c", board, toolchain, out=scratch / "hil.elf", program=PROGRAMS[line.transport])
+            image = build(
+                scratch / "c", board, toolchain, out=scratch / "hil.elf", program=program("hil", line.transport)
+            )
             transport = stack.enter_context(virtual_board(image.path, board, line.transport))
         else:
             transport = SerialPort(line.port, board.bare.baud)

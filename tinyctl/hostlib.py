@@ -48,6 +48,17 @@ class HostController:
         self._library.batch_step(_pointer(self._states), _pointer(obs), _pointer(act), _pointer(self.status), len(obs))
         return act
 
+    def step_q(self, obs_q: Array) -> Array:
+        """The integer entry: observations (n, n_obs) to actions (n, n_act), of the unit's types."""
+        if obs_q.shape != (len(self._states), self.unit.n_obs) or obs_q.dtype.name != self.unit.obs_q:
+            raise TinyctlError(
+                f"observations are {obs_q.dtype} of shape {obs_q.shape}, not {self.unit.obs_q or 'possible'}"
+            )
+        act = np.empty((len(obs_q), self.unit.n_act), self.unit.act_q)
+        arrays = (self._states, np.ascontiguousarray(obs_q), act, self.status)
+        self._library.batch_step_q(*map(_pointer, arrays), len(obs_q))
+        return act
+
     def set_applied(self, act: Array) -> None:
         """Tell every copy what was applied instead of its returned action (n, n_act)."""
         act = np.ascontiguousarray(act, F32).reshape(len(self._states), self.unit.n_act)
@@ -65,8 +76,13 @@ class HostController:
 def _compile(folder: Path, unit: Unit, compiler: tuple[str, ...], flags: tuple[str, ...]) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         source, library = Path(scratch, "batch.c"), Path(scratch, "batch.so")
-        source.write_text(template("batch.c.j2").render(unit=unit.name, n_obs=unit.n_obs, n_act=unit.n_act))
-        run([*compiler, *flags, *SHARED, f"-I{folder.resolve()}", source, "-o", library], what="compiling for the host")
+        facts = {"n_obs": unit.n_obs, "n_act": unit.n_act, "obs_q": unit.obs_q, "act_q": unit.act_q}
+        source.write_text(template("batch.c.j2").render(unit=unit.name, **facts))
+        define = f"-D{unit.name.upper()}_STEP_Q=1"  # on a core with FPU it would not be there
+        run(
+            [*compiler, *flags, define, *SHARED, f"-I{folder.resolve()}", source, "-o", library],
+            what="compiling for the host",
+        )
         return ctypes.CDLL(str(library))  # stays loaded after the file is gone
 
 

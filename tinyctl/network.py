@@ -44,23 +44,33 @@ class State:
     """What a controller remembers, for `batch` independent copies, and the status of its last step.
 
     `applied` (batch, n_act) float32 is the action last applied, by default the one last returned; `memory` holds the
-    arrays (batch, columns) of each stateful node; `status` (batch,) uint32 the last status words.
+    arrays (batch, columns) of each stateful node; `status` (batch,) uint32 the last status words. `applied_q` (batch,
+    n_act) int32 is the integer action last applied, where a graph's integer entry needs it: the two entries keep their
+    last actions apart.
     """
 
     applied: Array
     memory: dict[str, tuple[Array, ...]]
     status: Array
+    applied_q: Array | None = None
 
     def with_applied(self, action: Array) -> State:
-        """The state after something else than the returned action was applied (batch, n_act)."""
+        """The state after something else than the returned action was applied (batch, n_act) float32."""
         applied = np.array(action, F32)
         if applied.shape != self.applied.shape:
             raise TinyctlError(f"the applied action has shape {applied.shape}, not {self.applied.shape}")
         return replace(self, applied=applied)
 
+    def with_applied_q(self, action: Array) -> State:
+        """The same for the integer entry: (batch, n_act) in its integers."""
+        if self.applied_q is None or action.shape != self.applied_q.shape:
+            raise TinyctlError(f"integer actions of shape {action.shape} are not kept here")
+        return replace(self, applied_q=action.astype(np.int32))
+
     def words(self) -> Array:
         """(batch, state words) uint32: the bits of the state in the order of the emitted struct."""
-        arrays = [self.applied, *(a for arrays in self.memory.values() for a in arrays)]
+        own = [self.applied] if self.applied_q is None else [self.applied, self.applied_q]
+        arrays = [*own, *(a for arrays in self.memory.values() for a in arrays)]
         return np.concatenate([np.ascontiguousarray(a).view(np.uint32) for a in arrays], axis=1)
 
 
@@ -108,7 +118,11 @@ class Network:
             name: tuple(np.where(pick, new, old) for new, old in zip(fresh.memory[name], arrays, strict=True))
             for name, arrays in state.memory.items()
         }
-        return State(np.where(pick, fresh.applied, state.applied), memory, np.where(rows, fresh.status, state.status))
+        applied_q = state.applied_q
+        if applied_q is not None and fresh.applied_q is not None:
+            applied_q = np.where(pick, fresh.applied_q, applied_q)
+        status = np.where(rows, fresh.status, state.status)
+        return State(np.where(pick, fresh.applied, state.applied), memory, status, applied_q)
 
     def run(self, obs: Array, state: State) -> tuple[Array, State]:
         """One step: observations (batch, n_obs) float32 to actions (batch, n_act) float32 and the next state.
@@ -125,10 +139,15 @@ class Network:
         screen = self.nodes[0].layer
         assert isinstance(screen, Screen)
         rejected = screen.rejected(x)
-        values: dict[str, Array] = {}
+        values = {self.nodes[0].name: screen.run(x)}
+        following = self._compute(self.nodes[1:], values, state, rejected)
+        return values, replace(following, applied=values[self.nodes[-1].name])
+
+    def _compute(self, nodes: tuple[Node, ...], values: dict[str, Array], state: State, rejected: Array) -> State:
+        """Compute nodes into `values`, which holds what they read; returns the state with their memory and status."""
         memory: dict[str, tuple[Array, ...]] = {}
-        for node in self.nodes:
-            sources = [values[name] for name in node.inputs] or [x]
+        for node in nodes:
+            sources = [values[name] for name in node.inputs]
             if isinstance(node.layer, JoinLayer):
                 values[node.name] = node.layer.join(*sources)
             elif isinstance(node.layer, StatefulLayer):
@@ -137,8 +156,7 @@ class Network:
                 )
             else:
                 values[node.name] = node.layer.run(sources[0])
-        status = np.where(rejected, np.uint32(REJECTED), np.uint32(0))
-        return values, State(values[self.nodes[-1].name], memory, status)
+        return replace(state, memory=memory, status=np.where(rejected, np.uint32(REJECTED), np.uint32(0)))
 
     def bounds(self) -> dict[str, tuple[Array, Array]]:
         """Interval bounds of every node's value for any observation at all, float64."""

@@ -15,7 +15,8 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.importers.base import missing
-from tinyctl.importers.onnx import CONTRACT_KEY, SCREENED
+from tinyctl.importers.onnx import CONTRACT_KEY
+from tinyctl.importers.parts.onnx_graph import SCREENED
 from tinyctl.jsons import canonical_json
 from tinyctl.layers.base import Array, Layer
 from tinyctl.policy import Policy

@@ -10,7 +10,7 @@ from tinyctl.sims.mcu.trace import Cycles
 from tinyctl.trial import Target, Timing
 
 # What is reported, in this order; `work` is what is left: each instruction's own cycles.
-SHOWN = ("load", "store", "address", "fp", "branch", "unaligned", "fetch", "flash")
+SHOWN = ("load", "store", "address", "fp", "result", "branch", "unaligned", "fetch", "flash")
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class LayerCycles:
     """Cycles of one node's function, callees included: with the board's memory warm, and without wait states.
 
     `stalls` are those of `cycles` in which nothing was executed, by cause: the second cycle of a load whose
-    successor could not join it, a load behind a store, an address made just before, an FP result used at once, the
-    refill after a taken branch, unaligned accesses, the fetch unit, and waiting for flash or a slow RAM.
+    successor could not join it, a load behind a store, an address made just before, an FP or another result
+    used too early, the refill after a taken branch, unaligned accesses, the fetch unit, and waiting for flash or a slow
+    RAM.
     """
 
     name: str

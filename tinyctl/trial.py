@@ -15,6 +15,7 @@ from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
 from tinyctl.sims.mcu.cores import CORES, unmodelled
+from tinyctl.sims.mcu.decode import THUMB
 from tinyctl.sims.mcu.engine import Machine
 from tinyctl.sims.mcu.fast import FastTracer, tracer
 from tinyctl.sims.mcu.program import Program
@@ -162,7 +163,8 @@ def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
     """
     image, board = target.image, target.board
     machine = Machine(image, board)
-    program = Program(image) if target.initialise else Program(image, target.name)
+    decoder = CORES[board.core].decoder if board.core in CORES else THUMB
+    program = Program(image, None if target.initialise else target.name, decoder)
     used = None if unmodelled(board) else tracer(machine, program, CORES[board.core])
     count = samples or (SAMPLES if isinstance(used, FastTracer) else SAMPLES_WITHOUT_COMPILER)
     free = machine.view(target.free_address, board.data.end - target.free_address)

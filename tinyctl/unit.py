@@ -29,7 +29,8 @@ class UnitNode:
 class Unit:
     """A folder with `NAME.c`, `NAME.h`, `NAME_selftest.c`, `vectors.json` and these facts as `unit.json`.
 
-    `const_bytes` counts the constants, `struct_bytes` the caller's struct, `state_bytes` its leading state.
+    `const_bytes` counts the constants, `struct_bytes` the caller's struct, `state_bytes` its leading state. `obs_q` and
+    `act_q` are the types (int8, int16) of the integer entry, empty where there is none.
     """
 
     name: str
@@ -42,12 +43,15 @@ class Unit:
     contract_hash: str
     graph_hash: str
     nodes: tuple[UnitNode, ...]
+    obs_q: str = ""
+    act_q: str = ""
 
     def __post_init__(self) -> None:
         """Every text may enter C source or a path, so each is held to a pattern; `TinyctlError` names the one that
         is not."""
         check_identifier(self.name, "unit")
         texts = [("contract_hash", self.contract_hash, "[0-9a-f]{64}"), ("graph_hash", self.graph_hash, "[0-9a-f]{64}")]
+        texts += [(key, getattr(self, key), "(int8|int16)?") for key in ("obs_q", "act_q")]
         for node in self.nodes:
             texts += [
                 ("node", node.name, r"\w{1,63}"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyctl.contract import Contract
 from tinyctl.graph import Graph
+from tinyctl.integer_entry import IntegerEntry
 from tinyctl.layers.base import F32, Array
 
 STORED_STEPS = 24
@@ -45,6 +46,29 @@ def observations(contract: Contract, steps: int, seed: int, special: float = 0.0
     # Whole rows stay ordinary most of the time, so that the stateful layers move.
     hit = (rng.random(shape) < 0.3) & (rng.random((steps, 1)) < special * 10)
     return np.where(hit, rng.choice(SPECIAL, size=shape), values).astype(F32)
+
+
+def integer_observations(entry: IntegerEntry, n_obs: int, steps: int, seed: int) -> Array:
+    """(steps, n_obs) of the entry's type: inside and beyond the ranges, the type's ends, no measurement at times."""
+    rng = np.random.default_rng(seed)
+    limits = np.iinfo(entry.obs_type)
+    low, high = entry.low[:n_obs].astype(np.int64), entry.high[:n_obs].astype(np.int64)
+    shape = (steps, n_obs)
+    values = np.where(rng.random((steps, 1)) < 0.2, rng.integers(limits.min + 1, limits.max + 1, shape), 0)
+    values = np.where(values == 0, low + ((high - low) * rng.random(shape)).astype(np.int64), values)
+    special = rng.choice([limits.min, limits.min + 1, limits.max, 0, -1, 1], shape)
+    hit = (rng.random(shape) < 0.3) & (rng.random((steps, 1)) < 0.3)
+    return np.where(hit, special, values).astype(entry.obs_type)
+
+
+def stored_q_steps(graph: Graph) -> list[tuple[Array, Array, int]]:
+    """(observation, action, status) of the integer entry, of one sequence from the initial state; empty without one."""
+    entry, state, steps = graph.integer_entry, graph.init(1), []
+    if entry is not None:
+        for obs in integer_observations(entry, graph.contract.n_obs, STORED_STEPS, seed=0):
+            action, state = graph.run_q(obs[None], state)
+            steps.append((obs, action[0], int(state.status[0])))
+    return steps
 
 
 def stored_steps(graph: Graph) -> list[tuple[Array, Array, int]]:

@@ -17,14 +17,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from tinyctl import guard
+from tinyctl.bare import Wire
 from tinyctl.boards import Board
 from tinyctl.errors import TinyctlError, ToolMissing
 from tinyctl.transports import Descriptors, LinkLost, Transport
-
-Wire = Literal["semihosting", "usart"]
 
 QEMU = "qemu-system-arm"
 START_S = 20.0  # a loaded machine may take seconds to start it

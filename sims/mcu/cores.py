@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tinyctl.boards import Board
-from tinyctl.sims.mcu import cortex_m0plus, cortex_m3, cortex_m4
+from tinyctl.sims.mcu import cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33, hazard3
 from tinyctl.sims.mcu.pipeline import Core
 
-CORES: dict[str, Core] = {module.CORE.name: module.CORE for module in (cortex_m0plus, cortex_m3, cortex_m4)}
+MODULES = (cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33, hazard3)
+CORES: dict[str, Core] = {module.CORE.name: module.CORE for module in MODULES}
 
 
 def unmodelled(board: Board) -> str | None:
@@ -16,6 +17,4 @@ def unmodelled(board: Board) -> str | None:
     for name in (board.link.code, board.link.data):
         if dict(board.regions)[name].model == "unknown":
             return f"no timing model for memory {name} of {board.name} yet: memory and stack are reported, time is not"
-    if not CORES[board.core].fifo_words and board.code.model != "zero_wait":
-        return f"no model of how core {board.core} fetches from slow memory: memory and stack are reported, time is not"
     return None

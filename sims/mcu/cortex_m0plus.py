@@ -6,8 +6,8 @@ single-cycle multiplier. The fetch unit is not modelled: code must lie in memory
 
 from __future__ import annotations
 
-from tinyctl.sims.mcu.decode import Instruction, Kind
-from tinyctl.sims.mcu.pipeline import Core
+from tinyctl.sims.mcu.decode import THUMB, Instruction, Kind
+from tinyctl.sims.mcu.pipeline import ScalarCore
 
 CYCLES = {
     Kind.ALU: 1,
@@ -40,11 +40,12 @@ def refill(instruction: Instruction) -> int:
     return POP_PC_REFILL if instruction.kind is Kind.LOAD_MULTIPLE else REFILL
 
 
-CORE = Core(
+CORE = ScalarCore(
     name="cortex_m0plus",
     title="Cortex-M0+",
     evidence=("predicted by the Cortex-M0+ cycle table from vendor documents only; compared with no measured binary"),
     margin=0.15,  # nothing bounds the error of a model that was never compared; three times the Cortex-M4's
+    decoder=THUMB,
     cost=cost,
     opens_load=lambda instruction: False,
     after_load=lambda before, instruction: 0,

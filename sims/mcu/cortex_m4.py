@@ -16,8 +16,8 @@ delay of FP results, the refill of indirect branches. What the model gives is "p
 
 from __future__ import annotations
 
-from tinyctl.sims.mcu.decode import Instruction, Kind
-from tinyctl.sims.mcu.pipeline import MAGNITUDES, Core
+from tinyctl.sims.mcu.decode import THUMB, Instruction, Kind
+from tinyctl.sims.mcu.pipeline import MAGNITUDES, ScalarCore
 
 FIFO_WORDS = 3
 FETCH_LATENCY = 2  # cycles from the issue of a fetch to the execution of what it brings
@@ -121,7 +121,7 @@ def refill(instruction: Instruction) -> int:
     return DIRECT_REFILL if instruction.kind is Kind.BRANCH else INDIRECT_REFILL
 
 
-CORE = Core(
+CORE = ScalarCore(
     name="cortex_m4",
     title="Cortex-M4F",
     evidence=(
@@ -129,6 +129,7 @@ CORE = Core(
         "not confirmed on a board by this project"
     ),
     margin=0.05,  # no item of the measurements the rules were fitted to is further off
+    decoder=THUMB,
     cost=cost,
     opens_load=opens_load,
     after_load=second_load_cycle,
@@ -137,4 +138,5 @@ CORE = Core(
     fifo_words=FIFO_WORDS,
     fetch_latency=FETCH_LATENCY,
     divisions=DIVISIONS,
+    banked=True,
 )

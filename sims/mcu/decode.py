@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 import capstone
 from capstone import arm
+from unicorn import arm_const
 
 from tinyctl.errors import TinyctlError
 
@@ -62,15 +64,25 @@ class Operand:
 class Instruction:
     """One instruction at `address`, `size` bytes long.
 
-    `address_registers` form a memory address; `result` are core registers an ALU operation writes; `loaded` those a
-    single load writes; `words` counts the words moved; FP registers are named singly ("s0".."s31"), and `fp_addend`
-    is the accumulator of a multiply-accumulate. `operand` is the memory it accesses.
+    `name` is the mnemonic without width, type and condition. `reads` and `writes` are all registers, "flags" and
+    "fpscr" among them; FP registers are named singly ("s0".."s31"). `address_registers` form a memory address;
+    `updated` is the one of them that the access changes; `shifted` goes through the shifter first; `result` are core
+    registers an ALU operation writes; `loaded` those a single load writes; `fp_addend` is the accumulator of a
+    multiply-accumulate; `words` counts the words moved. `operand` is the memory it accesses. `conditional` branches
+    go to `target` or on.
     """
 
     address: int
     size: int
     text: str
     kind: Kind
+    name: str = ""
+    reads: frozenset[str] = NONE
+    writes: frozenset[str] = NONE
+    updated: frozenset[str] = NONE
+    shifted: frozenset[str] = NONE
+    conditional: bool = False
+    target: int | None = None
     words: int = 0
     literal: bool = False
     register_offset: bool = False
@@ -88,9 +100,28 @@ class Instruction:
         return self.address + self.size
 
     @property
+    def sets_flags(self) -> bool:
+        return "flags" in self.writes
+
+    @property
+    def backward(self) -> bool:
+        """A direct branch to itself or what lies before."""
+        return self.target is not None and self.target <= self.address
+
+    @property
     def branches(self) -> bool:
         """It can go on elsewhere than at `end`."""
         return self.writes_pc or self.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER, Kind.TABLE_BRANCH)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How an instruction set is read: the instructions of some bytes at an address, the bytes of an instruction from
+    its first halfword, and the emulator's numbers of the registers that `Operand` names."""
+
+    block: Callable[[bytes, int], tuple[Instruction, ...]]
+    size: Callable[[int], int]
+    registers: dict[str, int]
 
 
 def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:
@@ -105,6 +136,21 @@ def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:
 _DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
 _DISASSEMBLER.detail = True
 
+WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
+THUMB = Decoder(
+    decode_block,
+    lambda halfword: 4 if halfword >> 11 >= WIDE else 2,
+    {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)}
+    | {
+        "sb": arm_const.UC_ARM_REG_R9,
+        "sl": arm_const.UC_ARM_REG_R10,
+        "fp": arm_const.UC_ARM_REG_R11,
+        "ip": arm_const.UC_ARM_REG_R12,
+        "sp": arm_const.UC_ARM_REG_SP,
+        "lr": arm_const.UC_ARM_REG_LR,
+    },
+)
+
 
 def _instruction(item: Any) -> Instruction:
     name = _base_name(item)
@@ -112,13 +158,14 @@ def _instruction(item: Any) -> Instruction:
     operands = [(o.type, item.reg_name(o.reg) if o.type == arm.ARM_OP_REG else None) for o in item.operands]
     registers = [register for _, register in operands if register]
     memory = next((o.mem for o in item.operands if o.type == arm.ARM_OP_MEM), None)
-    fields: dict[str, Any] = {"writes_pc": "pc" in writes}
+    fields: dict[str, Any] = {"name": name, "writes_pc": "pc" in writes}
     if memory is not None:
         base, index = (item.reg_name(r) if r else None for r in (memory.base, memory.index))
         fields["literal"] = base == "pc"
         fields["register_offset"] = bool(index)
         fields["address_registers"] = frozenset({base, index} - {None, "pc"})
     kind = _kind(name, registers, item)
+    fields |= _registers(name, kind, item, registers, reads, writes)
     if kind in (Kind.LOAD, Kind.STORE):
         fields["words"] = 1
         fields["loaded"] = frozenset(registers[:1]) - {"pc"} if kind is Kind.LOAD else NONE
@@ -150,6 +197,51 @@ def _instruction(item: Any) -> Instruction:
         dividend, divisor = registers[-2:]
         fields["operand"] = Operand(dividend, divisor, int(name == "sdiv"), 0, 1, 0, False)
     return Instruction(item.address, item.size, f"{item.mnemonic} {item.op_str}".strip(), kind, **fields)
+
+
+LONG_ACCUMULATE = ("umlal", "smlal", "umaal", "smlsl")
+
+
+def _registers(
+    name: str, kind: Kind, item: Any, registers: list[str], reads: set[str], writes: set[str]
+) -> dict[str, Any]:
+    """All registers read and written, of which the disassembler forgets some: accumulators, shifted operands, bases."""
+    conditional = item.cc not in (arm.ARM_CC_INVALID, arm.ARM_CC_AL)
+    if kind in (Kind.ALU, Kind.DIVIDE):
+        reads = reads | set(registers[1:]) | (set(registers[:2]) if name.startswith(LONG_ACCUMULATE) else set())
+    if kind in (Kind.FP_LOAD, Kind.FP_LOAD_MULTIPLE, Kind.FP_STORE, Kind.FP_STORE_MULTIPLE):
+        moved = {r for r in registers if _singles([r])}
+        stores = kind in (Kind.FP_STORE, Kind.FP_STORE_MULTIPLE)
+        reads, writes = (reads | moved, writes - moved) if stores else (reads - moved, writes | moved)
+    if item.update_flags:
+        writes = writes | {"cpsr"}
+    if conditional or name in ("adc", "sbc", "rrx"):
+        reads = reads | {"cpsr"}
+    updated = writes & _bases(name, item, registers) if kind in MEMORY_KINDS else set()
+    if kind is Kind.LOAD and not item.writeback:
+        updated = set()
+    target = item.operands[-1].imm if kind is Kind.BRANCH else None
+    return {
+        "reads": _names(reads),
+        "writes": _names(writes),
+        "updated": frozenset(updated),
+        "shifted": frozenset(item.reg_name(o.reg) for o in item.operands if o.type == arm.ARM_OP_REG and o.shift.type),
+        "conditional": kind is Kind.BRANCH and (conditional or name in ("cbz", "cbnz")),
+        "target": target,
+    }
+
+
+def _bases(name: str, item: Any, registers: list[str]) -> set[str]:
+    if name in ("push", "pop", "vpush", "vpop"):
+        return {"sp"}
+    found = {item.reg_name(o.mem.base) for o in item.operands if o.type == arm.ARM_OP_MEM and o.mem.base}
+    return found or set(registers[:1])
+
+
+def _names(registers: set[str]) -> frozenset[str]:
+    renamed = {"cpsr": "flags", "fpscr_nzcv": "fpscr"}
+    plain = {renamed.get(r, r) for r in registers if r != "itstate" and not _singles([r])}
+    return frozenset(plain) | _singles(registers)
 
 
 MEMORY_KINDS = (

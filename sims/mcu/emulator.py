@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +56,9 @@ class Emulator:
         if self.board.name != descriptor.board:
             raise TinyctlError(f"built for board {descriptor.board}, not {self.board.name}", where=self.image.path)
         self._machine = Machine(self.image, self.board, limit_s)
-        self._functions = {
-            verb: self.image.function(f"{descriptor.name}_{verb}").start
-            for verb in ("init", "reset", "step", "set_applied", "selftest")
-        }
+        verbs = ("init", "reset", "step", "set_applied", "selftest", "step_q")
+        symbols = {f"{descriptor.name}_{verb}": verb for verb in verbs}
+        self._functions = {symbols[f.name]: f.start for f in self.image.functions if f.name in symbols}
         self._machine.host[: len(DRIVER)] = np.frombuffer(DRIVER, np.uint8)
         self._parameters = self._machine.view(PARAMETERS, 16).view(np.uint32)
         self._capacity = 0
@@ -117,6 +117,14 @@ class Emulator:
         n = self._run("step", structs, self._rows(structs, obs, self.n_obs))
         return self._actions[:n].copy(), self._statuses[:n].copy()
 
+    def step_q_batch(
+        self, structs: Bytes, obs_q: NDArray[Any], act_type: str
+    ) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+        """One step of each controller's integer entry: `obs_q` is (n, n_obs) int8 or int16, the actions `act_type`."""
+        n = self._run("step_q", structs, obs_q)
+        actions = self._actions[:n].view(act_type)[:, : self.n_act]
+        return actions.copy(), self._statuses[:n].copy()
+
     def set_applied_batch(self, structs: Bytes, act: Floats) -> None:
         """`set_applied` for each controller, with the rows of `act` (n, n_act)."""
         self._run("set_applied", structs, self._rows(structs, act, self.n_act))
@@ -127,7 +135,7 @@ class Emulator:
             raise TinyctlError(f"array of shape {rows.shape}, expected {(len(structs), width)}", where="emulator")
         return rows
 
-    def _run(self, verb: str, structs: Bytes, rows: Floats | None) -> int:
+    def _run(self, verb: str, structs: Bytes, rows: NDArray[Any] | None) -> int:
         n = len(structs)
         if structs.shape != (n, self.descriptor.struct_bytes) or structs.dtype != np.uint8:
             raise TinyctlError(
@@ -137,12 +145,14 @@ class Emulator:
         if n == 0:
             return 0
         self._reserve(n)
-        width = 0
+        row_bytes = 0
         if rows is not None:
-            width = rows.shape[1]
-            self._inputs[: n * width] = rows.reshape(-1)
+            row_bytes = rows.shape[1] * rows.itemsize
+            self._inputs[: n * row_bytes] = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
         self._structs[:n, : structs.shape[1]] = structs
-        self._parameters[:] = (self._functions[verb] | 1, self._stride, 4 * width, 4 * self.n_act)
+        if verb not in self._functions:
+            raise TinyctlError(f"no function {self.descriptor.name}_{verb}", where=self.image.path)
+        self._parameters[:] = (self._functions[verb] | 1, self._stride, row_bytes, 4 * self.n_act)
         self._machine.run(
             HOST,
             HOST + DRIVER_END,
@@ -165,7 +175,7 @@ class Emulator:
         )
         parts = [self._arena[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         self._structs = parts[0].reshape(n, self._stride)
-        self._inputs = parts[1].view(F32)
+        self._inputs = parts[1]
         self._actions = parts[2].view(F32).reshape(n, self.n_act)
         self._statuses = parts[3].view(np.uint32)
         self._addresses = tuple(ARENA + int(start) for start in starts[:4])

@@ -39,15 +39,6 @@ CPU_MODELS = {
     "cortex_m33": arm_const.UC_CPU_ARM_CORTEX_M33,
 }
 
-REGISTERS = {f"r{i}": arm_const.UC_ARM_REG_R0 + i for i in range(13)} | {
-    "sb": arm_const.UC_ARM_REG_R9,
-    "sl": arm_const.UC_ARM_REG_R10,
-    "fp": arm_const.UC_ARM_REG_R11,
-    "ip": arm_const.UC_ARM_REG_R12,
-    "sp": arm_const.UC_ARM_REG_SP,
-    "lr": arm_const.UC_ARM_REG_LR,
-}
-
 _FAULTS = {
     unicorn_const.UC_MEM_READ_UNMAPPED: "reads {address} outside the board's memory",
     unicorn_const.UC_MEM_WRITE_UNMAPPED: "writes {address} outside the board's memory",

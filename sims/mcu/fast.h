@@ -1,4 +1,4 @@
-/* What fast_record.c and fast_time.c share. Together they do in C what trace.py, pipeline.py and memories.py say in
+/* What the C files share. Together they do in C what trace.py, pipeline.py, scoreboard.py and memories.py say in
  * Python; the tests hold both to the same cycles. They hold no rule of any core: fast.py fills tables with the rules. */
 #ifndef TINYCTL_FAST_H
 #define TINYCTL_FAST_H
@@ -40,12 +40,26 @@ static inline size_t slot(const struct table *t, uint64_t a, uint64_t b, uint32_
 /* An instruction behind a certain other: what it costs, and what that other adds. */
 #define OPENS_LOAD 1u
 #define BRANCHES 2u
-enum cause { LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, CAUSES };
+#define CONDITIONAL 4u
+#define BACKWARD 8u
+enum cause { LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, RESULT, CAUSES };
 
 struct row {
     uint32_t address, end;
     int32_t part;
     uint8_t cost, refill, flags, after_load, store, address_made, fp, spare;
 };
+
+static inline int is_unaligned(const struct access *a)
+{
+    uint32_t size = a->size >> 1;
+
+    return (size == 2 || size == 4) && a->address % size != 0;
+}
+
+struct memories; /* NULL: no wait states */
+int64_t memory_fetch(struct memories *memories, uint32_t address, int64_t time);
+int64_t memory_data(struct memories *memories, const struct access *a, int64_t time, int first);
+void memories_restart(struct memories *memories);
 
 #endif

@@ -7,7 +7,6 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,18 +15,16 @@ from unicorn import unicorn_const
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
-from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine, native
-from tinyctl.sims.mcu.fastlib import ACCESS, OPERAND, ROW, TIMED, Memories, Recorder, library
+from tinyctl.sims.mcu.engine import RETURN, Machine, native
+from tinyctl.sims.mcu.fast_rows import FastWalk, grown, rows_of
+from tinyctl.sims.mcu.fastlib import ACCESS, OPERAND, TIMED, Memories, Recorder, library
 from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
-from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, Pipeline, State
+from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, State
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path, PythonTracer, Tracer, time_block
 
-OPENS_LOAD, BRANCHES = 1, 2
 CACHED_MODEL = 2
 PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
-
-OPERAND_REGISTERS = {**REGISTERS, "pc": -1}
 
 
 def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
@@ -36,15 +33,6 @@ def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
         return FastTracer(machine, program, core)
     except TinyctlError:
         return PythonTracer(machine, program, core)
-
-
-@dataclass(frozen=True)
-class FastWalk:
-    """One call: a row number for each instruction, and its data accesses; `moved` gives their positions in `steps`."""
-
-    steps: NDArray[np.uint32]
-    accesses: NDArray[np.void]
-    moved: NDArray[np.uint32]
 
 
 class FastTracer:
@@ -59,8 +47,11 @@ class FastTracer:
         self._pairs, self._memo, self._operands = (self._library.table_new() for _ in range(3))
         if not (self._recorder and self._pairs and self._memo and self._operands):
             raise TinyctlError("out of memory")
-        self._rows, self._timed, self._places = np.zeros(1024, ROW), np.zeros(1024, TIMED), np.zeros(1024, OPERAND)
-        self._n_rows = self._n_timed = self._n_places = 0
+        self._registers: dict[str | None, int] = {"pc": -1, None: 0}
+        self._registers.update(program.decoder.registers)
+        self._rows = rows_of(self._library, core)
+        self._timed, self._places = np.zeros(1024, TIMED), np.zeros(1024, OPERAND)
+        self._n_timed = self._n_places = 0
         self._failure: TinyctlError | None = None
         reference = weakref.ref(self)  # a callback that held the tracer would keep it for ever
 
@@ -131,7 +122,7 @@ class FastTracer:
         return made
 
     def time_path(self, path: Path) -> Cycles:
-        pipeline = Pipeline(self._core)
+        pipeline = self._core.pipeline()
         blocks = np.ascontiguousarray(path.blocks)
         pipeline.call(int(blocks[0]) >> SIZE_BITS)
         position, part = np.zeros(1, np.int64), np.array([self._step])
@@ -155,29 +146,13 @@ class FastTracer:
         return Cycles(int(parts.sum()), self._by_part(parts))
 
     def time_walk(self, walk: FastWalk, memories: Memories | None, longest: bool = False) -> Cycles:
-        divisions = bytes(self._core.divisions)
         parts = np.zeros(self._step + 1, np.int64)
         stalls = np.zeros((self._step + 1, len(CAUSES)), np.int64)
-        total = self._library.walk_time(
-            self._rows.ctypes.data,
-            walk.steps.ctypes.data,
-            len(walk.steps),
-            walk.accesses.ctypes.data,
-            len(walk.accesses),
-            walk.moved.ctypes.data,
-            None if memories is None else ctypes.addressof(memories),
-            self._core.fifo_words,
-            self._core.fetch_latency,
-            RETURN,
-            self._core.call_refill,
-            None if longest or not divisions else divisions,
-            INHERIT,
-            self._step,
-            parts.ctypes.data,
-            stalls.ctypes.data,
-        )
+        where = (INHERIT, self._step, parts.ctypes.data, stalls.ctypes.data)
+        address = None if memories is None else ctypes.addressof(memories)
+        total = self._rows.time(walk, address, RETURN, longest, where)
         counted = self._by_part(parts)
-        return Cycles(int(total), counted, {part: stalls[part].tolist() for part in counted})
+        return Cycles(total, counted, {part: stalls[part].tolist() for part in counted})
 
     # --- recording ---
 
@@ -232,30 +207,16 @@ class FastTracer:
 
     def _add_block(self, state: int, block: int, following: int) -> None:
         cycles, after = time_block(self._core, self._program, self._by_number[state], block, following)
-        self._timed = _grown(self._timed, self._n_timed)
+        self._timed = grown(self._timed, self._n_timed)
         self._timed[self._n_timed] = (cycles, self._number(after), self._part(block >> SIZE_BITS))
         self._add(self._memo, state, block, following, self._n_timed)
         self._n_timed += 1
 
     def _add_pair(self, before: int, address: int) -> None:
-        core, instruction = self._core, self._program.instruction(address)
+        instruction = self._program.instruction(address)
         previous = self._program.instruction(before) if before else NOTHING
-        hazards = core.hazards(previous, instruction)
-        flags = OPENS_LOAD * core.opens_load(instruction) | BRANCHES * instruction.branches
-        self._rows = _grown(self._rows, self._n_rows)
-        self._rows[self._n_rows] = (
-            address,
-            instruction.end,
-            self._part(address),
-            core.cost(instruction),
-            core.refill(instruction),
-            flags,
-            core.after_load(previous, instruction) if core.opens_load(previous) else 0,
-            *hazards,
-            0,
-        )
-        self._add(self._pairs, before, address, 0, self._n_rows)
-        self._n_rows += 1
+        number = self._rows.add(previous, instruction, self._part(address))
+        self._add(self._pairs, before, address, 0, number)
 
     def _add_operand(self, address: int) -> None:
         """Called by the recorder for an instruction that it meets for the first time."""
@@ -263,9 +224,9 @@ class FastTracer:
             operand = self._program.instruction(address).operand
             number = 0
             if operand is not None:
-                self._places = _grown(self._places, self._n_places)
+                self._places = grown(self._places, self._n_places)
                 Recorder.from_address(self._recorder).places = self._places.ctypes.data
-                base, index = (0 if r is None else OPERAND_REGISTERS[r] for r in (operand.base, operand.index))
+                base, index = (self._registers[r] for r in (operand.base, operand.index))
                 self._places[self._n_places] = (
                     base,
                     index,
@@ -291,7 +252,7 @@ class FastTracer:
         position, count, pair = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(2, np.uint32)
         while missing := self._library.steps_fill(
             self._pairs,
-            self._rows.ctypes.data,
+            self._rows.pointer,
             addresses.ctypes.data,
             len(addresses),
             position.ctypes.data,
@@ -306,7 +267,3 @@ class FastTracer:
             else:
                 steps = np.concatenate([steps, np.zeros(len(steps), np.uint32)])
         return FastWalk(steps[: int(count[0])], accesses, moved)
-
-
-def _grown(rows: NDArray[np.void], count: int) -> NDArray[np.void]:
-    return rows if count < len(rows) else np.concatenate([rows, np.zeros(len(rows), rows.dtype)])

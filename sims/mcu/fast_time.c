@@ -1,4 +1,5 @@
-/* Timing what was recorded: blocks looked up, or every instruction with the memories and the fetch unit. */
+/* Timing what was recorded: blocks looked up, or every instruction with the memories and the fetch unit. The cores that
+ * issue two instructions a cycle have fast_score.c. */
 #include "fast.h"
 
 /* --- the time of blocks without wait states: (state, block, next block) looked up --- */
@@ -32,149 +33,6 @@ int memo_run(const struct table *t, const struct timed *rows, const uint64_t *bl
     return missing;
 }
 
-/* --- memories --- */
-
-enum model { ZERO_WAIT, FIRST_LOAD, CACHED, EVERY_ACCESS };
-#define MOST_LINES 128
-
-/* Least recently used of `capacity` lines. `slots` holds one more than the slot of each of the `n_slots` lines from
- * `first` on, 0 where it is not held; invented lines, which are negative, are never looked for. */
-struct lines {
-    int32_t capacity, count;
-    int64_t clock, first, n_slots;
-    uint8_t *slots;
-    int64_t line[MOST_LINES], used[MOST_LINES];
-};
-
-struct region {
-    uint32_t origin, end;
-    int32_t model, wait_states, line_bytes, invented;
-    int64_t current, prefetched, prefetched_at, free_at;
-    struct lines instructions, data;
-};
-
-struct memories {
-    int64_t n_regions, position, n_unknown;
-    const uint8_t *unknown;
-    struct region regions[16];
-};
-
-static uint8_t *slot_of(const struct lines *l, int64_t line)
-{
-    return line >= l->first && line < l->first + l->n_slots ? &l->slots[line - l->first] : NULL;
-}
-
-static int holds(const struct lines *l, int64_t line)
-{
-    const uint8_t *held = slot_of(l, line);
-
-    return held && *held;
-}
-
-static void use(struct lines *l, int64_t line)
-{
-    uint8_t *held = slot_of(l, line);
-    int32_t i = held ? *held - 1 : -1;
-
-    if (i < 0 && l->count < l->capacity) {
-        i = l->count++;
-    } else if (i < 0) {
-        uint8_t *evicted;
-        i = 0;
-        for (int32_t k = 1; k < l->count; k++) {
-            i = l->used[k] < l->used[i] ? k : i;
-        }
-        evicted = slot_of(l, l->line[i]);
-        if (evicted) {
-            *evicted = 0;
-        }
-    }
-    l->line[i] = line;
-    l->used[i] = ++l->clock;
-    if (held) {
-        *held = (uint8_t)(i + 1);
-    }
-}
-
-static int64_t flash_read(struct region *m, int64_t time)
-{
-    int64_t begin = time > m->free_at ? time : m->free_at;
-    m->free_at = begin + m->wait_states + 1;
-    return begin - time + m->wait_states;
-}
-
-static struct region *region_at(struct memories *m, uint32_t address)
-{
-    for (int64_t i = 0; i < m->n_regions; i++) {
-        if (m->regions[i].origin <= address && address < m->regions[i].end) {
-            return &m->regions[i];
-        }
-    }
-    return NULL;
-}
-
-static int64_t memory_fetch(struct memories *memories, uint32_t address, int64_t time)
-{
-    struct region *m = memories ? region_at(memories, address) : NULL;
-    int64_t line, wait = 0;
-
-    if (!m || m->model != CACHED) {
-        return m && m->model == EVERY_ACCESS ? m->wait_states : 0;
-    }
-    line = address / (uint32_t)m->line_bytes;
-    if (line == m->current) {
-        return 0;
-    }
-    m->current = line;
-    if (line == m->prefetched) {
-        wait = m->prefetched_at > time ? m->prefetched_at - time : 0;
-    } else if (!holds(&m->instructions, line)) {
-        wait = flash_read(m, time);
-    }
-    use(&m->instructions, line);
-    if (line + 1 != m->prefetched && !holds(&m->instructions, line + 1)) {
-        int64_t begin = time + wait > m->free_at ? time + wait : m->free_at;
-        m->prefetched = line + 1;
-        m->prefetched_at = begin + flash_read(m, begin);
-    }
-    return wait;
-}
-
-static int64_t memory_data(struct memories *memories, const struct access *a, int64_t time, int first)
-{
-    struct region *m = memories ? region_at(memories, a->address) : NULL;
-    int64_t position, line, wait;
-
-    if (!m || m->model == ZERO_WAIT || a->size & 1u) {
-        return 0;
-    }
-    if (m->model != CACHED) {
-        return first || m->model == EVERY_ACCESS ? m->wait_states : 0;
-    }
-    position = memories->position++;
-    if (position < memories->n_unknown && memories->unknown[position]) {
-        use(&m->data, --m->invented);
-        return flash_read(m, time);
-    }
-    line = a->address / (uint32_t)m->line_bytes;
-    wait = holds(&m->data, line) ? 0 : flash_read(m, time);
-    use(&m->data, line);
-    return wait;
-}
-
-void memories_restart(struct memories *memories)
-{
-    memories->position = 0;
-    for (int64_t i = 0; i < memories->n_regions; i++) {
-        struct region *m = &memories->regions[i];
-        if (m->model == CACHED && m->prefetched >= 0) {
-            use(&m->instructions, m->prefetched);
-        }
-        m->current = m->prefetched = -1;
-        m->prefetched_at = m->free_at = 0;
-    }
-}
-
 /* --- the fetch unit and the pipeline --- */
 
 #define MOST_WORDS 8
@@ -188,7 +46,7 @@ struct fetch {
 
 static void jump(struct fetch *f, uint32_t target, int64_t time)
 {
-    f->head = target & ~3u;
+    f->head = f->words ? target & ~3u : 0;
     f->count = 0;
     f->next_issue = time;
 }
@@ -200,6 +58,22 @@ static void advance(struct fetch *f, int64_t time)
         f->ready[f->count++] = f->next_issue + f->latency + wait;
         f->next_issue += 1 + wait;
     }
+}
+
+/* See pipeline.Direct. `head` is one more than the word. */
+static int64_t take_direct(struct fetch *f, uint32_t address, uint32_t end, int64_t time)
+{
+    if (!f->head && address / 4u != (end - 1u) / 4u) {
+        time += f->latency;
+    }
+    for (uint32_t k = 0; k < 2; k++) {
+        uint32_t word = (k ? end - 1u : address) / 4u;
+        if (word + 1u != f->head) {
+            f->head = word + 1u;
+            time += memory_fetch(f->memories, 4u * word, time);
+        }
+    }
+    return time;
 }
 
 static int64_t take(struct fetch *f, uint32_t end, int64_t time)
@@ -228,11 +102,10 @@ static int64_t take(struct fetch *f, uint32_t end, int64_t time)
     return start;
 }
 
-static int64_t unaligned(const struct access *a)
+/* See pipeline.unaligned. */
+static int64_t misalignment(const struct access *a)
 {
-    uint32_t size = a->size >> 1;
-
-    return (size != 2 && size != 4) || a->address % size == 0 ? 0 : size == 4 && a->address % 2 ? 2 : 1;
+    return !is_unaligned(a) ? 0 : a->size >> 1 == 4 && a->address % 2 ? 2 : 1;
 }
 
 /* See pipeline.bank. */
@@ -243,13 +116,14 @@ static int bank(uint32_t address) { return (int)(address >> 28); }
  * (CAUSES a part) are added to. */
 int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, const struct access *accesses,
                   int64_t n_accesses, const uint32_t *moved, struct memories *memories, int32_t words, int32_t latency,
-                  uint32_t back, int32_t call_refill, const uint8_t *divisions, int32_t inherit, int32_t part,
-                  int64_t *parts, int64_t *stalls)
+                  uint32_t back, int32_t call_refill, const uint8_t *divisions, int32_t banked,
+                  int32_t remembers, int32_t inherit, int32_t part, int64_t *parts, int64_t *stalls)
 {
     struct fetch fetch = {.memories = memories, .words = words, .latency = latency};
     int64_t time = 1, counted = 0, a = 0;
     int64_t *why = stalls + CAUSES * part;
     int open = 0, loaded_from = -1;
+    uint32_t remembered = ~0u;
 
     if (memories) {
         memories_restart(memories);
@@ -261,7 +135,8 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         const struct row *row = &rows[steps[i]];
         uint32_t following = i + 1 < n ? rows[steps[i + 1]].address : back;
         int64_t due, start, data = 0, misaligned = 0;
-        int number = 0, pipelined = 0, place = -1, cost = row->cost;
+        int number = 0, pipelined = 0, place = -1, cost = row->cost, taken = following != row->end;
+        int refill = taken ? row->refill : 0;
 
         part = row->part == inherit ? part : row->part;
         why = stalls + CAUSES * part;
@@ -269,7 +144,7 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
             place = bank(accesses[a].address);
         }
         if (open) {
-            int apart = place != loaded_from && place >= 0 && loaded_from >= 0;
+            int apart = banked && place != loaded_from && place >= 0 && loaded_from >= 0;
             int second = apart ? 1 : row->after_load;
             time += second;
             why[LOAD] += second;
@@ -279,11 +154,11 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         why[ADDRESS] += row->address_made;
         why[FP] += row->fp;
         due = time + row->store + row->address_made + row->fp;
-        start = words ? take(&fetch, row->end, due) : due;
+        start = words ? take(&fetch, row->end, due) : take_direct(&fetch, row->address, row->end, due);
         why[FETCH] += start - due;
         for (; a < n_accesses && moved[accesses[a].position] == (uint32_t)i; a++, number++) {
             if (accesses[a].size >> 1) {
-                misaligned += unaligned(&accesses[a]);
+                misaligned += misalignment(&accesses[a]);
                 data += memory_data(memories, &accesses[a], start + number + data, number == 0 && !pipelined);
             } else if (divisions) {
                 cost = divisions[accesses[a].address];
@@ -292,11 +167,20 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
         why[UNALIGNED] += misaligned;
         why[DATA] += data;
         time = start + cost + misaligned + data;
-        if (following != row->end) {
-            jump(&fetch, following, time + row->refill - latency);
-            time += row->refill;
-            why[BRANCH] += row->refill;
+        if (remembers && row->flags & CONDITIONAL) { /* see Pipeline._refill */
+            int expected = row->address == remembered;
+            if (taken && row->flags & BACKWARD) {
+                remembered = row->address;
+            } else if (expected && !taken) {
+                remembered = ~0u;
+            }
+            refill = taken != expected ? row->refill : 0;
         }
+        if (taken) {
+            jump(&fetch, following, time + refill - latency);
+        }
+        time += refill;
+        why[BRANCH] += refill;
         open = row->flags & OPENS_LOAD;
         loaded_from = open ? place : -1;
         parts[part] += time - counted;
@@ -309,5 +193,3 @@ int64_t walk_time(const struct row *rows, const uint32_t *steps, int64_t n, cons
     }
     return time;
 }
-
-size_t size_of_region(void) { return sizeof(struct region); }

@@ -14,7 +14,10 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("fast.h", "fast_record.c", "fast_time.c"))
+SOURCES = tuple(
+    Path(__file__).with_name(name)
+    for name in ("fast.h", "fast_record.c", "fast_memory.c", "fast_time.c", "fast_score.c")
+)
 FLAGS = ("-std=c99", "-O3", *SHARED)
 MOST_LINES, MOST_REGIONS = 128, 16
 
@@ -22,6 +25,12 @@ ROW = np.dtype(
     [("address", "u4"), ("end", "u4"), ("part", "i4")]
     + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
 )
+ISSUE = np.dtype(
+    [(name, "u4") for name in ("reads", "writes", "branch")]
+    + [(name, "u1") for name in ("n_reads", "n_writes", "cycles", "pairs", "early", "blocks_fp", "bubble", "cause")]
+    + [("flags", "u1"), ("spare", "u1", 3)]
+)
+USE = np.dtype([(name, "u1") for name in ("register", "a", "b", "c")])
 TIMED = np.dtype([("cycles", "i4"), ("state", "i4"), ("part", "i4")])
 OPERAND = np.dtype([(name, "i4") for name in ("base", "index", "shift", "offset", "count", "size", "write")])
 ACCESS = np.dtype([("position", "u4"), ("address", "u4"), ("size", "u4")])
@@ -38,6 +47,16 @@ class Recorder(ctypes.Structure):
         ("budget", ctypes.c_int64),
         ("spent", ctypes.c_int64),
         *((name, Array) for name in ("blocks", "lines", "addresses", "accesses")),
+    )
+
+
+class Rules(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_int32)
+        for name in (
+            *("near", "far", "flag_distance", "unaligned_load", "unaligned_store", "banked"),
+            *("call_bubble", "n_counters"),
+        )
     )
 
 
@@ -106,7 +125,15 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
             number,
             (
                 *(pointer, pointer, number, pointer, number, pointer, pointer),
-                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, whole, whole, pointer, pointer),
+                *(whole, whole, ctypes.c_uint32, whole, ctypes.c_char_p, *[whole] * 4, pointer, pointer),
+            ),
+        ),
+        (
+            "score_time",
+            number,
+            (
+                *(pointer, pointer, pointer, pointer, number, pointer, number, pointer, pointer, pointer),
+                *(ctypes.c_uint32, ctypes.c_char_p, whole, whole, pointer, pointer),
             ),
         ),
         ("size_of_region", ctypes.c_size_t, ()),
@@ -114,5 +141,5 @@ def library(compiler: str | None = None) -> ctypes.CDLL:
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
     if loaded.size_of_region() != ctypes.sizeof(Region):
-        raise TinyctlError("fast_time.c and fastlib.py disagree about a struct")
+        raise TinyctlError("fast_memory.c and fastlib.py disagree about a struct")
     return loaded

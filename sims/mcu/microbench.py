@@ -36,8 +36,10 @@ class MicroBenchmark:
         return any(line.strip().startswith("v") for line in self.body.split(";"))
 
 
-def _arm(m4: float, m3: float | None = None, m0plus: float | None = None, **others: float) -> dict[str, float]:
-    found = {"cortex_m4": m4, "cortex_m3": m3, "cortex_m0plus": m0plus, **others}
+def _arm(
+    m4: float, m3: float | None = None, m0plus: float | None = None, m7: float | None = None, m33: float | None = None
+) -> dict[str, float]:
+    found = {"cortex_m4": m4, "cortex_m3": m3, "cortex_m0plus": m0plus, "cortex_m7": m7, "cortex_m33": m33}
     return {core: cycles for core, cycles in found.items() if cycles is not None}
 
 
@@ -47,21 +49,25 @@ BIG = "mvn r3, #0; mov r4, #1"
 
 ARM = (
     MicroBenchmark(
-        "load", "a load takes 2 when no load or store follows", "measured", f"ldr r2, [r0]; {MOV}", _arm(3, 3, 3)
+        "load",
+        "a load takes 2 when no load or store follows",
+        "measured",
+        f"ldr r2, [r0]; {MOV}",
+        _arm(3, 3, 3, m7=1, m33=2),
     ),
     MicroBenchmark(
         "loads",
         "loads pipeline: three take 4",
         "measured",
         f"ldr r2, [r0]; ldr r3, [r0, #4]; ldr r4, [r0, #8]; {MOV}",
-        _arm(5, 5, 7),
+        _arm(5, 5, 7, m7=2, m33=4),
     ),
     MicroBenchmark(
         "load_address",
         "but not when the address was just loaded",
         "measured",
         f"ldr r2, [r0]; ldr r3, [r2]; {MOV}",
-        _arm(5, 5, 5),
+        _arm(5, 5, 5, m7=4, m33=4),
         setup="str r0, [r0]",
     ),
     MicroBenchmark(
@@ -71,7 +77,9 @@ ARM = (
         f"ldr r2, [r0]; ldr r3, [r1]; {MOV}",
         _arm(5, 5),
     ),
-    MicroBenchmark("store", "a store takes 1: write buffer", "measured", f"str r2, [r0]; {MOV}", _arm(2, 2, 3)),
+    MicroBenchmark(
+        "store", "a store takes 1: write buffer", "measured", f"str r2, [r0]; {MOV}", _arm(2, 2, 3, m7=1, m33=2)
+    ),
     MicroBenchmark(
         "store_register",
         "a store with register offset takes 2",
@@ -85,7 +93,7 @@ ARM = (
         "a load behind a store waits for the write buffer",
         "measured",
         f"str r2, [r0]; ldr r3, [r0, #4]; {MOV}",
-        _arm(5, 5, 5),
+        _arm(5, 5, 5, m7=1.5, m33=3),
     ),
     MicroBenchmark(
         "store_ldm",
@@ -94,25 +102,39 @@ ARM = (
         f"str.w r2, [r0]; ldm.w r0, {{r3, r4}}; {MOV_W}",
         _arm(6, 6),
     ),
-    MicroBenchmark("ldrd", "LDRD takes 1 + 2", "measured", f"ldrd r2, r3, [r0]; {MOV_W}", _arm(4, 4)),
-    MicroBenchmark("ldm", "LDM takes 1 + words", "measured", f"ldm.w r0, {{r2, r3, r4}}; {MOV_W}", _arm(5, 5)),
-    MicroBenchmark("stm", "STM takes 1 + words", "measured", f"stm.w r0, {{r2, r3, r4}}; {MOV_W}", _arm(5, 5)),
-    MicroBenchmark("push_pop", "PUSH and POP take 1 + words", "measured", "push {r2, r3}; pop {r2, r3}", _arm(6, 6, 6)),
+    MicroBenchmark("ldrd", "LDRD takes 1 + 2", "measured", f"ldrd r2, r3, [r0]; {MOV_W}", _arm(4, 4, m7=2, m33=3)),
+    MicroBenchmark(
+        "ldm", "LDM takes 1 + words", "measured", f"ldm.w r0, {{r2, r3, r4}}; {MOV_W}", _arm(5, 5, m7=3, m33=4)
+    ),
+    MicroBenchmark(
+        "stm", "STM takes 1 + words", "measured", f"stm.w r0, {{r2, r3, r4}}; {MOV_W}", _arm(5, 5, m7=3, m33=4)
+    ),
+    MicroBenchmark(
+        "push_pop", "PUSH and POP take 1 + words", "measured", "push {r2, r3}; pop {r2, r3}", _arm(6, 6, 6, m7=2, m33=4)
+    ),
     MicroBenchmark(
         "address",
         "an address just computed costs 1",
         "bench",
         f"adds r2, r0, #4; ldr r3, [r2]; {MOV}; {MOV}",
-        _arm(6, 6, 5),
+        _arm(6, 6, 5, m7=3, m33=4),
     ),
     MicroBenchmark(
-        "unaligned", "a word at an even address costs 1 more", "measured", f"ldr.w r2, [r0, #2]; {MOV_W}", _arm(4, 4)
+        "unaligned",
+        "a word at an even address costs 1 more",
+        "measured",
+        f"ldr.w r2, [r0, #2]; {MOV_W}",
+        _arm(4, 4, m7=4, m33=3),
     ),
     MicroBenchmark(
-        "odd", "a word at an odd address costs 2 more", "document", f"ldr.w r2, [r0, #1]; {MOV_W}", _arm(5, 5)
+        "odd",
+        "a word at an odd address costs 2 more",
+        "document",
+        f"ldr.w r2, [r0, #1]; {MOV_W}",
+        _arm(5, 5, m7=4, m33=3),
     ),
-    MicroBenchmark("branch", "a taken branch takes 2", "measured", f"b 1f; {MOV}; 1:", _arm(2, 2, 2)),
-    MicroBenchmark("not_taken", "one not taken 1", "measured", "cmp r0, r0; bne 1f; 1:", _arm(2, 2, 2)),
+    MicroBenchmark("branch", "a taken branch takes 2", "measured", f"b 1f; {MOV}; 1:", _arm(2, 2, 2, m7=1, m33=2)),
+    MicroBenchmark("not_taken", "one not taken 1", "measured", "cmp r0, r0; bne 1f; 1:", _arm(2, 2, 2, m7=1, m33=1)),
     MicroBenchmark("branch_wide", "to a wide instruction", "measured", f"b 1f; {MOV}; 1: {MOV_W}", _arm(3, 3)),
     MicroBenchmark(
         "branch_unaligned",
@@ -121,13 +143,13 @@ ARM = (
         f"b 1f; {MOV}; {MOV}; 1: {MOV_W}; {MOV}",
         _arm(5, 5),
     ),
-    MicroBenchmark("it", "IT takes 1", "measured", f"cmp r0, r0; it eq; moveq r5, r6; {MOV}", _arm(4, 4)),
+    MicroBenchmark("it", "IT takes 1", "measured", f"cmp r0, r0; it eq; moveq r5, r6; {MOV}", _arm(4, 4, m7=2, m33=3)),
     MicroBenchmark(
         "wide",
         "wide instructions, aligned, take 1 behind a slow one",
         "measured",
         f"udiv r2, r3, r4; {MOV_W}; {MOV_W}; {MOV_W}",
-        _arm(15, 15),
+        _arm(15, 15, m7=10, m33=14),
         BIG,
     ),
     MicroBenchmark(
@@ -138,12 +160,16 @@ ARM = (
         _arm(18, 18),
         BIG,
     ),
-    MicroBenchmark("mul", "MUL takes 1", "measured", f"mul r2, r3, r4; {MOV_W}", _arm(2, 2)),
-    MicroBenchmark("muls", "MULS takes 1", "document", f"muls r2, r3, r2; {MOV}", _arm(2, 2, 2)),
-    MicroBenchmark("mla", "MLA takes 1, on the Cortex-M3 2", "measured", f"mla r2, r3, r4, r5; {MOV_W}", _arm(2, 3)),
-    MicroBenchmark("umaal", "UMAAL takes 1", "measured", f"umaal r2, r3, r4, r5; {MOV_W}", _arm(2)),
-    MicroBenchmark("smlad", "SMLAD takes 1", "measured", f"smlad r2, r3, r4, r5; {MOV_W}", _arm(2)),
-    MicroBenchmark("divide", "32 bits by 1 bit take 12", "bench", f"udiv r2, r3, r4; {MOV_W}", _arm(13, 13), BIG),
+    MicroBenchmark("mul", "MUL takes 1", "measured", f"mul r2, r3, r4; {MOV_W}", _arm(2, 2, m7=1, m33=2)),
+    MicroBenchmark("muls", "MULS takes 1", "document", f"muls r2, r3, r2; {MOV}", _arm(2, 2, 2, m7=2, m33=3)),
+    MicroBenchmark(
+        "mla", "MLA takes 1, on the Cortex-M3 2", "measured", f"mla r2, r3, r4, r5; {MOV_W}", _arm(2, 3, m7=1, m33=2)
+    ),
+    MicroBenchmark("umaal", "UMAAL takes 1", "measured", f"umaal r2, r3, r4, r5; {MOV_W}", _arm(2, m7=1, m33=2)),
+    MicroBenchmark("smlad", "SMLAD takes 1", "measured", f"smlad r2, r3, r4, r5; {MOV_W}", _arm(2, m7=1, m33=2)),
+    MicroBenchmark(
+        "divide", "32 bits by 1 bit take 12", "bench", f"udiv r2, r3, r4; {MOV_W}", _arm(13, 13, m7=9, m33=12), BIG
+    ),
     MicroBenchmark(
         "divide_ten",
         "10 bits by 2 bits take 7",
@@ -163,31 +189,49 @@ ARM = (
     MicroBenchmark(
         "divide_zero", "zero takes 2", "bench", f"udiv r2, r3, r4; {MOV_W}", _arm(3, 3), "mov r3, #0; mov r4, #3"
     ),
-    MicroBenchmark("vadd", "VADD takes 1", "measured", "vadd.f32 s0, s1, s2; vadd.f32 s3, s1, s2", _arm(2)),
-    MicroBenchmark("vadd_chain", "a result used at once costs 1", "document", "vadd.f32 s0, s0, s1", _arm(2)),
     MicroBenchmark(
-        "vmul_vadd", "product into sum: 1 lost", "document", "vmul.f32 s0, s1, s2; vadd.f32 s3, s3, s0", _arm(3)
+        "vadd", "VADD takes 1", "measured", "vadd.f32 s0, s1, s2; vadd.f32 s3, s1, s2", _arm(2, m7=2, m33=2)
+    ),
+    MicroBenchmark(
+        "vadd_chain", "a result used at once costs 1", "document", "vadd.f32 s0, s0, s1", _arm(2, m7=3, m33=2)
+    ),
+    MicroBenchmark(
+        "vmul_vadd",
+        "product into sum: 1 lost",
+        "document",
+        "vmul.f32 s0, s1, s2; vadd.f32 s3, s3, s0",
+        _arm(3, m7=4, m33=3),
     ),
     MicroBenchmark(
         "vmul_vadd_two",
         "two at a time: none lost",
         "document",
         "vmul.f32 s0, s8, s9; vmul.f32 s1, s8, s10; vadd.f32 s4, s4, s0; vadd.f32 s5, s5, s1",
-        _arm(4),
+        _arm(4, m7=5, m33=4),
     ),
-    MicroBenchmark("vmla", "VMLA takes 3, its addend is needed late", "document", "vmla.f32 s0, s1, s2", _arm(3)),
-    MicroBenchmark("vfma", "VFMA takes 3, its addend is needed late", "document", "vfma.f32 s0, s1, s2", _arm(3)),
-    MicroBenchmark("vdiv", "VDIV takes 14", "document", f"vdiv.f32 s0, s1, s2; {MOV_W}", _arm(15)),
-    MicroBenchmark("vsqrt", "VSQRT takes 14", "document", f"vsqrt.f32 s0, s1; {MOV_W}", _arm(15)),
-    MicroBenchmark("vldr", "VLDR takes 2", "document", f"vldr s0, [r0]; {MOV_W}", _arm(3)),
-    MicroBenchmark("vldr_double", "of two words 3", "document", f"vldr d0, [r0]; {MOV_W}", _arm(4)),
-    MicroBenchmark("vstr", "VSTR takes 2", "document", f"vstr s0, [r0]; {MOV_W}", _arm(3)),
-    MicroBenchmark("vldm", "VLDM takes 1 + words", "document", f"vldmia r0, {{s0-s3}}; {MOV_W}", _arm(6)),
-    MicroBenchmark("vstm", "VSTM takes 1 + words", "document", f"vstmia r0, {{s0-s3}}; {MOV_W}", _arm(6)),
     MicroBenchmark(
-        "vmov", "VMOV to and from the core takes 1", "measured", f"vmov s0, r2; {MOV_W}; vmov r3, s1; {MOV_W}", _arm(4)
+        "vmla", "VMLA takes 3, its addend is needed late", "document", "vmla.f32 s0, s1, s2", _arm(3, m7=3, m33=3)
     ),
-    MicroBenchmark("vmov_pair", "of two registers 2", "document", f"vmov r2, r3, s0, s1; {MOV_W}", _arm(3)),
+    MicroBenchmark(
+        "vfma", "VFMA takes 3, its addend is needed late", "document", "vfma.f32 s0, s1, s2", _arm(3, m7=3, m33=3)
+    ),
+    MicroBenchmark("vdiv", "VDIV takes 14", "document", f"vdiv.f32 s0, s1, s2; {MOV_W}", _arm(15, m7=16, m33=15)),
+    MicroBenchmark("vsqrt", "VSQRT takes 14", "document", f"vsqrt.f32 s0, s1; {MOV_W}", _arm(15, m7=14, m33=15)),
+    MicroBenchmark("vldr", "VLDR takes 2", "document", f"vldr s0, [r0]; {MOV_W}", _arm(3, m7=1, m33=2)),
+    MicroBenchmark("vldr_double", "of two words 3", "document", f"vldr d0, [r0]; {MOV_W}", _arm(4, m7=2, m33=3)),
+    MicroBenchmark("vstr", "VSTR takes 2", "document", f"vstr s0, [r0]; {MOV_W}", _arm(3, m7=1, m33=2)),
+    MicroBenchmark("vldm", "VLDM takes 1 + words", "document", f"vldmia r0, {{s0-s3}}; {MOV_W}", _arm(6, m7=3, m33=5)),
+    MicroBenchmark("vstm", "VSTM takes 1 + words", "document", f"vstmia r0, {{s0-s3}}; {MOV_W}", _arm(6, m7=3, m33=5)),
+    MicroBenchmark(
+        "vmov",
+        "VMOV to and from the core takes 1",
+        "measured",
+        f"vmov s0, r2; {MOV_W}; vmov r3, s1; {MOV_W}",
+        _arm(4, m7=2, m33=4),
+    ),
+    MicroBenchmark(
+        "vmov_pair", "of two registers 2", "document", f"vmov r2, r3, s0, s1; {MOV_W}", _arm(3, m7=2, m33=3)
+    ),
 )
 
 

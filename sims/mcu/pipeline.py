@@ -1,21 +1,23 @@
-"""A scalar pipeline that executes in order: what all modelled cores have in common. Their rules are in a file each.
+"""A scalar pipeline that executes in order, and what all pipelines have in common. Cores' rules are in a file each.
 
 A core's rules give every instruction its cycles by itself, and what the instruction before adds to it. The fetch unit
-and the memories add theirs. `fast_time.c` does the same sums on tables that these rules fill; tests hold the two equal.
+and the memories add theirs. Cores that issue two instructions a cycle have `scoreboard.py`. `fast_time.c` does the same
+sums on tables that these rules fill; tests hold the two equal.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tinyctl.sims.mcu.decode import Instruction, Kind
+from tinyctl.sims.mcu.decode import Decoder, Instruction, Kind
 
 # Why cycles pass in which nothing is executed. `flash` is not counted here: it is what the memories add to `fetch`
 # and `data`, found by a second run without wait states.
-CAUSES = ("load", "store", "address", "fp", "branch", "unaligned", "fetch", "data")
-LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA = range(len(CAUSES))
+CAUSES = ("load", "store", "address", "fp", "branch", "unaligned", "fetch", "data", "result")
+LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, RESULT = range(len(CAUSES))
 
 
 @dataclass(frozen=True)
@@ -76,22 +78,60 @@ class ZeroWait:
 State = tuple[object, ...]
 
 
-@dataclass(frozen=True)
-class Core:
-    """The rules of one core. Functions take instructions and give cycles; pairs are (before, instruction).
+class Executes(Protocol):
+    """What every pipeline does: it executes a path and keeps the time."""
 
-    `cost`: an instruction by itself, the last cycle of an open load left out. `opens_load`: its last cycle is decided
-    by the instruction after it, through `after_load`. `hazards`: what the instruction before adds, by the causes
-    store, address and fp. `refill`: more cycles of a taken branch. `divisions`: the cycles of a division by
-    `magnitude`, none where they are always those of `cost`, which are the most. `fifo_words` 0: the fetch unit never
-    stalls.
-    `margin` is the share added to a worst case, `evidence` a line for the report.
-    """
+    time: int
+    stalls: list[int]  # by `CAUSES`; a caller may put another list in its place at any time
+
+    def call(self, target: int) -> None:
+        """A BL to `target`: where every measurement begins."""
+        ...
+
+    def execute(self, instruction: Instruction, following: int, accesses: Sequence[Access | Division] = ()) -> None:
+        """One instruction; the path goes on at address `following`."""
+        ...
+
+    def finish(self) -> int:
+        """The time when everything has completed."""
+        ...
+
+    def state(self) -> State:
+        """What decides the time of what follows; of blocks, whose accesses are not known."""
+        ...
+
+    def restore(self, state: State) -> None: ...
+
+
+@dataclass(frozen=True)
+class Core(ABC):
+    """A core whose cycles can be predicted. `evidence` is a line for the report; `margin` is the share added to a worst
+    case."""
 
     name: str
     title: str
     evidence: str
     margin: float
+    decoder: Decoder
+
+    @abstractmethod
+    def pipeline(self, timing: Timing | None = None, longest: bool = False) -> Executes:
+        """Its pipeline, at rest; `timing` None: no wait states. `longest`: divisions take the most they can."""
+
+
+@dataclass(frozen=True)
+class ScalarCore(Core):
+    """The rules of one core. Functions take instructions and give cycles; pairs are (before, instruction).
+
+    `cost`: an instruction by itself, the last cycle of an open load left out. `opens_load`: its last cycle is decided
+    by the instruction after it, through `after_load`. `hazards`: what the instruction before adds, by the causes
+    store, address and fp. `refill`: more cycles of a taken branch. `divisions`: the cycles of a division by
+    `magnitude`, none where they are always those of `cost`, which are the most. `fifo_words` 0: the fetch unit is
+    `Direct`, and `fetch_latency` is what a branch loses whose target lies across two words. `banked`: loads from
+    different memories do not pipeline. `remembers_branch`: the last branch that was taken backward is predicted to be
+    taken when it comes next, all others not to be.
+    """
+
     cost: Callable[[Instruction], int]
     opens_load: Callable[[Instruction], bool]
     after_load: Callable[[Instruction, Instruction], int]
@@ -100,11 +140,16 @@ class Core:
     fifo_words: int
     fetch_latency: int
     divisions: tuple[int, ...] = ()
+    banked: bool = False
+    remembers_branch: bool = False
+
+    def pipeline(self, timing: Timing | None = None, longest: bool = False) -> Pipeline:
+        return Pipeline(self, timing, longest)
 
     @property
     def call_refill(self) -> int:
         """The refill of the BL that begins a measurement."""
-        return self.refill(_CALL)
+        return self.refill(CALL)
 
 
 def unaligned(accesses: Sequence[Access | Division]) -> int:
@@ -173,58 +218,66 @@ class Fetch:
         self.next_issue = time + next_issue  # type: ignore[operator]
 
 
-class Unlimited:
-    """A fetch unit that always has the next instruction."""
+class Direct:
+    """A fetch unit without a FIFO: waits for the memory at each new word of code, and hides nothing of it. A branch to
+    an instruction that lies across two words loses `split` cycles."""
+
+    def __init__(self, timing: Timing, split: int) -> None:
+        self.timing = timing
+        self.split = split
+        self.word = -1  # the last one fetched, -1 behind a branch
 
     def jump(self, target: int, time: int) -> None:
-        pass
+        self.word = -1
 
     def take(self, instruction: Instruction, time: int) -> int:
+        first, last = instruction.address // 4, (instruction.end - 1) // 4
+        if self.word < 0 and first != last:
+            time += self.split
+        for word in (first, last):
+            if word != self.word:
+                self.word = word
+                time += self.timing.fetch(4 * word, time)
         return time
 
     def state(self, time: int) -> State:
-        return ()
+        return (self.word < 0,)  # of blocks, which have no wait states
 
     def restore(self, state: State, time: int) -> None:
-        pass
+        self.word = -1 if state[0] else 0
 
 
 NOTHING = Instruction(0, 2, "", Kind.OTHER)
 
 
 class Pipeline:
-    """Executes a path and keeps the time. `time` is when the next instruction could execute.
+    """The scalar pipeline. `time` is when the next instruction could execute."""
 
-    `stalls` counts cycles by `CAUSES`; a caller may put another list in its place at any time.
-    """
-
-    def __init__(self, core: Core, timing: Timing | None = None, longest: bool = False) -> None:
-        """`longest`: divisions take the most they can."""
+    def __init__(self, core: ScalarCore, timing: Timing | None = None, longest: bool = False) -> None:
         self.core = core
         self.divisions = () if longest else core.divisions
         self.timing: Timing = timing or ZeroWait()
-        self.fetch: Fetch | Unlimited = Unlimited()
+        self.fetch: Fetch | Direct = Direct(self.timing, core.fetch_latency)
         if core.fifo_words:
             self.fetch = Fetch(self.timing, core.fifo_words, core.fetch_latency)
         self.time = 0
         self.before = NOTHING
         self.open_load = False  # the last cycle of the load before is not decided yet
         self.loaded_from = -1  # its bank, -1 where unknown
+        self.remembered = -1  # the address of the last branch taken backward
         self.stalls = [0] * len(CAUSES)
 
     def call(self, target: int) -> None:
-        """A BL to `target`: where every measurement begins."""
         self._close()
         self._branch(target, self.core.call_refill, 1)
         self.before = NOTHING
 
     def execute(self, instruction: Instruction, following: int, accesses: Sequence[Access | Division] = ()) -> None:
-        """One instruction; the path goes on at address `following`."""
         core, before, stalls = self.core, self.before, self.stalls
         pipelined = False
         place = bank(accesses[0].address) if accesses and isinstance(accesses[0], Access) else -1
         if self.open_load:
-            apart = place != self.loaded_from and -1 not in (place, self.loaded_from)
+            apart = core.banked and place != self.loaded_from and -1 not in (place, self.loaded_from)
             second = 1 if apart else core.after_load(before, instruction)
             stalls[LOAD] += second
             self.time += second
@@ -247,26 +300,39 @@ class Pipeline:
         stalls[DATA] += waited
         cycles += misaligned + waited
         self.time = start
-        if following != instruction.end:
-            self._branch(following, core.refill(instruction), cycles)
+        taken = following != instruction.end
+        refill = self._refill(instruction, taken)
+        if taken:
+            self._branch(following, refill, cycles)
         else:
-            self.time += cycles
+            self.time += cycles + refill
+            stalls[BRANCH] += refill
         self.before = instruction
         self.open_load = core.opens_load(instruction)
         self.loaded_from = place if self.open_load else -1
 
     def finish(self) -> int:
-        """The time when everything has completed."""
         self._close()
         return self.time
 
     def state(self) -> State:
-        """What decides the time of what follows; of blocks, whose accesses are not known."""
-        return (self.before, self.open_load, self.fetch.state(self.time))
+        return (self.before, self.open_load, self.remembered, self.fetch.state(self.time))
 
     def restore(self, state: State) -> None:
-        self.before, self.open_load, fetch = state  # type: ignore[assignment]
+        self.before, self.open_load, self.remembered, fetch = state  # type: ignore[assignment]
         self.fetch.restore(fetch, self.time)  # type: ignore[arg-type]
+
+    def _refill(self, instruction: Instruction, taken: bool) -> int:
+        """Extra cycles of a branch: when taken, or when not predicted right."""
+        core = self.core
+        if not (core.remembers_branch and instruction.conditional):
+            return core.refill(instruction) if taken else 0
+        expected = instruction.address == self.remembered
+        if taken and instruction.backward:
+            self.remembered = instruction.address
+        elif expected and not taken:
+            self.remembered = -1
+        return core.refill(instruction) if taken != expected else 0
 
     def _close(self) -> None:
         self.stalls[LOAD] += int(self.open_load)
@@ -281,4 +347,4 @@ class Pipeline:
         self.stalls[BRANCH] += extra
 
 
-_CALL = Instruction(0, 4, "bl", Kind.BRANCH, writes_pc=True)
+CALL = Instruction(0, 4, "bl", Kind.BRANCH, writes_pc=True)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from tinyctl.image import ImageFile
-from tinyctl.sims.mcu.decode import Instruction, decode_block
+from tinyctl.sims.mcu.decode import THUMB, Decoder, Instruction
 
 STEP = -1  # the step function itself, and what runs before the first node
 INHERIT = -2  # any other function: it works for whoever called it
-WIDE = 0b11101  # the top bits of the first halfword of a 32-bit instruction, and above (ARM DDI 0403, A5.1)
 
 
 class Program:
     """Decodes on demand and keeps what it decoded: equal addresses give the same `Instruction` object."""
 
-    def __init__(self, image: ImageFile, step: str | None = None) -> None:
+    def __init__(self, image: ImageFile, step: str | None = None, decoder: Decoder = THUMB) -> None:
         """`step` names the function that is called; by default the step function of the image's controller."""
         self.image = image
+        self.decoder = decoder
         self._step = f"{image.descriptor.name}_step" if step is None else step
         self._instructions: dict[int, Instruction] = {}
         self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
@@ -31,8 +31,8 @@ class Program:
         found = self._instructions.get(address)
         if found is None:
             first = int.from_bytes(self.image.read(address, 2), "little")
-            size = 4 if first >> 11 >= WIDE else 2
-            found = self._instructions[address] = decode_block(self.image.read(address, size), address)[0]
+            code = self.image.read(address, self.decoder.size(first))
+            found = self._instructions[address] = self.decoder.block(code, address)[0]
         return found
 
     def block(self, address: int, size: int) -> tuple[Instruction, ...]:

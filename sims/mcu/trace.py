@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from unicorn import unicorn_const
 
-from tinyctl.sims.mcu.engine import REGISTERS, RETURN, Machine
+from tinyctl.sims.mcu.engine import RETURN, Machine
 from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
-from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, Pipeline, State, magnitude
+from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
 MAX_INSTRUCTIONS = 50_000_000
@@ -145,6 +145,7 @@ class PythonTracer:
     @contextmanager
     def walks(self) -> Iterator[Callable[..., Walk]]:
         machine, program = self._machine, self._program
+        registers = program.decoder.registers
         addresses = array("L")
         accesses: dict[int, list[Access | Division]] = {}
         expected = NOWHERE
@@ -159,7 +160,7 @@ class PythonTracer:
             expected = NOWHERE if instruction.branches else instruction.end
             operand = instruction.operand
             if operand is not None and not operand.size:
-                dividend, divisor = (machine.register(REGISTERS[r]) for r in (operand.base, operand.index) if r)
+                dividend, divisor = (machine.register(registers[r]) for r in (operand.base, operand.index) if r)
                 accesses[len(addresses) - 1] = [Division(magnitude(dividend, divisor, bool(operand.shift)))]
             if len(addresses) > MAX_INSTRUCTIONS:
                 machine.fault(too_long())
@@ -185,7 +186,7 @@ class PythonTracer:
         return Memories(self._machine.board, marked)
 
     def time_path(self, path: Path) -> Cycles:
-        pipeline = Pipeline(self._core)
+        pipeline = self._core.pipeline()
         blocks = path.blocks.tolist()
         pipeline.call(blocks[0] >> SIZE_BITS)
         parts: Counter[int] = Counter({STEP: pipeline.time})
@@ -204,7 +205,7 @@ class PythonTracer:
         return Cycles(total, parts)
 
     def time_walk(self, walk: Walk, memories: Memories | None, longest: bool = False) -> Cycles:
-        pipeline = Pipeline(self._core, memories, longest)
+        pipeline = self._core.pipeline(memories, longest)
         program = self._program
         addresses, accesses = walk.addresses, walk.accesses
         if memories is not None:
@@ -231,7 +232,7 @@ class PythonTracer:
 
 def time_block(core: Core, program: Program, state: State, block: int, following: int) -> tuple[int, State]:
     """Cycles of one block from a pipeline state, and the state it leaves."""
-    pipeline = Pipeline(core)
+    pipeline = core.pipeline()
     pipeline.restore(state)
     instructions = program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)
     for instruction in instructions[:-1]:

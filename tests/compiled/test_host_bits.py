@@ -9,7 +9,7 @@ from pathlib import Path
 import networks
 import numpy as np
 import pytest
-from replay import GraphCopies, HostCopies, play
+from replay import GraphCopies, HostCopies, play, play_q
 
 from tinyctl import toolchains
 from tinyctl.emitter import emit
@@ -45,6 +45,11 @@ def test_bits_equal_the_graph(case: tuple[Graph, Path], build: str, require_tool
     assert controller.selftest() == 0
     assert expected.status.any()
     assert not expected.status.all()
+    if graph.integer_entry is not None:
+        expected = play_q(GraphCopies(graph), graph, STEPS, COPIES, seed=3)
+        assert play_q(HostCopies(controller), graph, STEPS, COPIES, seed=3).differences(expected) == 0
+        assert expected.status.any()
+        assert not expected.status.all()
 
 
 @pytest.fixture(scope="module")

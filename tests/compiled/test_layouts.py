@@ -146,7 +146,8 @@ def test_arduino(laid_out: Callable[[str], Path], require_tool: Callable[[str], 
         subprocess.run(words, check=True)
     words = [require_tool("g++"), "-Wall", "-Werror", f"-I{folder / 'src'}", *tmp_path.glob("*.o")]
     subprocess.run([*words, tmp_path / "sketch.cpp", "-o", tmp_path / "sketch"], check=True)
-    said = subprocess.run([tmp_path / "sketch"], capture_output=True, text=True, check=True).stdout.splitlines()
+    who, *said = subprocess.run([tmp_path / "sketch"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert who.startswith("tinyctl unit hover 2 1 ")
     assert len(said) >= 5  # at 50 Hz, of 100 calls a millisecond apart
     assert all(line.startswith("0 ") for line in said)
 

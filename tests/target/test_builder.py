@@ -165,49 +165,69 @@ def test_damaged_images_are_refused(image: Path, tmp_path: Path) -> None:
     assert refused > len(good) // 97  # every cut and some of the rest
 
 
-def test_boots_on_the_virtual_board(each_image: Path, require_tool: Callable[[str], str]) -> None:
-    """QEMU's STM32F405 board runs reset handler, self-test and loop: the phase word says so."""
-    qemu = require_tool("qemu-system-arm")
-    loop = symbol(each_image, "tinyctl_loop")
-    commands = f"xp /3wx {loop:#x}\n"
+def watch(qemu: str, image: Path, words: list[tuple[str, int]], until: Callable[[list[int]], bool]) -> list[int]:
+    """Run an image on QEMU's STM32F405 board until its memory says so; `words` are symbols and offsets in bytes."""
+    addresses = [symbol(image, name) + offset for name, offset in words]
+    options = ["-nographic", "-serial", "none", "-monitor", "stdio", "-icount", "shift=0"]
     process = subprocess.Popen(
-        [
-            qemu,
-            "-M",
-            "netduinoplus2",
-            "-kernel",
-            str(each_image),
-            "-nographic",
-            "-serial",
-            "none",
-            "-monitor",
-            "stdio",
-            "-icount",
-            "shift=0",
-        ],
+        [qemu, "-M", "netduinoplus2", "-kernel", str(image), *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdin
     assert process.stdout
+    found = [0] * len(addresses)
     try:
-        phase = steps = 0
         for _ in range(2000):  # the clock's waits end first: there is none of its registers
-            process.stdin.write(commands)
-            process.stdin.flush()
-            while not (words := re.search(r": (0x\w+) (0x\w+) (0x\w+)", process.stdout.readline())):
-                pass
-            phase, steps = int(words[1], 16), int(words[2], 16)
-            if phase > 1 or steps > 3:
+            for i, address in enumerate(addresses):
+                process.stdin.write(f"xp /1wx {address:#x}\n")
+                process.stdin.flush()
+                while not (said := re.search(r": (0x\w+)", process.stdout.readline())):
+                    pass
+                found[i] = int(said[1], 16)
+            if until(found):
                 break
     finally:
         process.stdin.write("quit\n")
         process.stdin.close()
         process.wait(timeout=20)
         process.stdout.close()
+    return found
+
+
+def test_boots_on_the_virtual_board(each_image: Path, require_tool: Callable[[str], str]) -> None:
+    """Reset handler, clock, self-test and loop: the phase word says so."""
+    qemu = require_tool("qemu-system-arm")
+    phase, steps = watch(qemu, each_image, [("tinyctl_loop", 0), ("tinyctl_loop", 4)], lambda found: found[1] > 3)
     assert phase == 1
-    assert steps > 0
+    assert steps > 3
+
+
+HOOKS = """
+#include "firmware.h"
+volatile uint32_t applied, stopped;
+void tinyctl_sensors_read(float *observation) { observation[0] = (float)applied; }
+void tinyctl_actuators_apply(const float *action) { applied += action[0] == action[0]; }
+void tinyctl_actuators_stop(void) { stopped = applied + 1u; }
+"""
+FAULTY = "    if (obs[0] == 5.0f) { *(volatile uint32_t *)0xF0000000u = 1u; }\n"
+
+
+def test_a_fault_stops_the_actuators(
+    unit: Path, board: Board, tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    """The user's sensors and actuators are called each step; in the sixth, a fault ends in the handler."""
+    qemu = require_tool("qemu-system-arm")
+    (tmp_path / "hooks.c").write_text(HOOKS)
+    folder = altered(unit, tmp_path / "unit", STEP, STEP + FAULTY)
+    image = build(folder, board, "zig", out=tmp_path / "image.elf", hooks=tmp_path / "hooks.c").path
+    words = [("tinyctl_loop", 0), ("stopped", 0), ("tinyctl_fault_record", 0), ("tinyctl_fault_record", 4)]
+    phase, stopped, exception, pc = watch(qemu, image, words, lambda found: found[0] > 1)
+    assert phase == 3
+    assert stopped == 6
+    assert exception == 3  # hard fault
+    assert read_image(image).function_at(pc).name == "sample_step"  # type: ignore[union-attr]
 
 
 def symbol(path: Path, name: str) -> int:

@@ -19,8 +19,20 @@ from tinyctl.sims.mcu.microbench import FEW, MANY, MicroBenchmark
 from tinyctl.sims.mcu.program import Program
 from tinyctl.sims.mcu.trace import PythonTracer
 
-BOARDS = {"cortex_m4": "crazyflie21", "cortex_m3": "crazyflie21", "cortex_m0plus": "pico"}
-CPUS = {"cortex_m4": "cortex_m4+vfp4d16sp", "cortex_m3": "cortex_m3", "cortex_m0plus": "cortex_m0plus"}
+BOARDS = {
+    "cortex_m4": "crazyflie21",
+    "cortex_m3": "crazyflie21",
+    "cortex_m0plus": "pico",
+    "cortex_m7": "h743",
+    "cortex_m33": "pico2",
+}
+CPUS = {
+    "cortex_m4": "cortex_m4+vfp4d16sp",
+    "cortex_m3": "cortex_m3",
+    "cortex_m0plus": "cortex_m0plus",
+    "cortex_m7": "cortex_m7+fp_armv8d16",
+    "cortex_m33": "cortex_m33+dsp+fp_armv8d16sp",
+}
 
 
 class Bench:

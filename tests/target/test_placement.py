@@ -87,7 +87,7 @@ def test_the_start_up_code_copies_them(place: str, images: dict[str, Path], boar
     """From flash as it is written, with nothing in RAM, to the first line of `main`."""
     image = read_image(images[place])
     machine = Machine(image, board)
-    machine.map(SYSTEM_CONTROL, 0x1000, unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE)
+    control = machine.map(SYSTEM_CONTROL, 0x1000, unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE)
     with images[place].open("rb") as file:
         loads = [s for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD"]
         for _, region in board.regions:
@@ -99,6 +99,7 @@ def test_the_start_up_code_copies_them(place: str, images: dict[str, Path], boar
             assert machine.view(load["p_vaddr"], load["p_filesz"]).tobytes() == load.data()
             rest = load["p_memsz"] - load["p_filesz"]
             assert not machine.view(load["p_vaddr"] + load["p_filesz"], rest).any()
+    assert control.any()  # the FPU was switched on
 
 
 @pytest.mark.parametrize("place", ["eeprom", "nowhere); MEMORY {", ""])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -14,14 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tinyctl.errors import TinyctlError
 from tinyctl.importers import Request, read
 from tinyctl.layers.base import Array
 from tinyctl.network import Network
-from tinyctl.policy import Policy
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the framework about itself
 
@@ -135,21 +131,3 @@ def test_hostile_configurations_are_refused(tmp_path: Path, good: bytes, config:
     with pytest.raises(TinyctlError) as raised:
         read(Request(path, rate_hz=50.0))
     assert str(raised.value).isprintable()
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(data=st.data())
-def test_damaged_files_are_refused_or_read(tmp_path: Path, good: bytes, data: st.DataObject) -> None:
-    with zipfile.ZipFile(io.BytesIO(good)) as archive:
-        members = {name: bytearray(archive.read(name)) for name in ("config.json", "model.weights.h5")}
-    raw = members[data.draw(st.sampled_from(sorted(members)))]
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(raw) - 1))
-        fresh = data.draw(st.binary(min_size=1, max_size=4))
-        raw[place : place + len(fresh)] = fresh
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, value in members.items():
-            archive.writestr(name, bytes(value))
-    with contextlib.suppress(TinyctlError):
-        assert isinstance(read(Request(path, rate_hz=1.0)).policy, Policy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tinyctl.errors import TinyctlError
 from tinyctl.importers import Imported, Request, read
 from tinyctl.layers.base import Array
 from tinyctl.network import Network
-from tinyctl.policy import Policy
 
 RNG = np.random.default_rng(5)
 X = "RL_TOOLS_NAMESPACE_WRAPPER ::rl_tools"
@@ -163,22 +159,6 @@ def test_damaged_headers_are_refused(tmp_path: Path, old: str, new: str, message
     assert str(raised.value).isprintable()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
-@given(data=st.data())
-def test_any_damage_to_a_header_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
-    net = Net(2)
-    x = np.ones((1, 2), np.float32)
-    raw = old_header(net, x, net(x, standardize=False)).encode()
-    place = data.draw(st.integers(0, len(raw)))
-    words = st.sampled_from([b"{", b"}", b"namespace a {", b"memory[] = {", b",,", b"::" * 50, b"9" * 30, b"<" * 20])
-    middle = data.draw(st.one_of(st.binary(max_size=8), words))
-    raw = raw[:place] + middle + raw[place + data.draw(st.integers(0, 400)) :]
-    path = tmp_path / "actor.h"
-    path.write_bytes(raw)
-    with contextlib.suppress(TinyctlError):
-        assert isinstance(read(Request(path, rate_hz=1.0)).policy, Policy)
-
-
 # --- HDF5 -------------------------------------------------------------------------------------------------------------
 
 
@@ -237,18 +217,3 @@ def test_huge_hdf5_sets_are_refused_before_they_are_read(tmp_path: Path, h5py: A
             file.create_dataset(f"actor/layers/0/{part}/parameters", (2**30, 2**20), "f4", chunks=(1024, 1024))
     with pytest.raises(TinyctlError, match="is not read"):
         read(Request(tmp_path / "huge.h5", rate_hz=1.0))
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(data=st.data())
-def test_damaged_hdf5_is_refused_or_read(tmp_path: Path, h5py: Any, data: st.DataObject) -> None:
-    path = tmp_path / "checkpoint.h5"
-    write_hdf5(h5py, path, Net(2))
-    raw = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(raw) - 1))
-        fresh = data.draw(st.binary(min_size=1, max_size=4))
-        raw[place : place + len(fresh)] = fresh
-    path.write_bytes(raw[: data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))])
-    with contextlib.suppress(TinyctlError):
-        assert isinstance(read(Request(path, rate_hz=1.0)).policy, Policy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import zipfile
@@ -13,15 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tinyctl.errors import TinyctlError
 from tinyctl.importers import Request, read
 from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers.base import Array
 from tinyctl.network import Network
-from tinyctl.policy import Policy
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the framework about gymnasium and itself
 SQUASHED = ("SAC", "TD3", "DDPG")
@@ -158,16 +154,3 @@ def test_damaged_data_is_refused(tmp_path: Path, good: bytes, fields: dict[str, 
     with pytest.raises(TinyctlError, match=message) as raised:
         read(Request(changed(good, tmp_path / "m.zip", **fields), rate_hz=20.0))
     assert str(raised.value).isprintable()
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(data=st.data())
-def test_damaged_files_are_refused_or_read(tmp_path: Path, good: bytes, data: st.DataObject) -> None:
-    raw = bytearray(good)
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(raw) - 1))
-        raw[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
-    path = tmp_path / "m.zip"
-    path.write_bytes(raw[: data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))])
-    with contextlib.suppress(TinyctlError):
-        assert isinstance(read(Request(path, rate_hz=1.0)).policy, Policy)

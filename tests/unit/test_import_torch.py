@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import pickle
 import zipfile
@@ -14,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import tinyctl
 from tinyctl.contract import Contract, Input, Output
@@ -24,7 +20,6 @@ from tinyctl.importers import Imported, Request, read
 from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers.base import Array
 from tinyctl.network import Network
-from tinyctl.policy import Policy
 
 RNG = np.random.default_rng(3)
 
@@ -231,18 +226,3 @@ def test_modules_that_are_more_than_a_network_are_refused(torch: Any) -> None:
         tinyctl.from_torch(nn.Linear(3, 4), box(2, 4))
     with pytest.raises(TinyctlError, match="contract has 3 outputs, the module 4"):
         tinyctl.from_torch(nn.Linear(3, 4), box(3, 3))
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
-@given(data=st.data())
-def test_damaged_files_are_refused_or_read(tmp_path: Path, torch: Any, data: st.DataObject) -> None:
-    stream = io.BytesIO()
-    torch.save(ppo(torch)[0], stream)
-    raw = bytearray(stream.getvalue())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(raw) - 1))
-        raw[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
-    path = tmp_path / "net.pt"
-    path.write_bytes(raw[: data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))])
-    with contextlib.suppress(TinyctlError):
-        assert isinstance(read(Request(path, rate_hz=1.0, unnormalized=True)).policy, Policy)

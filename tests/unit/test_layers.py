@@ -16,6 +16,7 @@ from tinyctl.layers import LAYERS
 from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode, Requantize
+from tinyctl.layers.curve import IntegerCurve
 from tinyctl.layers.dense import Dense, IntegerDense
 from tinyctl.layers.elu import Elu
 from tinyctl.layers.fast_tanh import FastTanh
@@ -95,6 +96,7 @@ def test_every_layer_is_found() -> None:
         "integer_lag",
         "integer_integral",
         "integer_history",
+        "integer_curve",
     }
 
 
@@ -441,6 +443,10 @@ def wide(weight: int, offset: int, shift: int) -> tuple[Array, Array, Array]:
             lambda: IntegerDense("int32", np.ones((1, 1), np.int8), np.ones(1, np.int32), np.ones(1, np.int32)),
             "neither int8 nor int16",
         ),
+        (lambda: IntegerCurve(1, 1, 0, 7, 0, 0, np.zeros(512, np.int16)), "512 knots instead of 513"),
+        (lambda: IntegerCurve(1, 1, 31, 7, 0, 0, np.zeros(513, np.int16)), "out of range"),
+        (lambda: IntegerCurve(1, 1, 0, 7, 0, 1, np.full(513, 32767, np.int16)), "beyond 16 bits"),
+        (lambda: IntegerCurve(1, 1, 0, 7, 0, 0, np.tile([-32768, 32767], 257)[:513].astype(np.int16)), "rises"),
     ],
 )
 def test_bad_fields(make: object, message: str) -> None:
@@ -455,6 +461,21 @@ def test_arrays_of_a_layer_cannot_be_changed() -> None:
         layer.gain[0] = 2.0
     gain[0] = 3.0  # the caller's own
     assert layer.gain[0] == 1.0
+
+
+def curve(r: np.random.Generator) -> IntegerCurve:
+    knots = np.cumsum(r.integers(-60, 61, 513)).astype(np.int16)
+    return IntegerCurve(5, int(r.integers(1, 2**15)), int(r.integers(10, 17)), 8, 1, 2**14, knots)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_curve_is_the_lines_between_its_knots(seed: int) -> None:
+    layer = curve(np.random.default_rng(seed))
+    x = np.arange(-(2**15), 2**15)
+    places = np.clip(np.floor(x * layer.multiplier / 2**layer.shift + 0.5), -(2**16), 2**16 - 1)
+    line = np.interp(places, np.arange(-256, 257) * 256, layer.knots.astype(float))
+    assert (layer.run(x[:, None].astype(np.int16))[:, 0] == 2**14 + np.floor(line / 2 + 0.5)).all()
 
 
 # --- interval bounds --------------------------------------------------------------------------------------------------
@@ -506,7 +527,7 @@ def test_integer_bounds_hold(seed: int) -> None:
     low, high = np.sort(r.integers(-(2**15), 2**15, (2, 5)), axis=0)
     corner = np.where(r.random((40, 5)) < 0.5, low, high)
     x = np.concatenate([corner, r.integers(low, high + 1, (40, 5))]).astype(np.int16)
-    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32))):
+    for layer in (integer_dense(r), IntegerTanh(5), Relu(5), Decode(np.full(5, 1e-3, F32)), curve(r)):
         floor, ceiling = layer.bound(low.astype(np.float64), high.astype(np.float64))
         y = layer.run(x)
         assert (y >= floor).all(), layer

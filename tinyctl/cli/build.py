@@ -24,12 +24,15 @@ def command(
             help="The control loop, or service behind a link: for `tinyctl hil` on a board, on the virtual one."
         ),
     ] = "loop",
+    hooks: Annotated[
+        Path | None, typer.Option(help="C file with sensors and actuators, in place of those that do nothing.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The ELF file; its record goes beside it as .json.")] = Path("image.elf"),
     as_object: Json = False,
 ) -> None:
     """Build a firmware image for a board."""
     what = source if source.is_dir() else load_graph(source)
-    image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program, place=place)
+    image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program, hooks=hooks, place=place)
     if as_object:
         print(as_json(image.to_json()))
     else:

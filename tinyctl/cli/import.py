@@ -25,10 +25,14 @@ def command(
     no_normalize: Annotated[
         bool, typer.Option("--no-normalize", help="The network was trained on raw observations.")
     ] = False,
+    joint_targets: Annotated[
+        bool,
+        typer.Option("--joint-targets", help="Isaac Lab, mjlab: default_joint_pos + action_scale * action."),
+    ] = False,
     out: Annotated[Path, typer.Option()] = Path("policy.tctl"),
     as_object: Json = False,
 ) -> None:
-    """Import a trained network: ONNX, PyTorch, CleanRL, Stable-Baselines3, Keras, rl-tools."""
+    """Import a trained network: ONNX, PyTorch, CleanRL, Stable-Baselines3, Keras, TensorFlow Lite, rl-tools."""
     made = api.import_policy(
         file,
         contract=contract,
@@ -37,6 +41,7 @@ def command(
         output=output,
         normalize=normalize,
         unnormalized=no_normalize,
+        joint_targets=joint_targets,
     )
     api.save(made.policy, out)
     for warning in made.warnings:

@@ -60,6 +60,9 @@ def command(
             "a share of the outputs' range (0.002)."
         ),
     ] = None,
+    throughout: Annotated[
+        bool, typer.Option("--throughout", help="Every layer in the format: no float arithmetic is left, for step_q.")
+    ] = False,
     out: Annotated[Path, typer.Option()] = Path("graph.tctl"),
     as_object: Json = False,
 ) -> None:
@@ -74,12 +77,13 @@ def command(
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
+    formats = quantizer.everywhere(loaded, format_name) if throughout else format_name
     if budget is not None and format_name != "auto":
         raise TinyctlError("--budget is for --format auto")
     with progress("Timing formats", as_object or format_name != "auto") as update:
         graph, report = api.quantize(
             loaded,
-            format_name,
+            formats,
             calibration=data,
             plant_name=plant,
             task=task,

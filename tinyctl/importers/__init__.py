@@ -32,6 +32,8 @@ def read(request: Request) -> Imported:
     if not readers:
         told = suffix or "a file without suffix"
         raise FileError(f"no importer reads {told}", where=request.path, fix=f"known are {', '.join(SUFFIXES)}")
+    if request.joint_targets and suffix != ".onnx":
+        raise FileError("only the metadata of an ONNX file tell joint targets", where=request.path)
     try:
         chosen = next((module for module in readers[:-1] if module.claims(request.path)), readers[-1])
         imported: Imported = chosen.read(request)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from tinyctl.contract import C_KEYWORDS, MAX_SIGNALS, UNBOUNDED, Contract, Input, Output
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
+from tinyctl.graph import Graph
 from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 
+Column = TypeVar("Column", Input, Output)
 MAX_FILE_BYTES = 64 << 20
 MAX_ELEMENTS = 1 << 22  # of one array; 16 MiB of float32 are far above any controller this project is for
 
@@ -25,7 +28,8 @@ class Request:
 
     `contract` and `rate_hz`: at least one, unless the file has a contract. `layers` names the kinds of a plain chain
     in order (a `state_dict` has weights only). `output` picks one of several outputs. `normalizer` is put first;
-    `unnormalized` says that the network was trained without one.
+    `unnormalized` says that the network was trained without one. `joint_targets` asks for what a robot is sent instead
+    of the raw action, where the file tells both numbers.
     """
 
     path: Path
@@ -35,13 +39,15 @@ class Request:
     output: str | None = None
     normalizer: Normalizer | None = None
     unnormalized: bool = False
+    joint_targets: bool = False
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The policy, what it was read from, what its user must know, and what was found in passing."""
+    """The policy, or the graph of a quantized file; what it was read from, what its user must know, and what was found
+    in passing."""
 
-    policy: Policy
+    policy: Policy | Graph
     source: str
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -99,6 +105,7 @@ def contract_of(
     found: Contract | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
+    input_range: tuple[Array, Array] | None = None,
     output_range: tuple[Array, Array] | None = None,
 ) -> tuple[Contract, list[str]]:
     """The contract of the request, else that `found` in the file, else an anonymous one; and warnings.
@@ -123,11 +130,13 @@ def contract_of(
             raise TinyctlError(f"{count} {what}; 1 to {MAX_SIGNALS} are possible")
     ins = identifiers(input_names, "obs") if input_names is not None else [f"obs_{i}" for i in range(n_in)]
     outs = identifiers(output_names, "action") if output_names is not None else [f"action_{i}" for i in range(n_out)]
-    low, high = output_range if output_range is not None else (np.full(n_out, -np.inf), np.full(n_out, np.inf))
-    outputs = []
-    for name, least, most in zip(outs, low, high, strict=True):
-        least, most = max(float(least), -UNBOUNDED), min(float(most), UNBOUNDED)
-        signal = Output(name, "1", "", least, most, least)
-        outputs.append(replace(signal, safe=min(max(0.0, signal.low), signal.high)))
-    made = Contract(tuple(Input(n, "1", "", -UNBOUNDED, UNBOUNDED) for n in ins), tuple(outputs), request.rate_hz)
+    made = Contract(_signals(Input, ins, input_range), _signals(Output, outs, output_range), request.rate_hz)
     return made, ["units, frames and ranges are unknown: write a contract.toml (docs/import.md) and import again"]
+
+
+def _signals(kind: type[Column], names: Sequence[str], span: tuple[Array, Array] | None) -> tuple[Column, ...]:
+    """Anonymous signals over a range, no wider than the widest; what replaces a NaN, and what is safe, is near zero."""
+    low, high = span if span is not None else (np.full(len(names), -np.inf), np.full(len(names), np.inf))
+    sides = (np.clip(side, -UNBOUNDED, UNBOUNDED).astype(np.float32).tolist() for side in (low, high))
+    rows = zip(names, *sides, strict=True)
+    return tuple(kind(name, "1", "", least, most, min(max(0.0, least), most)) for name, least, most in rows)

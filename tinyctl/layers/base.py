@@ -121,6 +121,19 @@ class Layer:
             object.__setattr__(self, f.name, value)
 
 
+@dataclass(frozen=True, eq=False)
+class ElementwiseLayer(Layer):
+    """The same function of each of `width` columns."""
+
+    in_place: ClassVar[bool] = True
+
+    width: int
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+
 class StatefulLayer(Layer):
     """A layer with memory. Its `step` replaces `run`; the state is a tuple of arrays `(batch, columns)`."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin, rounding
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, rounding
 from tinyctl.layers.table import table_twin
 from tinyctl.layers.tanh import tanh_f32
 
@@ -18,16 +18,14 @@ ERROR = 4e-7  # of exp(x) - 1 for negative x, absolute: 2.1e-7 was measured
 
 
 @dataclass(frozen=True, eq=False)
-class Elu(Layer):
+class Elu(ElementwiseLayer):
     """`y = x if x > 0 else alpha * e`, where e = 2 t / (1 - t) with t = tanh_f32(x / 2) is exp(x) - 1 within 4e-7.
 
     Every step rounded: h = x * 0.5, t, t + t, 1 - t, their quotient, the product. 0 < alpha <= 100.
     """
 
     kind: ClassVar[str] = "elu"
-    in_place: ClassVar[bool] = True
 
-    width: int
     alpha: float
 
     def __post_init__(self) -> None:
@@ -35,10 +33,6 @@ class Elu(Layer):
         if not 1e-6 <= self.alpha <= 100:
             raise TinyctlError(f"alpha {self.alpha} is not between 1e-6 and 100", where="elu")
         object.__setattr__(self, "alpha", float(F32(self.alpha)))
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         positive = x > 0

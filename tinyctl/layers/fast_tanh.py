@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
 from tinyctl.layers.table import table_twin, unit_scale
 
 CLAMP = F32(3.0)
@@ -17,7 +17,7 @@ LINEAR = F32(0.0003)  # below it the result rounds to x; the select also keeps s
 
 
 @dataclass(frozen=True, eq=False)
-class FastTanh(Layer):
+class FastTanh(ElementwiseLayer):
     """`y = c (27 + c^2) / (27 + 9 c^2)`, c = x clamped to [-3, 3]: each operation rounded, numerator from the left.
 
     Source: rl-tools, `nn/activation_functions`, FAST_TANH. The slope is (9 - c^2)^2 / (9 (3 + c^2)^2): never negative,
@@ -25,13 +25,6 @@ class FastTanh(Layer):
     """
 
     kind: ClassVar[str] = "fast_tanh"
-    in_place: ClassVar[bool] = True
-
-    width: int
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         c = np.where(x < -CLAMP, -CLAMP, np.where(x > CLAMP, CLAMP, x))

@@ -10,17 +10,15 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin, rounding
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, rounding
 
 
 @dataclass(frozen=True, eq=False)
-class LeakyRelu(Layer):
+class LeakyRelu(ElementwiseLayer):
     """`y = x if x > 0 else x * slope`, one rounding; 0 <= slope <= 1."""
 
     kind: ClassVar[str] = "leaky_relu"
-    in_place: ClassVar[bool] = True
 
-    width: int
     slope: float
 
     def __post_init__(self) -> None:
@@ -28,10 +26,6 @@ class LeakyRelu(Layer):
         if not 0 <= self.slope <= 1:
             raise TinyctlError(f"slope {self.slope} is not between 0 and 1", where="leaky_relu")
         object.__setattr__(self, "slope", float(F32(self.slope)))
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return np.where(x > 0, x, x * F32(self.slope))
@@ -49,13 +43,11 @@ class LeakyRelu(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerLeakyRelu(Layer):
+class IntegerLeakyRelu(ElementwiseLayer):
     """`y = max(x, (x * slope + 2^14) >> 15)`: the slope, from 0 to 2^15, is a fraction of 2^15."""
 
     kind: ClassVar[str] = "integer_leaky_relu"
-    in_place: ClassVar[bool] = True
 
-    width: int
     activation: str
     slope: int
 
@@ -66,10 +58,6 @@ class IntegerLeakyRelu(Layer):
 
     def fits(self, activation: str) -> bool:
         return activation == self.activation
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return np.maximum(x, (x.astype(np.int32) * self.slope + 2**14) >> 15).astype(x.dtype)

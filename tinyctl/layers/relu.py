@@ -8,24 +8,17 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import Array, Layer, Twin
+from tinyctl.layers.base import Array, ElementwiseLayer, Twin
 
 
 @dataclass(frozen=True, eq=False)
-class Relu(Layer):
+class Relu(ElementwiseLayer):
     """`y = x if x > 0 else 0`; of the two zeros it returns the positive one."""
 
     kind: ClassVar[str] = "relu"
-    in_place: ClassVar[bool] = True
-
-    width: int
 
     def fits(self, activation: str) -> bool:
         return True
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return np.where(x > 0, x, x.dtype.type(0))

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
 from tinyctl.layers.table import table_twin, unit_scale
 from tinyctl.layers.tanh import tanh_f32
 
@@ -16,17 +16,10 @@ HALF = F32(0.5)
 
 
 @dataclass(frozen=True, eq=False)
-class Sigmoid(Layer):
+class Sigmoid(ElementwiseLayer):
     """`y = tanh_f32(x * 0.5) * 0.5 + 0.5`, each step rounded: within 3e-7 of 1 / (1 + exp(-x)) and within [0, 1]."""
 
     kind: ClassVar[str] = "sigmoid"
-    in_place: ClassVar[bool] = True
-
-    width: int
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return tanh_f32(x * HALF) * HALF + HALF

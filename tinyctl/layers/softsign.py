@@ -8,24 +8,17 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
 from tinyctl.layers.table import table_twin, unit_scale
 
 LINEAR = F32(2.0**-24)  # below it the quotient is x but for half a step; no subnormal reaches the division
 
 
 @dataclass(frozen=True, eq=False)
-class Softsign(Layer):
+class Softsign(ElementwiseLayer):
     """`y = x / (1 + |x|)`, the sum and the quotient rounded; x itself where |x| < 2^-24. Within [-1, 1]."""
 
     kind: ClassVar[str] = "softsign"
-    in_place: ClassVar[bool] = True
-
-    width: int
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         small = np.abs(x) < LINEAR

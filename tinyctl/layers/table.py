@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import Array, Layer, Twin, array_field
+from tinyctl.layers.base import Array, ElementwiseLayer, Twin, array_field
 
 SEGMENT_BITS = 7  # 2^7 input steps a segment: 512 straight segments over all 16-bit inputs
 Function = Callable[[Array], Array]
@@ -39,13 +39,11 @@ def interpolate(start: Array, rise: Array, x: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerTable(Layer):
+class IntegerTable(ElementwiseLayer):
     """int16 to int16 through 512 straight segments: `start` and `rise` are (512,), see `interpolate`."""
 
     kind: ClassVar[str] = "integer_table"
-    in_place: ClassVar[bool] = True
 
-    width: int
     start: Array = array_field("int16", 1)
     rise: Array = array_field("int16", 1)
 
@@ -60,10 +58,6 @@ class IntegerTable(Layer):
     def fits(self, activation: str) -> bool:
         return activation == "int16"
 
-    @property
-    def n_in(self) -> int:
-        return self.width
-
     def run(self, x: Array) -> Array:
         return interpolate(self.start, self.rise, x)
 
@@ -75,13 +69,11 @@ class IntegerTable(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class ByteTable(Layer):
+class ByteTable(ElementwiseLayer):
     """int8 to int8: `values` (256,) holds the result for each input, -128 first."""
 
     kind: ClassVar[str] = "byte_table"
-    in_place: ClassVar[bool] = True
 
-    width: int
     values: Array = array_field("int8", 1)
 
     def __post_init__(self) -> None:
@@ -91,10 +83,6 @@ class ByteTable(Layer):
 
     def fits(self, activation: str) -> bool:
         return activation == "int8"
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return np.asarray(self.values[x.astype(np.int32) + 128])

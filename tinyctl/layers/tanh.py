@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
 from tinyctl.layers.table import SEGMENT_BITS, interpolate, segments
 
 # A rational minimax approximation, odd 13th degree over even 6th, on [-9, 9]: coefficients as published in the Eigen
@@ -48,17 +48,10 @@ def tanh_f32(x: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Tanh(Layer):
+class Tanh(ElementwiseLayer):
     """`y = tanh_f32(x)`, within 4.2e-7 of the hyperbolic tangent and within [-1, 1]."""
 
     kind: ClassVar[str] = "tanh"
-    in_place: ClassVar[bool] = True
-
-    width: int
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return tanh_f32(x)
@@ -88,22 +81,15 @@ def tanh_table() -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerTanh(Layer):
+class IntegerTanh(ElementwiseLayer):
     """int16 at 2^-12 a step to int16 at 2^-15, through a table of 512 segments (`tinyctl.layers.table`)."""
 
     kind: ClassVar[str] = "integer_tanh"
-    in_place: ClassVar[bool] = True
     input_scale: ClassVar[float] = INPUT_SCALE
     output_scale: ClassVar[float] = OUTPUT_SCALE
 
-    width: int
-
     def fits(self, activation: str) -> bool:
         return activation == "int16"
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return interpolate(*tanh_table(), x)
@@ -124,22 +110,15 @@ def byte_table() -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class ByteTanh(Layer):
+class ByteTanh(ElementwiseLayer):
     """int8 at 2^-5 a step, so within [-4, 4), to int8 at 2^-7: one table look-up."""
 
     kind: ClassVar[str] = "byte_tanh"
-    in_place: ClassVar[bool] = True
     input_scale: ClassVar[float] = 2.0**-5
     output_scale: ClassVar[float] = 2.0**-7
 
-    width: int
-
     def fits(self, activation: str) -> bool:
         return activation == "int8"
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     def run(self, x: Array) -> Array:
         return byte_table()[x.astype(np.int32) + 128]

@@ -16,6 +16,7 @@ uint64_t usecTimestamp(void)
     return clock_us + (asked == 3u ? policy_us : 0u);
 }
 
+void consolePrintf(const char *format, ...) { (void)format; }
 void vTaskDelay(uint32_t ms) { (void)ms; }
 void controllerPidInit(void) {}
 bool controllerPidTest(void) { return true; }

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
+from tinyctl.graph import Graph
 from tinyctl.importers.base import identifier
 from tinyctl.importers.parts.normalizer import Normalizer
 from tinyctl.layers import LAYERS
@@ -59,10 +60,10 @@ class Body:
     def dense(self, x: Value, weight: Array, bias: Array, name: str) -> Value:
         """`weight` (n_out, n_in), `bias` (n_out,)."""
         if weight.ndim != 2 or weight.shape[1] != x.width:
-            raise TinyctlError(f"weight {weight.shape} does not fit {x.width} columns", where=_told(name))
+            raise TinyctlError(f"weight {weight.shape} does not fit {x.width} columns", where=told(name))
         if bias.shape != weight.shape[:1]:
-            raise TinyctlError(f"bias {bias.shape} does not fit weight {weight.shape}", where=_told(name))
-        made = self._add(Dense(_f32(weight, name), _f32(bias, name)), (x,), name)
+            raise TinyctlError(f"bias {bias.shape} does not fit weight {weight.shape}", where=told(name))
+        made = self.node(Dense(_f32(weight, name), _f32(bias, name)), (x,), name)
         self._dense[made.name] = (x, weight, bias)
         return made
 
@@ -77,7 +78,7 @@ class Body:
             full = [before * full[0], shift * full[0] + full[1]]
         if (full[0] == 1).all() and (full[1] == 0).all():
             return x
-        made = self._add(Scale(_f32(full[0], name), _f32(full[1], name)), (x,), name)
+        made = self.node(Scale(_f32(full[0], name), _f32(full[1], name)), (x,), name)
         self._affine[made.name] = (x, full[0], full[1])
         return made
 
@@ -88,22 +89,22 @@ class Body:
         if before is not None and isinstance(before.layer, Clip):  # two clips are one
             ends = [np.clip(side, *ends) for side in (before.layer.low, before.layer.high)]
             x = Value(before.inputs[0], x.width)
-        return self._add(Clip(_f32(ends[0], name), _f32(ends[1], name)), (x,), name)
+        return self.node(Clip(_f32(ends[0], name), _f32(ends[1], name)), (x,), name)
 
     def activation(self, x: Value, kind: str, name: str, *parameters: float) -> Value:
         """An elementwise layer by its kind, with its parameters or their defaults."""
         have = [known for known in ACTIVATIONS if known in LAYERS]
         if kind not in have:
             raise TinyctlError(
-                f"{kind!s:.60} is not a layer of tinyctl", where=_told(name), fix=f"it has {', '.join(have)}"
+                f"{kind!s:.60} is not a layer of tinyctl", where=told(name), fix=f"it has {', '.join(have)}"
             )
         make: Any = LAYERS[kind]
-        return self._add(make(x.width, *(parameters or ACTIVATIONS[kind])), (x,), name)
+        return self.node(make(x.width, *(parameters or ACTIVATIONS[kind])), (x,), name)
 
     def add(self, a: Value, b: Value, name: str) -> Value:
         """The sum of two values of one width."""
         if a.width != b.width:
-            raise TinyctlError(f"adds {a.width} and {b.width} columns", where=_told(name))
+            raise TinyctlError(f"adds {a.width} and {b.width} columns", where=told(name))
         return self._join("add", (a, b), name, a.width)
 
     def concat(self, values: tuple[Value, ...], name: str) -> Value:
@@ -112,9 +113,9 @@ class Body:
 
     def _join(self, kind: str, values: tuple[Value, ...], name: str, shape: Any) -> Value:
         if kind not in LAYERS:
-            raise TinyctlError(f"{kind} of computed values is not a layer of tinyctl", where=_told(name))
+            raise TinyctlError(f"{kind} of computed values is not a layer of tinyctl", where=told(name))
         make: Any = LAYERS[kind]
-        return self._add(make(shape), values, name)
+        return self.node(make(shape), values, name)
 
     def normalize(self, x: Value, normalizer: Normalizer) -> Value:
         """What the normaliser makes of x."""
@@ -133,6 +134,13 @@ class Body:
 
     def policy(self, y: Value, contract: Contract) -> Policy:
         """The policy whose action is `y`: screen, the nodes that `y` needs, and the clip to the contract's ranges."""
+        return Policy(contract, self._finished(y, contract))
+
+    def graph(self, y: Value, contract: Contract) -> Graph:
+        """Likewise, of a network with integer nodes; y is float32."""
+        return Graph(contract, self._finished(y, contract))
+
+    def _finished(self, y: Value, contract: Contract) -> tuple[Node, ...]:
         needed: list[Node] = []
         wanted = {y.name}
         for node in reversed(self._nodes.values()):
@@ -148,13 +156,14 @@ class Body:
             y = replace(y, name=needed.pop().inputs[0])  # the contract's own clip does the same
         screen = Node("screen", Screen.of(contract), ())
         clip = Node(identifier("limits", {n.name for n in needed} | {"screen"}, "limits"), limits, (y.name,))
-        return Policy(contract, (screen, *needed, clip))
+        return (screen, *needed, clip)
 
-    def _add(self, layer: Layer, inputs: tuple[Value, ...], name: str) -> Value:
+    def node(self, layer: Layer, inputs: tuple[Value, ...], name: str, format: str = "f32") -> Value:
+        """Any layer, under a name made from `name`."""
         if len(self._nodes) >= 4 * MAX_NODES:
-            raise TinyctlError(f"more than {4 * MAX_NODES} operations", where=_told(name))
+            raise TinyctlError(f"more than {4 * MAX_NODES} operations", where=told(name))
         unique = identifier(name, {*self._nodes, "screen"}, layer.kind)
-        self._nodes[unique] = Node(unique, layer, tuple(v.name for v in inputs))
+        self._nodes[unique] = Node(unique, layer, tuple(v.name for v in inputs), format)
         return Value(unique, layer.n_out)
 
 
@@ -180,9 +189,9 @@ def _f32(value: Any, name: str) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.array(value, F32)
     if not np.isfinite(single).all():
-        raise TinyctlError("a value is not finite in float32", where=_told(name))
+        raise TinyctlError("a value is not finite in float32", where=told(name))
     return single
 
 
-def _told(name: str) -> str:
+def told(name: str) -> str:
     return f"node {name!r:.80}"

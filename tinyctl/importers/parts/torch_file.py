@@ -28,6 +28,9 @@ def read_state_dict(data: bytes) -> dict[str, Array]:
     if isinstance(found, tuple | list) and found:
         found = found[0]
     if isinstance(found, dict):
+        aside = next((key for key, value in found.items() if "norm_state" in str(key) and value), None)
+        if aside is not None:
+            raise TinyctlError(f"a normaliser ({aside!s:.40}) beside the weights", fix="import the actor's ONNX export")
         found = next((found[key] for key in WRAPPERS if isinstance(found.get(key), dict)), found)
     if not isinstance(found, dict) or not 0 < len(found) <= MAX_TENSORS:
         raise TinyctlError("not a state_dict", fix="save it with torch.save(module.state_dict(), FILE)")
