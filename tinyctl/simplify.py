@@ -124,11 +124,11 @@ def _fold(policy: Policy, hidden: Hidden, lines: Array) -> Policy:
     past = (part @ first.weight[lines].astype(np.float64)).astype(F32)
     bias = (second.bias + part @ first.bias[lines].astype(np.float64)).astype(F32)
     if lines.all():
-        merged = replace(second, weight=past, bias=bias)
+        merged = Dense(past, bias)
         return without_unread(edit(policy, {reader.name: merged}, {reader.name: hidden.dense.inputs}))
     layers = _kept_layers(hidden, ~lines, np.zeros(len(lines)))
     beside = np.concatenate([second.weight[:, ~lines], past], axis=1)
-    layers[reader.name] = replace(second, weight=beside, bias=bias)
+    layers[reader.name] = Dense(beside, bias)
     join = Node(
         free_name(policy.nodes, hidden.last, "beside"),
         Concat((int((~lines).sum()), first.n_in)),

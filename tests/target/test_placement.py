@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cases
@@ -13,6 +14,7 @@ from unicorn import unicorn_const
 from tinyctl.boards import Board
 from tinyctl.builder import build
 from tinyctl.checker import TimingReport, check
+from tinyctl.cli import app
 from tinyctl.emitter import emit
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
@@ -107,6 +109,14 @@ def test_a_place_that_is_none(place: str, unit: Path, board: Board, tmp_path: Pa
     with pytest.raises(TinyctlError, match=r"board crazyflie21: constants cannot be placed in .*; choose one of flash"):
         build(unit, board, "zig", out=tmp_path / "image.elf", place=place)
     assert not list(tmp_path.iterdir())
+
+
+def test_command(unit: Path, images: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["check", "--board", "crazyflie21", "--toolchain", "zig", "--place", "ccm"]
+    app([*words, str(unit), "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["constants_region"] == "ccm"
+    with pytest.raises(TinyctlError, match="where constants lie was settled when it was built"):
+        app([*words, str(images["ram"])], standalone_mode=False)
 
 
 def test_a_section_is_a_name(graph: Graph, tmp_path: Path) -> None:

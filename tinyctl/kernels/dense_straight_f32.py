@@ -18,16 +18,20 @@ COLUMNS = 4
 
 
 def kernel(layer: Dense, contract: Contract) -> Kernel:
-    blocks = [_block(layer.weight[first : first + ROWS], first) for first in range(0, layer.n_out, ROWS)]
-    stream = np.concatenate([values for _, values in blocks])
+    blocks = []
+    stream = np.zeros(0, np.float32)
+    for first in range(0, layer.n_out, ROWS):
+        block, values = _block(layer.weight[first : first + ROWS])
+        blocks.append({"first": first, "weights": len(stream), **block})
+        stream = np.concatenate([stream, values])
     tables = (
         Table("float", "weight", stream if len(stream) else np.zeros(1, np.float32)),
         Table("float", "bias", layer.bias),
     )
-    return Kernel(tables, {"blocks": [block for block, _ in blocks]}, fpu=True)
+    return Kernel(tables, {"blocks": blocks}, fpu=True)
 
 
-def _block(weight: Array, first: int) -> tuple[dict[str, Any], Array]:
+def _block(weight: Array) -> tuple[dict[str, Any], Array]:
     """A block of rows for the template: groups of columns, each with its batches of (row, column) terms."""
     groups, values = [], []
     for start in range(0, weight.shape[1], COLUMNS):
@@ -37,7 +41,7 @@ def _block(weight: Array, first: int) -> tuple[dict[str, Any], Array]:
         loads = [(_registers(20, len(batch)), batch) for batch in batches]
         groups.append({"start": start, "inputs": _registers(16, columns.shape[1]), "batches": loads})
         values += [columns[row, column] for row, column in terms]
-    block = {"first": first, "rows": len(weight), "sums": _registers(0, len(weight)), "groups": groups}
+    block = {"rows": len(weight), "sums": _registers(0, len(weight)), "groups": groups}
     return block, np.array(values, np.float32)
 
 
