@@ -161,22 +161,31 @@ def prune(
 ) -> tuple[Policy, PruneReport]:
     """A policy without dead neurons, with `neurons` of each hidden layer's neurons and at most `keep` of the products.
 
-    What to take away is judged on `calibration`, as in `quantize`. With a plant what remains is fitted to the policy
-    again in closed loop, unless `tune` is false, and the report holds the costs. With a board, layers with zeros are
-    stored as is fastest there in float32.
+    What to take away is judged on `calibration`, as in `quantize`. With a plant it is taken in steps, after each of
+    which the rest is fitted to the policy again in closed loop, unless `tune` is false, and the report holds the costs.
+    With a board, layers with zeros are stored as is fastest there in float32.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     calibration = _calibration(policy, calibration, which, task)
-    pruned = pruned_only = pruner.prune(policy, calibration, keep=keep, neurons=neurons, threshold=threshold)
+    pruned = pruner.prune(policy, calibration, keep=keep, neurons=neurons, threshold=threshold)
+    stages = [policy, pruned]
     if which is not None and tune and pruned.hash != policy.hash:
         require_train()
-        from tinyctl.trainers.distill import distill
+        from tinyctl.trainers.distill import prune_gradually
 
-        pruned = distill(policy, pruned, which, which.task(task), seed=seed, progress=progress)
-    costs: list[float | None] = [None, None, None]
-    if which is not None:
-        stages = (policy, pruned_only, pruned if tune else None)
-        costs = [None if p is None else _closed_loop_cost(Graph(p.contract, p.nodes), which, task) for p in stages]
+        pruned = prune_gradually(
+            policy,
+            calibration,
+            which,
+            which.task(task),
+            keep=keep,
+            neurons=neurons,
+            threshold=threshold,
+            seed=seed,
+            progress=progress,
+        )
+        stages.append(pruned)
+    costs = [] if which is None else [_closed_loop_cost(Graph(p.contract, p.nodes), which, task) for p in stages]
     tried: tuple[Tried, ...] = ()
     if board is not None:
         graph, tried = _stored(Graph(pruned.contract, pruned.nodes), board, toolchain)

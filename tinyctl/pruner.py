@@ -34,9 +34,9 @@ class PruneReport:
     """What was taken away and what it costs.
 
     Neurons are those of hidden layers, products the multiplications by weights that are not zero. The error is the RMS
-    of the actions' difference along the calibration sequences. Costs are the mean closed-loop cost a control period, of
-    the policy, of the pruned one, and of that after fine-tuning; None without a plant. `storage` is what was timed to
-    choose how weights are stored.
+    of the actions' difference along the calibration sequences. Costs are the mean closed-loop cost a control period: of
+    the policy, of one pruned at once, and of the one fine-tuned; None without a plant, or without fine-tuning.
+    `storage` is what was timed to choose how weights are stored.
     """
 
     neurons_before: int
@@ -118,12 +118,12 @@ def prune(
 
 
 def report(
-    policy: Policy, pruned: Policy, calibration: Array, costs: Sequence[float | None], tried: tuple[Tried, ...]
+    policy: Policy, pruned: Policy, calibration: Array, costs: Sequence[float], tried: tuple[Tried, ...]
 ) -> PruneReport:
-    """The record of a pruning. `costs` are before, after it, and after fine-tuning."""
+    """The record of a pruning. `costs` are before, after it, and after fine-tuning, as far as they are known."""
     rms, _ = measure(policy, Graph(pruned.contract, pruned.nodes), calibration)
     before, after = (sum(hidden.dense.layer.n_out for hidden in hidden_layers(p)) for p in (policy, pruned))
-    first, second, third = costs
+    first, second, third = [*costs, None, None, None][:3]
     return PruneReport(
         before,
         after,

@@ -7,8 +7,10 @@ fitted to all answers so far. Weights that are zero stay zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,8 @@ from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node
 from tinyctl.policy import Policy
-from tinyctl.simplify import edit
+from tinyctl.pruner import Progress, Threshold, prune
+from tinyctl.simplify import edit, products
 from tinyctl.sims.loop import fly
 from tinyctl.sims.plant import Plant, Task
 
@@ -64,7 +67,7 @@ def distill(
     *,
     config: DistillConfig = DistillConfig(),
     seed: int = 0,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Policy:
     """The pupil with other weights and biases. Both begin with the same nodes, up to the first dense one, and have no
     memory behind it; else raises `TinyctlError`. The same seed gives the same weights on one machine."""
@@ -76,9 +79,43 @@ def distill(
         torch.set_num_threads(threads)
 
 
+def prune_gradually(
+    policy: Policy,
+    calibration: Array,
+    plant: Plant,
+    task: Task,
+    *,
+    keep: float = 1.0,
+    neurons: float = 1.0,
+    threshold: Threshold = "global",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Policy:
+    """`pruner.prune` in steps that each leave at least half of the products, with `distill` after each: what is left
+    learns to do without the rest before more is taken."""
+    count = max(1, math.ceil(-math.log2(keep)))
+    rounds = [*[2] * (count - 1), 4]
+    config, pruned, done = DistillConfig(), policy, 0
+    for k in range(count):
+        share = keep ** ((k + 1) / count) * products(policy) / products(pruned)
+        pruned = prune(
+            pruned, calibration, keep=min(share, 1.0), neurons=neurons if k == 0 else 1.0, threshold=threshold
+        )
+        tell = None if progress is None else partial(_tell, progress, done, sum(rounds) * config.steps)
+        pruned = distill(
+            policy, pruned, plant, task, config=replace(config, rounds=rounds[k]), seed=seed + k, progress=tell
+        )
+        done += rounds[k] * config.steps
+    return pruned
+
+
+def _tell(progress: Progress, before: int, total: int, done: int, of: int, note: str) -> None:
+    progress(before + done, total, note)
+
+
 def _distill(
     teacher: Policy, pupil: Policy, plant: Plant, task: Task, config: DistillConfig, rng: np.random.Generator,
-    seed: int, progress: Callable[[int, int, str], None] | None,
+    seed: int, progress: Progress | None,
 ) -> Policy:  # fmt: skip
     tails = _tail(teacher), _tail(pupil)
     names = sorted({name for tail in tails for name in _read_from_outside(tail)})
