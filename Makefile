@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-hover bench-kernels bench-emulator bench-hil size clean
+.PHONY: demo test lint bench-bits bench-certify bench-hover bench-kernels bench-emulator bench-hil size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -19,6 +19,9 @@ lint: $(VENV)/dev.done
 
 bench-bits: $(VENV)/dev.done  # every target against Graph.run, 100,000 observations each
 	$(BIN)/python bench/bits.py
+
+bench-certify: $(VENV)/dev.done  # certificates against 1,000,000 perturbations of the emitted C in each format
+	$(BIN)/python bench/certify.py
 
 bench-hover: $(VENV)/dev.done  # survival and position error, 5 x 1000 episodes for each of three training seeds
 	$(BIN)/python bench/hover.py

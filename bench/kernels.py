@@ -1,9 +1,10 @@
-"""Cycles and flash of the reference nets in every format, and the ratio to what public tools reach.
+"""Cycles, flash and error of the reference nets in every format, and the ratio to what public tools reach.
 
     python bench/kernels.py [--toolchain gcc|zig] [--seed N]
 
 A whole step on the Crazyflie as `tinyctl check` predicts it: screen, scaling and clip included, weights in flash. The
-board's flash is taken as 2 MiB, because N4 in float32 does not fit the real one.
+board's flash is taken as 2 MiB, because N4 in float32 does not fit the real one. Figures that miss their bar are marked
+with an exclamation mark; then the exit status is 1.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def rms_error(policy: Policy, graph: Graph, seed: int) -> float:
 
 def measure(name: str, format_name: str, toolchain: str, board: Board, seed: int) -> tuple[TimingReport, float]:
     policy = net(name, seed)
-    graph = quantize(policy, format_name, random_sequences(policy.contract, None, None, seed)[:16, :16])
+    # Not the seed of the weights: rows of weights that are also observations would widen the first layer's range.
+    graph = quantize(policy, format_name, random_sequences(policy.contract, None, None, seed + 2)[:16, :16])
     if name in ZEROS:
         graph, _ = choose_storage(graph, board, toolchain)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,37 +76,56 @@ def measure(name: str, format_name: str, toolchain: str, board: Board, seed: int
         return check(image.path, board, samples=20), rms_error(policy, graph, seed + 1)
 
 
+class Bars:
+    """Writes figures beside their bars, and remembers whether one was missed."""
+
+    def __init__(self) -> None:
+        self.good = True
+
+    def judge(self, text: str, value: float, bar: float | None, bar_text: str = "") -> str:
+        missed = bar is not None and value > bar
+        self.good &= not missed
+        return text + ("" if bar is None else f" of {bar_text or f'{bar:,}'}") + (" !" if missed else "")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--toolchain", choices=("gcc", "zig"), default="gcc")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     public = json.loads((HERE / "public_tools.json").read_text())
+    cycles, flash, rms = public["targets"], public["flash_targets"], public["rms_targets"]
     table = Table(title=f"{options.toolchain}, weights in flash, seed {options.seed}", title_justify="left")
-    for heading in ("net", "format", "cycles", "without waits", "at most", "best public tool", "times faster"):
+    for heading in (
+        "net",
+        "format",
+        "cycles",
+        "without waits",
+        "best public tool",
+        "times faster",
+        "flash, B",
+        "RMS error",
+    ):
         table.add_column(heading, justify="left" if heading in ("net", "format") else "right")
-    for heading in ("flash, B", "RMS error"):
-        table.add_column(heading, justify="right")
-    board, good = large_board(), True
+    board, bars = large_board(), Bars()
     for name in NETS:
         for format_name in FORMATS:
             report, error = measure(name, format_name, options.toolchain, board, options.seed)
             best = public["float" if format_name == "f32" else "integer"][name]
-            target = public["targets"].get(format_name, {}).get(name)
-            good &= target is None or report.cycles_typical <= target
+            typical, size = report.cycles_typical, report.flash_bytes
+            error_bar = rms.get(format_name)
             table.add_row(
                 name,
                 format_name,
-                f"{report.cycles_typical:,}",
+                bars.judge(f"{typical:,}", typical, cycles.get(format_name, {}).get(name)),
                 f"{report.cycles_zero_wait:,}",
-                "" if target is None else f"{target:,}",
                 f"{best['cycles']:,} ({best['tool']})",
-                f"{best['cycles'] / report.cycles_typical:.2f}",
-                f"{report.flash_bytes:,}",
-                f"{error:.1e}",
+                f"{best['cycles'] / typical:.2f}",
+                bars.judge(f"{size:,}", size, flash.get(format_name, {}).get(name)),
+                bars.judge(f"{error:.1e}", error, error_bar, f"{error_bar:.0e}" if error_bar else ""),
             )
-    Console(width=140).print(table)
-    return 0 if good else 1
+    Console(width=150).print(table)
+    return 0 if bars.good else 1
 
 
 if __name__ == "__main__":

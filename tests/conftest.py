@@ -12,8 +12,9 @@ from types import ModuleType
 import cases
 import pytest
 
+from tinyctl import toolchains
+from tinyctl.boards import Board
 from tinyctl.emitter import emit
-from tinyctl.graph import Graph
 
 os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
 GOLDEN = Path(__file__).parent / "golden"
@@ -42,6 +43,17 @@ def require_tool() -> Callable[[str], str]:
     return find
 
 
+@pytest.fixture(scope="session")
+def require_gcc(require_tool: Callable[[str], str]) -> Callable[[Board], None]:
+    """`require_gcc(board)`: like `require_tool`, for the gcc of the board's core."""
+
+    def find(board: Board) -> None:
+        if toolchains.cross_gcc(board.riscv) is None:
+            require_tool(toolchains.CROSS_GCC["riscv" if board.riscv else "arm"][0])
+
+    return find
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden instead of comparing with it")
 
@@ -58,13 +70,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
-@pytest.fixture(scope="session", params=cases.MAKERS)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
-    """Every graph of `cases`, and the folder of its C, called `policy`."""
-    graph = cases.graph(request.param)
-    folder = tmp_path_factory.mktemp(request.param)
-    emit(graph, folder)
-    return graph, folder
+@pytest.fixture(scope="session")
+def case_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The C of every graph of `cases`, under its own name."""
+    root = tmp_path_factory.mktemp("cases")
+    for name in cases.MAKERS:
+        emit(cases.graph(name), root / name, name)
+    return {name: root / name for name in cases.MAKERS}
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
 from tinyctl.layers.add import Add
 from tinyctl.layers.base import F32, Array, Layer
+from tinyctl.layers.bend import IntegerBend
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode
@@ -165,9 +167,9 @@ def demo_size(seed: int = 2) -> Policy:
     )
 
 
-def in_format(policy: Policy, format_name: str) -> Graph:
+def in_format(policy: Policy, formats: str | Mapping[str, str]) -> Graph:
     """The graph of a policy, calibrated on standard-normal observations."""
-    return quantize(policy, format_name, random_sequences(policy.contract, None, None))
+    return quantize(policy, formats, random_sequences(policy.contract, None, None))
 
 
 def branching(seed: int = 3) -> Policy:
@@ -227,7 +229,7 @@ def ties() -> Graph:
 
 
 def curves() -> Graph:
-    """Integer curves that rise and fall, saturate or not, and share their knots or not."""
+    """Integer curves that rise and fall, saturate or not, and share their knots or not; lines that bend or not."""
     contract = Contract(
         inputs=tuple(Input(n, "1", "", -5.0, 5.0) for n in "abc"),
         outputs=tuple(Output(n, "1", "", -4.0, 4.0) for n in "uvw"),
@@ -240,6 +242,8 @@ def curves() -> Graph:
         ("wave", IntegerCurve(3, 24576, 13, 8, 0, 0, wave), "w8a16"),
         ("again", IntegerCurve(3, 20000, 15, 8, 0, 0, wave), "w8a16"),
         ("line", IntegerCurve(3, 1, 0, 7, 1, 2**14, line), "w16a16"),
+        ("shift", IntegerBend.of(np.array([1.5, -0.3, 2.0]), np.array([-20_000.0, 9000.0, 0.25])), "w16a16"),
+        ("bend", IntegerBend.of(np.array([1.0, -0.7, 3.0]), np.zeros(3), 0.125), "w8a16"),
         ("out", Decode(np.full(3, 2.0**-13, F32)), "w8a16"),
     ]
     made = [Node("screen", Screen.of(contract), ())]
@@ -339,3 +343,21 @@ def sparse(storage: str, seed: int = 6) -> Policy:
         if k < len(widths) - 2:
             layers.append((f"relu{k}", Relu(n_out)))
     return Policy(contract, chain([*layers, ("clip", Clip.of(contract))]))
+
+
+def random_integer_dense(r: np.random.Generator) -> IntegerDense:
+    return IntegerDense(
+        "int16",
+        r.integers(-9000, 9000, (3, 5)).astype(np.int16),
+        r.integers(-(2**28), 2**28, 3).astype(np.int32),
+        r.integers(0, 2**20, 3).astype(np.int32),
+    )
+
+
+def random_curve(r: np.random.Generator) -> IntegerCurve:
+    knots = np.cumsum(r.integers(-60, 61, 513)).astype(np.int16)
+    return IntegerCurve(5, int(r.integers(1, 2**15)), int(r.integers(10, 17)), 8, 1, 2**14, knots)
+
+
+def random_bend(r: np.random.Generator) -> IntegerBend:
+    return IntegerBend.of(r.uniform(-3, 3, 5), np.zeros(5), float(r.uniform(-1, 2)))

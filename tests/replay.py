@@ -7,9 +7,11 @@ than the returned one is applied, and some copies are reset.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import cases
 import numpy as np
 
 from tinyctl.contract import Contract
@@ -79,8 +81,8 @@ class HostCopies:
 class EmulatedCopies:
     """Its C on the emulated board."""
 
-    def __init__(self, image: Path, act_q: str = "int16") -> None:
-        self.emulator, self.act_q = Emulator(image), act_q
+    def __init__(self, image: Path | Emulator, act_q: str = "int16") -> None:
+        self.emulator, self.act_q = image if isinstance(image, Emulator) else Emulator(image), act_q
 
     def start(self, n: int) -> None:
         self.structs = self.emulator.initial(n)
@@ -153,3 +155,12 @@ def play_q(copies: Copies, graph: Graph, steps: int, n: int, seed: int) -> Bits:
         statuses.append(status)
         states.append(copies.words())
     return Bits(np.stack(actions), np.stack(statuses), np.stack(states))
+
+
+@cache
+def of_case(name: str, integers: bool, steps: int, n: int, seed: int) -> Bits:
+    """What the graph of a case does, by its float entry or the integer one."""
+    graph = cases.graph(name)
+    if integers:
+        return play_q(GraphCopies(graph), graph, steps, n, seed)
+    return play(GraphCopies(graph), graph.contract, steps, n, seed)

@@ -90,9 +90,11 @@ def convert(forward: Callable[[Array], Array], kind: str) -> bytes:
         converter.target_spec.supported_ops = [
             tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
+    elif kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind not in ("float32", "dynamic"):
+    if kind in ("int8", "int16"):
         converter.representative_dataset = samples
     made: bytes = converter.convert()
     return made
@@ -138,7 +140,9 @@ def interpret(data: bytes) -> dict[str, Array]:
 def main() -> None:
     folder = Path(sys.argv[1])
     for name, forward in NETWORKS.items():
-        for kind in ("float32", "int8", "int16"):
+        for kind in ("float32", "float16", "int8", "int16"):
+            if kind == "float16" and name != "tanh":
+                continue
             if kind == "int16" and name in ("elu", "only_elu"):
                 continue  # the converter has no 16-bit form of it
             data = convert(forward, kind)

@@ -2,6 +2,7 @@
 
 from tinyctl.api import (
     build,
+    certify,
     check,
     emit,
     export_onnx,
@@ -33,6 +34,7 @@ __all__ = [
     "TinyctlError",
     "__version__",
     "build",
+    "certify",
     "check",
     "emit",
     "export_onnx",

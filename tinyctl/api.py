@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyctl import archive, builder, emitter, pruner, quantizer
+from tinyctl import archive, builder, certificate, emitter, pruner, quantizer
 from tinyctl.bare import Program
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
@@ -28,7 +28,7 @@ from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphControll
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
 from tinyctl.hostlib import HostController
-from tinyctl.image import read_image
+from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tinyctl.storage import Tried
     from tinyctl.trainers.apg import ApgConfig, TrainResult
 
+certify = certificate.certify
 load = archive.load
 save = archive.save
 emit = emitter.emit
@@ -263,6 +264,26 @@ def build(
         return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks, place=place)
 
 
+def build_with_platformio(
+    source: Graph | str | Path,
+    board: str | Path | Board = DEFAULT_BOARD,
+    *,
+    out: str | Path,
+    name: str = "policy",
+    hooks: Path | None = None,
+    project: Path | None = None,
+) -> Image:
+    """The same by PlatformIO, which needs no registry for it; `project` keeps what it was built from."""
+    from tinyctl import platformio
+
+    target = board if isinstance(board, Board) else load_board(board)
+    with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+        if isinstance(source, Graph):
+            emit(source, Path(scratch), name)
+            source = Path(scratch)
+        return platformio.build(source, target, out=out, hooks=hooks, project=project)
+
+
 def check(
     image: Path,
     board: str | Path | Board = DEFAULT_BOARD,
@@ -272,12 +293,17 @@ def check(
     function: str | None = None,
     n_obs: int = 0,
     n_act: int = 0,
+    tasks: Path | None = None,
+    integers: bool = False,
 ) -> TimingReport:
     """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
 
-    With `function`, of `void function(const float *observation, float *action)` in any ELF file for the board.
+    With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
+    in any ELF file for the board. `tasks` is a TOML file of the tasks beside it (docs/timing.md), in place of the
+    board's own.
     """
     from tinyctl.checker import check as predict
+    from tinyctl.schedule import load_tasks
 
     return predict(
         image,
@@ -287,6 +313,8 @@ def check(
         function=function,
         n_obs=n_obs,
         n_act=n_act,
+        tasks=None if tasks is None else load_tasks(tasks),
+        integers=integers,
     )
 
 
@@ -344,7 +372,7 @@ def flyable(source: Policy | Graph | str | Path) -> Flyable:
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
         return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
-    if isinstance(source, Path) and source.suffix == ".elf":
+    if isinstance(source, Path) and (source.suffix == ".elf" or is_elf(source)):
         said = read_image(source).descriptor
         return Flyable(source, Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes)))
     network = load(source) if isinstance(source, Path) else source

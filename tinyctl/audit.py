@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
 from tinyctl.boards import Board
+from tinyctl.callgraph import Body, called_function
+from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
+from tinyctl.image import ImageFile
 
 # What an object for a core without FPU may leave to the compiler's own library.
 ARITHMETIC_HELPER = re.compile(
     r"__aeabi_(f|i2f|ui2f|l2f|ul2f|cf|lmul|idiv|uidiv|llsl|llsr|lasr|mem)\w*|__\w*sf\w*|mem(cpy|set|move)"
 )
+DIVISION = "division by data, which takes a time that depends on it"
+DIVISION_HELPER = re.compile(r"__aeabi_(u?idiv(mod)?|u?ldivmod)|__u?(div|mod|divmod)[sd]i[34]")
 REASONS = (
     (re.compile(r"__aeabi_(d|\w*2d)\w*|__\w*df\w*"), "arithmetic in double"),
     (re.compile(r"__aeabi_(f|\w*2f|f2|cf)\w*|__\w*sf\w*"), "soft float on a core with an FPU"),
@@ -40,6 +46,49 @@ def foreign(symbols: Iterable[str], board: Board) -> list[tuple[str, str]]:
         if reason and not (board.fpu == "none" and ARITHMETIC_HELPER.fullmatch(symbol)):
             found.append((symbol, reason))
     return found
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place in the machine code that makes time or memory hard to foresee: `what` it is, the `symbol` called (or the
+    instruction), the function `caller` with the call's `address`, and its source line, empty where not known."""
+
+    what: str
+    symbol: str
+    caller: str
+    address: int
+    source: str
+
+    def __str__(self) -> str:
+        place = f" ({self.source})" if self.source else ""
+        return f"{self.caller} at {self.address:#010x}{place}: {self.symbol}, {self.what}"
+
+
+def call_sites(image: ImageFile, bodies: dict[int, Body], lines: Lines, board: Board) -> tuple[Finding, ...]:
+    """Where the functions of `bodies` call the libraries of mathematics or double arithmetic, divide by data, use the
+    heap or, on a core with FPU, soft float. What a library function does inside is not listed again."""
+
+    def sites(body: Body) -> Iterator[tuple[int, str, str]]:
+        yield from ((address, "a division instruction", DIVISION) for address in body.divisions)
+        yield from ((address, "an instruction", "arithmetic in double") for address in body.doubles)
+        for call in body.calls:
+            if call.target is not None:
+                name = called_function(image, call.target).name
+                yield from ((call.address, name, what) for what in _costly(name, board))
+
+    found = [
+        Finding(what, symbol, body.function.name, address, str(lines.at(address) or ""))
+        for body in bodies.values()
+        if not _costly(body.function.name, board) and not ARITHMETIC_HELPER.fullmatch(body.function.name)
+        for address, symbol, what in sites(body)
+    ]
+    return tuple(sorted(found, key=lambda finding: finding.address))
+
+
+def _costly(name: str, board: Board) -> list[str]:
+    if DIVISION_HELPER.fullmatch(name):
+        return [DIVISION]
+    return [reason for _, reason in foreign([name], board)]
 
 
 def audit_object(path: Path, board: Board, unit: str) -> None:

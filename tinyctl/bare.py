@@ -71,6 +71,8 @@ def sources(board: Board, program: Program) -> tuple[str, ...]:
     if not described:
         fix = "describe it in [bare] (docs/add-a-board.md)"
         raise TinyctlError(f"no {thing} is described", where=f"board {board.name}", fix=fix)
+    if board.riscv:
+        return ("rv32.c", "hooks.c")
     return (*COMMON, *FAMILIES[board.bare.family], *MAIN[what], *([f"link_{link}.c"] if link else []))
 
 

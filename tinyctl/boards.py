@@ -16,26 +16,40 @@ from typing import Any, Literal
 from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.jsons import record_from_json
+from tinyctl.schedule import Task, tasks_of
 
 Core = Literal["cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "hazard3", "rv32imc"]
+RISCV = ("rv32imc", "hazard3")  # the others are Cortex-M
 Fpu = Literal["none", "single", "double"]
 Access = Literal["rx", "rw", "rwx"]
 Family = Literal["none", "stm32f4"]
-MemoryModel = Literal["zero_wait", "every_access", "first_load", "stm32f4_art", "stm32l4_art", "unknown"]
+MemoryModel = Literal[
+    "zero_wait",
+    "every_access",
+    "first_load",
+    "stm32f4_art",
+    "stm32l4_art",
+    "m7_cache_8k",
+    "m7_cache_16k",
+    "m7_cache_32k",
+    "xip_cache",
+    "unknown",
+]
 
 FOLDER = Path(__file__).parent / "boards"
 SCHEMA = 1
 MAX_FILE_BYTES = 65536
+MOST_WAIT_STATES = 1000  # of core cycles; a serial flash needs some hundred
 HIGHEST_ADDRESS = 0x9000_0000  # ARMv7-M: normal memory ends at 0xA000_0000; the emulator keeps the last part for itself
 
 # Every flag a board may set. A compiler's other flags load plugins, write files or run programs.
 FLAG = re.compile(
-    r"-mcpu=[a-z0-9_+-]{1,60}|-mthumb|-mfloat-abi=(soft|softfp|hard)|-mfpu=[a-z0-9-]{1,30}|-O[0123s]"
+    r"-mcpu=[a-z0-9_+-]{1,60}|-mthumb|-march=rv32[a-z_]{1,30}|-mabi=ilp32|-mfloat-abi=(soft|softfp|hard)|-mfpu=[a-z0-9-]{1,30}|-O[0123s]"
     r"|-ffp-contract=off|-funroll-loops|-fomit-frame-pointer"
     r"|-fno-(tree-loop-distribute-patterns|ipa-icf|unwind-tables|strict-aliasing|math-errno|trapping-math)"
     r"|-fno-(schedule-insns2?|tree-vectorize|tree-slp-vectorize|unroll-loops)"
 )
-TARGET = re.compile(r"thumb[a-z0-9.]{0,20}-(none|freestanding)-eabi(hf)?")
+TARGET = re.compile(r"thumb[a-z0-9.]{0,20}-(none|freestanding)-eabi(hf)?|riscv32-(unknown|freestanding)-(elf|none)")
 PIN = re.compile(r"P[A-I](\d|1[0-5])")
 USARTS = (0, 1, 2, 3, 6)
 MACHINES = ("", "netduinoplus2")
@@ -114,7 +128,7 @@ class Flags:
 @dataclass(frozen=True)
 class Board:
     """A target. Clocks in Hz; `regions` in the file's order; `toolchains` by name ("gcc", "zig"), none where no
-    compiler is known for the core."""
+    compiler is known for the core; `tasks` of its stock firmware, where they are known."""
 
     name: str
     title: str
@@ -130,6 +144,11 @@ class Board:
     firmware: Firmware
     toolchains: tuple[tuple[str, Flags], ...]
     bare: Bare = Bare()
+    tasks: tuple[Task, ...] = ()
+
+    @property
+    def riscv(self) -> bool:
+        return self.core in RISCV
 
     @property
     def code(self) -> Region:
@@ -199,7 +218,9 @@ def _board(record: dict[str, Any], where: str) -> Board:
     }
     if "bare" in row:
         parts["bare"] = record_from_json(Bare, _table(row, "bare", where), where=f"{where}: bare")
-    plain = {f.name for f in fields(Board)} - {*parts, "bare"}
+    if "task" in row:
+        parts["tasks"] = tasks_of(row.pop("task"), where)
+    plain = {f.name for f in fields(Board)} - {*parts, "bare", "tasks"}
     for word, names in (("unknown", set(row) - plain), ("missing", plain - set(row))):
         if names:
             raise TinyctlError(f"{word} key {', '.join(map(repr, sorted(names)))}", where=where)
@@ -223,8 +244,8 @@ def _region(value: Any, where: str) -> Region:
         raise TinyctlError(f"origin and length leave 0..{HIGHEST_ADDRESS:#x}, or length is below 4096", where=where)
     if region.origin % 4096 or region.length % 4096:
         raise TinyctlError("origin or length is no multiple of 4096", where=where)
-    if not 0 <= region.wait_states <= 15:
-        raise TinyctlError(f"wait_states {region.wait_states} is not between 0 and 15", where=where)
+    if not 0 <= region.wait_states <= MOST_WAIT_STATES:
+        raise TinyctlError(f"wait_states {region.wait_states} is not between 0 and {MOST_WAIT_STATES}", where=where)
     if region.model == "zero_wait" and region.wait_states:
         raise TinyctlError("model zero_wait has wait states", where=where)
     return region
@@ -235,7 +256,7 @@ def _flags(value: Any, where: str) -> Flags:
         raise TinyctlError("not a table", where=where)
     flags = record_from_json(Flags, value, where=where)
     if not TARGET.fullmatch(flags.target):
-        raise TinyctlError(f"target {flags.target!r:.60} is not a bare-metal Thumb target", where=where)
+        raise TinyctlError(f"target {flags.target!r:.60} is not a bare-metal Thumb or RV32 target", where=where)
     for flag in (*flags.cpu, *flags.flags):
         if not FLAG.fullmatch(flag):
             raise TinyctlError(f"flag {flag!r:.60} is not one that a board may set", where=where)
@@ -290,5 +311,7 @@ def _check_bare(board: Board, where: str) -> None:
         raise TinyctlError("tx and rx are not pins such as PA9", where=where)
     if not 1200 <= bare.baud <= 4_000_000:
         raise TinyctlError(f"baud {bare.baud} is not between 1200 and 4,000,000", where=where)
+    if bare.family == "stm32f4" and board.code.wait_states > 15:  # RM0090 section 3.9.1: four bits
+        raise TinyctlError("more than 15 wait states for the code", where=where)
     if bare.family == "none" and bare != Bare():
         raise TinyctlError("settings without a family", where=where, fix="family = 'stm32f4' is known")

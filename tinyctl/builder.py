@@ -23,8 +23,11 @@ from tinyctl.unit import FACTS, Unit, load_unit
 
 Toolchain = Literal["gcc", "zig"]
 FLASH, RAM = "flash", "ram"  # with the code, with the data
+UNIT_OBJECT = "*unit.o"  # the linker's pattern
 
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
+# Which line code comes from, for `check`; changes no byte that is loaded.
+LINE_TABLE = {"gcc": "-g1", "zig": "-gline-tables-only"}
 
 
 @dataclass(frozen=True)
@@ -71,38 +74,43 @@ def build(
     if unit.name.startswith("tinyctl"):
         raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
     region = _place(board, place)
-    compiler = _Compiler.choose(board, toolchain)
+    compiler = Compiler.choose(board, toolchain)
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
-        _gather(work, folder, unit, board, compiler, region)
+        gather(work, folder, unit, board, compiler, region)
         compiler.compile(work, f"{unit.name}.c", "unit.o", _constants(unit, board, region))
         audit_object(work / "unit.o", board, unit.name)
         compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
         objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
         if hooks is not None:
-            _copy(hooks, work / "hooks.c")
-            compiler.compile(work, "hooks.c", "hooks.o")
-            objects.append("hooks.o")
+            objects.append("firmware/user_hooks.o")
+            _copy(hooks, work / "firmware" / "user_hooks.c")
+            compiler.compile(work, "firmware/user_hooks.c", objects[-1])
         compiler.link(work, objects, "image.elf")
-        image = read_image(work / "image.elf")
-        if image.undefined:
-            raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
-        record = Image(
-            out,
-            unit.name,
-            board.name,
-            compiler.label,
-            (*compiler.flags.cpu, *compiler.flags.flags),
-            unit.n_obs,
-            unit.n_act,
-            unit.rate_hz,
-            unit.contract_hash,
-            unit.graph_hash,
-            image.sha256,
-        )
-        _check_said(unit, image.descriptor)
-        write_atomically(out, (work / "image.elf").read_bytes())
-        write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
+        return finish(work / "image.elf", unit, board, compiler, out)
+
+
+def finish(elf: Path, unit: Unit, board: Board, compiler: Compiler, out: Path) -> Image:
+    """Check a linked image, and write it and its record to `out`."""
+    image = read_image(elf)
+    if image.undefined:
+        raise TinyctlError(f"symbol {image.undefined[0]!r} is undefined", where=f"linking {unit.name}")
+    record = Image(
+        out,
+        unit.name,
+        board.name,
+        compiler.label,
+        (*compiler.flags.cpu, *compiler.flags.flags),
+        unit.n_obs,
+        unit.n_act,
+        unit.rate_hz,
+        unit.contract_hash,
+        unit.graph_hash,
+        image.sha256,
+    )
+    _check_said(unit, image.descriptor)
+    write_atomically(out, elf.read_bytes())
+    write_atomically(out.with_suffix(".json"), canonical_json(record.to_json()) + "\n")
     return record
 
 
@@ -122,11 +130,11 @@ def benchmarks_hash(board: Board) -> str:
 def build_calibration(board: Board, link: Wire, toolchain: Toolchain | None = None, *, out: Path) -> None:
     """Build the calibration firmware for `board` into the ELF file `out`: micro-benchmarks behind the link."""
     chosen = benchmarks(board)
-    compiler = _Compiler.choose(board, toolchain)
+    compiler = Compiler.choose(board, toolchain)
     symbols = [microbench.symbol(one, count) for one in chosen for count in (microbench.FEW, microbench.MANY)]
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as scratch:
         work = Path(scratch)
-        _gather_firmware(work, board, bare.facts(board, board.firmware.loop_rate_hz, 0, 0), board.link.code)
+        _gather_firmware(work, board, bare.facts(board, board.firmware.loop_rate_hz, 0, 0))
         (work / "benchmarks.s").write_text(microbench.assembly(chosen))
         table = template("benchmarks.c.j2").render(core=board.core, symbols=symbols, hash=benchmarks_hash(board))
         (work / "firmware" / "image.c").write_text(table)
@@ -136,7 +144,7 @@ def build_calibration(board: Board, link: Wire, toolchain: Toolchain | None = No
         write_atomically(out, (work / "image.elf").read_bytes())
 
 
-def _firmware(work: Path, board: Board, compiler: _Compiler, program: bare.Program) -> list[str]:
+def _firmware(work: Path, board: Board, compiler: Compiler, program: bare.Program) -> list[str]:
     """Compile the firmware's sources and the generated table of what it holds; returns the objects."""
     objects = []
     for name in ("image.c", *bare.sources(board, program)):
@@ -146,21 +154,22 @@ def _firmware(work: Path, board: Board, compiler: _Compiler, program: bare.Progr
 
 
 @dataclass(frozen=True)
-class _Compiler:
+class Compiler:
     """One toolchain set up for one board. Everything runs inside the work folder with relative names: no path of
     this machine can reach the image."""
 
     name: Toolchain
     label: str
+    command: tuple[str, ...]
     flags: Flags
     fpu: bool
     family: str
 
     @staticmethod
-    def choose(board: Board, wanted: Toolchain | None) -> _Compiler:
-        gcc = toolchains.arm_gcc()
+    def choose(board: Board, wanted: Toolchain | None) -> Compiler:
+        gcc = toolchains.cross_gcc(board.riscv)
         if wanted == "gcc" and gcc is None:
-            raise ToolMissing("arm-none-eabi-gcc is not installed", fix="install it, or build with --toolchain zig")
+            raise ToolMissing(f"no gcc for core {board.core} is installed", fix="install it, or take --toolchain zig")
         if wanted not in (None, "gcc", "zig"):
             raise TinyctlError(f"toolchain {wanted!r:.40} is neither gcc nor zig")
         known = {name for name, _ in board.toolchains}
@@ -169,21 +178,13 @@ class _Compiler:
         if wanted == "gcc" or (wanted is None and gcc is not None and "gcc" in known):
             assert gcc is not None
             number = toolchains.run([*gcc, "-dumpfullversion"], what="the compiler's version").strip()
-            return _Compiler("gcc", f"gcc {number}", board.toolchain("gcc"), board.fpu != "none", board.bare.family)
-        if board.fpu == "none":
-            raise TinyctlError(
-                "soft float comes from gcc's library; zig's is not linked",
-                where=f"board {board.name}",
-                fix="install arm-none-eabi-gcc",
-            )
+            flags = board.toolchain("gcc")
+            command = (*gcc, *flags.cpu)
+            return Compiler("gcc", f"gcc {number}", command, flags, board.fpu != "none", board.bare.family)
         number = toolchains.run([*toolchains.zig(), "version"], what="the compiler's version").strip()
-        return _Compiler("zig", f"zig {number}", board.toolchain("zig"), True, board.bare.family)
-
-    @property
-    def _command(self) -> list[str]:
-        if self.name == "gcc":
-            return [*(toolchains.arm_gcc() or ()), *self.flags.cpu]
-        return [*toolchains.zig(), "cc", "-target", self.flags.target, *self.flags.cpu]
+        flags = board.toolchain("zig")
+        command = (*toolchains.zig(), "cc", "-target", flags.target, *flags.cpu)
+        return Compiler("zig", f"zig {number}", command, flags, board.fpu != "none", board.bare.family)
 
     @property
     def defines(self) -> list[str]:
@@ -192,29 +193,32 @@ class _Compiler:
 
     def compile(self, work: Path, source: str, target: str, *defines: str) -> None:
         words = [
-            *self._command,
+            *self.command,
             *self.flags.flags,
             *WARNINGS,
             *self.defines,
             *defines,
             "-ffreestanding",
-            "-g0",
+            LINE_TABLE[self.name],
+            f"-fdebug-prefix-map={work}=.",
             "-I.",
             "-Ifirmware",
         ]
         toolchains.run([*words, "-c", source, "-o", target], what=f"compiling {source} with {self.label}", cwd=work)
 
     def assemble(self, work: Path, source: str, target: str) -> None:
-        words = [*self._command, "-c", source, "-o", target]
+        words = [*self.command, "-c", source, "-o", target]
         toolchains.run(words, what=f"assembling {source} with {self.label}", cwd=work)
 
     def link(self, work: Path, objects: list[str], target: str) -> None:
         common = ["-T", "link.ld", "--build-id=none", "-z", "max-page-size=4096", "--fatal-warnings"]
         if self.name == "gcc":
             library = [] if self.fpu else ["-lgcc"]  # with an FPU nothing may come from it
-            words = [*self._command, "-nostdlib", "-Wl," + ",".join(common), *objects, *library, "-o", target]
+            words = [*self.command, "-nostdlib", "-Wl," + ",".join(common), *objects, *library, "-o", target]
         else:
-            words = [*toolchains.zig(), "ld.lld", *common, *objects, "-o", target]
+            runtime = [] if self.fpu else [str(toolchains.zig_runtime(self.flags.target, self.flags.cpu))]
+            library = ["--gc-sections", *runtime] if runtime else []  # the runtime is one object with all functions
+            words = [*toolchains.zig(), "ld.lld", *common, *objects, *library, "-o", target]
         toolchains.run(words, what=f"linking with {self.label}", cwd=work)
 
 
@@ -237,11 +241,23 @@ def _constants(unit: Unit, board: Board, region: str) -> str:
     return f"-D{unit.name.upper()}_CONSTANTS={section}"
 
 
-def _gather(work: Path, folder: Path, unit: Unit, board: Board, compiler: _Compiler, place: str) -> None:
-    """Put all sources into the work folder: the unit's three, the start-up code, the generated two."""
+def gather(
+    work: Path,
+    folder: Path,
+    unit: Unit,
+    board: Board,
+    compiler: Compiler,
+    place: str | None = None,
+    unit_object: str = UNIT_OBJECT,
+) -> None:
+    """Put all sources into the work folder: the unit's three, the start-up code, the generated two.
+
+    The constants of the unit go to the region `place`, by default that of the code; `unit_object` is the linker's
+    pattern for the object of the unit.
+    """
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
         _copy(folder / name, work / name)
-    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), place)
+    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), place, unit_object)
     (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
             name=unit.name,
@@ -260,11 +276,12 @@ def _copy(source: Path, target: Path) -> None:
         raise FileError(f"cannot be read ({error.strerror})", where=source) from None
 
 
-def _gather_firmware(work: Path, board: Board, facts: dict[str, str], place: str) -> None:
-    """Put the firmware's sources into the work folder, its facts of the board, and the linker script, by which a unit's
-    constants go to the region `place`."""
+def _gather_firmware(
+    work: Path, board: Board, facts: dict[str, str], place: str | None = None, unit_object: str = UNIT_OBJECT
+) -> None:
+    """Put the firmware's sources into the work folder, its facts of the board, and the linker script."""
     firmware = work / "firmware"
-    firmware.mkdir()
+    firmware.mkdir(exist_ok=True)
     for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
         shutil.copyfile(path, firmware / path.name)
     (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
@@ -274,7 +291,12 @@ def _gather_firmware(work: Path, board: Board, facts: dict[str, str], place: str
     ]
     (work / "link.ld").write_text(
         template("link.ld.j2").render(
-            board=board.name, regions=regions, code=board.link.code, data=board.link.data, constants=place
+            board=board.name,
+            regions=regions,
+            code=board.link.code,
+            data=board.link.data,
+            constants=place or board.link.code,
+            unit_object=unit_object,
         )
     )
 

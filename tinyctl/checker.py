@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tinyctl.audit import foreign
+from tinyctl.audit import Finding, call_sites, foreign
 from tinyctl.boards import Board
+from tinyctl.callgraph import reachable, static_stack
+from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import read_image, read_program
-from tinyctl.profile import LayerCycles, layers
+from tinyctl.profile import LayerCycles, LineCycles, by_line, layers
+from tinyctl.schedule import Schedule, Task, schedule
 from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
 
@@ -31,12 +34,16 @@ class TimingReport:
     `cycles_typical`: the commonest path with warm caches. `cycles_cold`: the longest path from empty caches, every
     read whose address depends on data a miss. `cycles_worst`: that with `margin` on top, and what the slowest of each
     node on any path adds. `cycles_fastest` and `cycles_slowest` are of all inputs tried, warm: the jitter.
-    `layers` follow the order of execution and end with the step function itself.
-    `stack_bytes` holds the painted stack and one exception frame; `flash_bytes` and `ram_bytes` are the controller's
-    alone, `image_flash_bytes` the whole image; the budgets are what the board's firmware leaves. `constants_bytes` are
-    the tables that the start-up code copies to `constants_region`; they count as flash too, and as RAM where that is
-    the region of the data. `parting` names where paths part, when there is more than one. `latency_us` is the delay
-    that training assumed, 0 where none was.
+    `layers` follow the order of execution and end with the step function itself; `lines` have the same cycles by source
+    line.
+    `stack_bytes` holds one exception frame and the larger of two: the stack that was painted over, and that of the
+    deepest chain of calls in the machine code (`stack_chain`; `stack_left_out` says what that cannot know).
+    `flash_bytes` and `ram_bytes` are the controller's alone, `image_flash_bytes` the whole image; the budgets are what
+    the board's firmware leaves. `constants_bytes` are the tables that the start-up code copies to `constants_region`;
+    they count as flash too, and as RAM where that is the region of the data. `parting` names where paths part, when
+    there is more than one. `findings` are the places in reach of the function that use double, libm or the heap, or
+    divide by data. `latency_us` is the delay that training assumed, 0 where none was. `schedule` tells whether the
+    firmware's tasks, where they are known, all meet their deadlines with this controller in one of them.
     Where the board's time cannot be predicted `layers` is empty, a reason says so, and figures about time mean nothing.
     """
 
@@ -74,7 +81,13 @@ class TimingReport:
     stack_bytes: int
     stack_budget_bytes: int
     stack_painted_bytes: int
+    stack_static_bytes: int
+    stack_chain: tuple[str, ...]
+    stack_left_out: tuple[str, ...]
+    findings: tuple[Finding, ...]
     layers: tuple[LayerCycles, ...]
+    lines: tuple[LineCycles, ...]
+    schedule: Schedule | None
     evidence: str
     verdict: Literal["pass", "fail"]
     reasons: tuple[str, ...]
@@ -86,9 +99,8 @@ class TimingReport:
             "schema": 1,
             **asdict(self),
             **unknown,
-            "parting": list(self.parting),
-            "reasons": list(self.reasons),
-            "layers": [asdict(layer) for layer in self.layers],
+            **{key: list(getattr(self, key)) for key in ("parting", "reasons", "stack_chain", "stack_left_out")},
+            **{key: [asdict(row) for row in getattr(self, key)] for key in ("layers", "lines", "findings")},
         }
 
 
@@ -102,13 +114,15 @@ def check(
     function: str | None = None,
     n_obs: int = 0,
     n_act: int = 0,
+    tasks: Sequence[Task] | None = None,
+    integers: bool = False,
 ) -> TimingReport:
     """Predict the cycles of one step of the image's controller on `board`, and compare with what is allowed.
 
-    With `function`, of `void function(const float *observation, float *action)` in any program for the board. The
-    deadline is the board's loop period, or `deadline_us` when that is shorter. `samples` inputs are tried, extreme
-    ones among them; by default 200. Raises `TinyctlError` when the image is not one, was built for another board, or
-    faults.
+    With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
+    in any program for the board. The deadline is the board's loop period, or `deadline_us` when that is shorter.
+    `samples` inputs are tried, extreme ones among them; by default 200. `tasks` are those beside the controller, by
+    default the board's. Raises `TinyctlError` when the image is not one, was built for another board, or faults.
     """
     if deadline_us is not None and not (math.isfinite(deadline_us) and deadline_us > 0):
         raise TinyctlError(f"deadline of {deadline_us} us is not positive")
@@ -118,7 +132,7 @@ def check(
         image = read_image(image_path)
         if image.descriptor.board != board.name:
             raise TinyctlError(f"built for board {image.descriptor.board}, not {board.name}", where=image.path)
-        target = controller(image, board)
+        target = controller(image, board, integers)
     else:
         image = read_program(image_path)
         target = plain_function(image, board, function, n_obs, n_act)
@@ -126,6 +140,9 @@ def check(
     report = _report(
         trial, time_trial(trial) if trial.seen else None, min(board.loop_period_us, deadline_us or math.inf)
     )
+    listed = board.tasks if tasks is None else tasks
+    if listed and report.layers:
+        report = replace(report, schedule=schedule(listed, report.time_us_worst))
     reasons = _complaints(report, trial)
     return replace(report, reasons=reasons, verdict="fail" if reasons else "pass")
 
@@ -145,6 +162,10 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         fastest, slowest, spread = timing.fastest, timing.slowest, timing.spread
     own = trial.target.initialise is not None  # a controller of ours, not any function
     microsecond = board.clock_hz / 1e6
+    lines = Lines(image.path)
+    root = image.function(trial.target.name)
+    bodies = reachable(image, root)
+    stack = static_stack(image, bodies, root)
     single = len(trial.seen) == 1
     loaded = sum(s.size for s in image.sections if s.loaded)
     moved = image.section_bytes(".constants") if own else 0
@@ -172,7 +193,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         constant_time=single and not trial.seen[0].moved.any(),
         paths=len(trial.seen),
         cycles_spread=spread,
-        parting=parting(trial),
+        parting=parting(trial, lines),
         samples=trial.samples,
         margin=margin,
         flash_bytes=image.section_bytes(".unit") + moved if own else loaded,
@@ -183,9 +204,15 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         ram_bytes=said.struct_bytes + moved * board.data.contains(place) if own else held,
         ram_budget_bytes=board.firmware.ram_bytes if own else board.data.length,
         stack_budget_bytes=board.firmware.stack_bytes,
-        stack_bytes=trial.stack_bytes + EXCEPTION_FRAME_BYTES[board.fpu != "none"],
+        stack_bytes=max(trial.stack_bytes, stack.bytes) + EXCEPTION_FRAME_BYTES[board.fpu != "none"],
         stack_painted_bytes=trial.stack_bytes,
+        stack_static_bytes=stack.bytes,
+        stack_chain=stack.chain,
+        stack_left_out=stack.left_out,
+        findings=call_sites(image, bodies, lines, board),
         layers=layers(trial.target, timing) if timing else (),
+        lines=by_line(trial, timing, lines) if timing else (),
+        schedule=None,
         evidence=core.evidence if core else "",
         verdict="pass",
         reasons=(),
@@ -205,6 +232,8 @@ def _complaints(report: TimingReport, trial: Trial) -> tuple[str, ...]:
             f"worst case {report.time_us_worst:.1f} us exceeds the {report.latency_us:.1f} us of delay that "
             "training assumed"
         )
+    if report.schedule is not None:
+        found += report.schedule.missed
     limits: Sequence[tuple[str, int, int]] = (
         ("stack with one exception frame", report.stack_bytes, report.stack_budget_bytes),
         ("flash", report.flash_bytes, report.flash_budget_bytes),
@@ -216,7 +245,9 @@ def _complaints(report: TimingReport, trial: Trial) -> tuple[str, ...]:
         found.append(f"the self-test returns {trial.selftest}")
     if trial.target.initialise is None:
         return tuple(found)  # what any program of a user may hold is the user's affair
-    names = (*image.undefined, *(function.name for function in image.functions))
+    found += [str(finding) for finding in report.findings]
+    named = {finding.symbol for finding in report.findings}
+    names = {*image.undefined, *(function.name for function in image.functions)} - named
     found += [f"the image holds {symbol}: {reason}" for symbol, reason in foreign(names, board)]
     found += [f"symbol {symbol} is undefined" for symbol in image.undefined]
     return tuple(found)

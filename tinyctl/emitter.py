@@ -40,23 +40,34 @@ SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
+    "screen",
+    "screen_any",
+    "scale_f32",
+    "relu_f32",
     "tanh_f32",
     "rows16_f32",
     "rows4_f32",
     "saturate_a16",
     "encode_a16",
+    "encode_gain_a16",
+    "encode_affine_a16",
+    "decode_a16",
+    "relu_a16",
     "requantize_a16",
     "saturate_a8",
     "encode_a8",
+    "encode_gain_a8",
+    "encode_affine_a8",
+    "decode_a8",
+    "relu_a8",
     "requantize_a8",
+    "rows5_w16a16",
     "rows4_w16a16",
     "rows4_w8a16",
     "rows4_w8a8",
     "table_a16",
     "integers",
 )
-DSP_HELPERS = frozenset(h for h in HELPER_ORDER if h.endswith(("_a16", "_a8", "w16a16", "w8a16", "w8a8")))
-FPU_HELPERS = frozenset({"rows16_f32", "rows4_f32"})
 SECTION = r"\.?[A-Za-z_][\w.]{0,60}"
 LINE = 118  # columns of generated tables
 
@@ -90,12 +101,14 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         helpers.add("bits")
     if graph.integer_entry is not None:
         helpers.add("integers")
-    common = {**_common(graph, name, slots), "entry": None}
+    facts = _facts(graph, name, slots, places)
+    room = 1 << (sum(node.count for node in facts) - 1).bit_length()  # a power of two: the count may wrap around
+    common = {**_common(graph, name, slots), "entry": None, "probe_room": room}
     if graph.integer_entry is not None:
         common["entry"] = _entry(graph, graph.integer_entry, common, places)
-    nodes, facts = [], []
-    for node in graph.nodes:
-        symbol = _symbol(name, node.name)
+    nodes = []
+    for node, fact in zip(graph.nodes, facts, strict=True):
+        symbol = fact.symbol
         reads, writes = [places[read] for read in node.inputs], places[node.name]
         values = {
             "symbol": symbol,
@@ -113,9 +126,9 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
                 "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
                 "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
                 "call": _call(symbol, node.layer, node.name, reads, writes),
+                "probe": _probe(graph, node, common["macro"], writes),
             }
         )
-        facts.append(UnitNode(node.name, node.layer.kind, node.format, symbol))
     tables = [*shared.values(), *(t for part in parts.values() for t in part.tables)]
     unit = Unit(
         name,
@@ -127,16 +140,18 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         sum(t.values.size * TABLE_BYTES[t.ctype] for t in tables),
         graph.contract.hash,
         graph.hash,
-        tuple(facts),
+        facts,
         *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
     )
+    helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
+    code = "".join([*helper_texts, *(str(node["function"]) for node in nodes)])
     body = template("unit.c.j2").render(
         common,
         nodes=nodes,
         shared=[_table(name, t, common["macro"]) for t in shared.values()],
-        helpers=[_helper(h, common) for h in HELPER_ORDER if h in helpers],
-        uses_dsp=bool(helpers & DSP_HELPERS),
-        uses_fpu=bool(helpers & FPU_HELPERS) or any(part.fpu for part in parts.values()),
+        helpers=helper_texts,
+        uses_dsp=f"{common['macro']}_DSP" in code,
+        uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
         section=section,
         result=f"s->{places[graph.nodes[-1].name].text}",
@@ -149,6 +164,7 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
     records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
+        nodes=facts,
         signals=_signal_lines(graph.contract),
         state_bytes=unit.state_bytes,
         state_members=_members(graph),
@@ -182,10 +198,10 @@ class _Slot:
         return [{"ctype": C_TYPES[t][0], "name": C_TYPES[t][1], "columns": n} for t, n in sorted(self.columns.items())]
 
     def hold(self, dtype: str, columns: int) -> None:
-        together = 4 // C_TYPES[dtype][2]  # integers are read by whole words
-        padded = -(-columns // together) * together
+        size = C_TYPES[dtype][2]
+        padded = -(-columns * size // 16) * 16 // size  # kernels read and write four words at a time
         self.columns[dtype] = max(self.columns.get(dtype, 0), padded)
-        self.words = max(self.words, padded // together)
+        self.words = max(self.words, padded * size // 4)
 
 
 @dataclass(frozen=True)
@@ -219,6 +235,23 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
         places[node.name] = _Place(slot, node.returns)
         slots[slot].hold(node.returns, node.layer.n_out)
     return slots, places
+
+
+def _facts(graph: Graph, name: str, slots: list[_Slot], places: dict[str, _Place]) -> tuple[UnitNode, ...]:
+    """What is told of every node: where in the struct its value lies, too."""
+    offsets = [_state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i]) for i in range(len(slots))]
+    return tuple(
+        UnitNode(
+            node.name,
+            node.layer.kind,
+            node.format,
+            _symbol(name, node.name),
+            C_TYPES[node.returns][1],
+            offsets[places[node.name].slot],
+            node.layer.n_out,
+        )
+        for node in graph.nodes
+    )
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -282,6 +315,10 @@ def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Plac
     return f"{symbol}({values})"
 
 
+def _probe(graph: Graph, node: Node, macro: str, place: _Place) -> str:
+    return f"{macro}_PROBE_NODE({graph.nodes.index(node)}, s->{place.text}, {node.layer.n_out})"
+
+
 def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: dict[str, _Place]) -> dict[str, Any]:
     """The integer entry for the templates."""
     assert isinstance(entry.encode.layer, Encode)
@@ -308,6 +345,7 @@ def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: di
         "last": places[entry.decode.inputs[0]].text,
         "calls": [
             _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            + f";\n    {_probe(graph, n, common['macro'], places[n.name])}"
             for n in entry.nodes
         ],
         "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
@@ -362,7 +400,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name == "weight" else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

@@ -21,7 +21,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.link import Link
-from tinyctl.recording import Episode, Recorder, Recording, read_recording
+from tinyctl.recording import Episode, Recorder, Recording, check_name, read_recording
 from tinyctl.transports import Noisy, SerialPort, Transport
 from tinyctl.virtual_board import virtual_board
 
@@ -75,6 +75,7 @@ class HilReport:
     counter: str
     clock: str
     clock_hz: int
+    observations: str
     episodes: int
     frames: int
     lost: int
@@ -179,17 +180,27 @@ def step_on_board(
     recording (`replay`; all of it), or at random from inside and beyond the contract's ranges. `record` keeps the steps
     in a file. Raises `TinyctlError` when the board cannot be reached, goes away or holds another controller.
     """
+    if record is not None:
+        check_name(record)
     recorded = None if replay is None else read_recording(replay, graph.contract)
     if recorded is not None and recorded.contract_hash != graph.contract.hash:
         raise TinyctlError("recorded with another contract", where=replay)
+    if recorded is not None and not recorded.episodes:
+        raise TinyctlError("holds no step", where=replay)
     with open_link(graph, board, line, toolchain) as link, ExitStack() as stack:
         recorder = None if record is None else stack.enter_context(Recorder(record, graph.contract, graph.hash))
         controller = BoardController(link, recorder)
-        if flown is not None and recorded is None:
+        if recorded is not None:
+            observations = "a recording"
+            _feed(controller, [episode.obs for episode in recorded.episodes], progress)
+        elif flown is not None:
+            observations = f"flights of the {flown[0].name}, task {flown[1]}"
             _fly(controller, *flown, frames, seed, progress)
         else:
-            _feed(controller, _sequences(graph, recorded, frames, seed), progress)
-    return _judge(graph, board, line, controller, recorded)
+            observations = "random"
+            drawn = vectors.observations(graph.contract, frames, seed)
+            _feed(controller, [drawn[start : start + SEQUENCE] for start in range(0, frames, SEQUENCE)], progress)
+    return _judge(graph, board, line, controller, recorded, observations)
 
 
 def _fly(
@@ -212,13 +223,6 @@ def _feed(controller: BoardController, sequences: list[Array], progress: Progres
             progress(controller.frames, total)
 
 
-def _sequences(graph: Graph, recorded: Recording | None, frames: int, seed: int) -> list[Array]:
-    if recorded is not None:
-        return [episode.obs for episode in recorded.episodes]
-    drawn = vectors.observations(graph.contract, frames, seed)
-    return [drawn[start : start + SEQUENCE] for start in range(0, frames, SEQUENCE)]
-
-
 def expected(graph: Graph, sequences: list[Array]) -> list[tuple[Array, Array]]:
     """What `Graph.run` makes of each sequence (steps, n_obs): actions (steps, n_act) and status words (steps,).
 
@@ -228,10 +232,8 @@ def expected(graph: Graph, sequences: list[Array]) -> list[tuple[Array, Array]]:
     for length in {len(sequence) for sequence in sequences}:
         alike = [k for k, sequence in enumerate(sequences) if len(sequence) == length]
         state = graph.init(len(alike))
-        act, status = (
-            np.empty((length, len(alike), graph.contract.n_act), F32),
-            np.empty((length, len(alike)), np.uint32),
-        )
+        act = np.empty((length, len(alike), graph.contract.n_act), F32)
+        status = np.empty((length, len(alike)), np.uint32)
         for step, observations in enumerate(np.stack([sequences[k] for k in alike], axis=1)):
             act[step], state = graph.run(observations, state)
             status[step] = state.status
@@ -240,7 +242,7 @@ def expected(graph: Graph, sequences: list[Array]) -> list[tuple[Array, Array]]:
 
 
 def _judge(
-    graph: Graph, board: Board, line: Line, controller: BoardController, recorded: Recording | None
+    graph: Graph, board: Board, line: Line, controller: BoardController, recorded: Recording | None, observations: str
 ) -> HilReport:
     episodes, link, hello = controller.episodes(), controller.link, controller.link.hello
     assert hello is not None
@@ -258,6 +260,7 @@ def _judge(
         counter=hello.counter,
         clock=hello.clock,
         clock_hz=hello.clock_hz,
+        observations=observations,
         episodes=len(episodes),
         frames=controller.frames,
         lost=link.requests - link.replies,
@@ -270,7 +273,7 @@ def _judge(
         if recorded is None
         else all(_same(e.act, r.act) for e, r in zip(episodes, recorded.episodes, strict=True)),
         instructions=None if real else counted,
-        cycles=counted if real else None,
+        cycles=counted if real and hello.counter_hz == hello.clock_hz else None,
         missed_deadlines=late,
         contract_hash=graph.contract.hash,
         graph_hash=graph.hash,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +22,18 @@ FLAGS = ("-std=c99", "-O3")
 class HostController:
     """`n` copies of an emitted unit, each with its own state."""
 
-    def __init__(self, folder: Path, compiler: str | None = None, flags: tuple[str, ...] = FLAGS) -> None:
-        """Compile the unit in `folder` with the host's compiler, or the one named ("gcc", "zig")."""
+    def __init__(
+        self,
+        folder: Path,
+        compiler: str | None = None,
+        flags: tuple[str, ...] = FLAGS,
+        library: ctypes.CDLL | None = None,
+    ) -> None:
+        """Compile the unit in `folder` with the host's compiler, or the one named ("gcc", "zig"); or take it from a
+        `library` made by `compile_units`."""
         self.unit: Unit = load_unit(folder)
-        self._library = _compile(folder, self.unit, host_cc(compiler), flags)
-        self._struct_bytes = int(self._library.batch_struct_bytes())
+        self._library = library or compile_units([folder], compiler, flags)
+        self._struct_bytes = int(self._call("struct_bytes"))
         self._states = np.zeros((0, self._struct_bytes // 4), np.uint32)
         self.status = np.zeros(0, np.uint32)
 
@@ -32,12 +41,12 @@ class HostController:
         """Start with `n` fresh copies."""
         self._states = np.zeros((n, self._struct_bytes // 4), np.uint32)
         self.status = np.zeros(n, np.uint32)
-        self._library.batch_init(_pointer(self._states), n)
+        self._call("init", _pointer(self._states), n)
 
     def restart(self, rows: Array) -> None:
         """Put the chosen copies (n,) bool back to the start."""
         chosen = np.ascontiguousarray(rows, np.uint8)
-        self._library.batch_reset(_pointer(self._states), _pointer(chosen), len(chosen))
+        self._call("reset", _pointer(self._states), _pointer(chosen), len(chosen))
 
     def step(self, obs: Array) -> Array:
         """Observations (n, n_obs) to actions (n, n_act), float32; `status` then holds the status words."""
@@ -45,7 +54,7 @@ class HostController:
         if obs.shape != (len(self._states), self.unit.n_obs):
             raise TinyctlError(f"observations {obs.shape} for {len(self._states)} copies of {self.unit.n_obs} inputs")
         act = np.empty((len(obs), self.unit.n_act), F32)
-        self._library.batch_step(_pointer(self._states), _pointer(obs), _pointer(act), _pointer(self.status), len(obs))
+        self._call("step", _pointer(self._states), _pointer(obs), _pointer(act), _pointer(self.status), len(obs))
         return act
 
     def step_q(self, obs_q: Array) -> Array:
@@ -56,33 +65,39 @@ class HostController:
             )
         act = np.empty((len(obs_q), self.unit.n_act), self.unit.act_q)
         arrays = (self._states, np.ascontiguousarray(obs_q), act, self.status)
-        self._library.batch_step_q(*map(_pointer, arrays), len(obs_q))
+        self._call("step_q", *map(_pointer, arrays), len(obs_q))
         return act
 
     def set_applied(self, act: Array) -> None:
         """Tell every copy what was applied instead of its returned action (n, n_act)."""
         act = np.ascontiguousarray(act, F32).reshape(len(self._states), self.unit.n_act)
-        self._library.batch_set_applied(_pointer(self._states), _pointer(act), len(act))
+        self._call("set_applied", _pointer(self._states), _pointer(act), len(act))
 
     def words(self) -> Array:
         """(n, state words) uint32, as `State.words`."""
         return self._states[:, : self.unit.state_bytes // 4].copy()
+
+    def _call(self, what: str, *arguments: Any) -> Any:
+        return getattr(self._library, f"{self.unit.name}_batch_{what}")(*arguments)
 
     def selftest(self) -> int:
         """The unit's own self-test: 0 when all stored steps agree."""
         return int(getattr(self._library, f"{self.unit.name}_selftest")())
 
 
-def _compile(folder: Path, unit: Unit, compiler: tuple[str, ...], flags: tuple[str, ...]) -> ctypes.CDLL:
+def compile_units(folders: Iterable[Path], compiler: str | None = None, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
+    """A shared library for this process with the units of emitted folders, whose names differ."""
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         source, library = Path(scratch, "batch.c"), Path(scratch, "batch.so")
-        facts = {"n_obs": unit.n_obs, "n_act": unit.n_act, "obs_q": unit.obs_q, "act_q": unit.act_q}
-        source.write_text(template("batch.c.j2").render(unit=unit.name, **facts))
-        define = f"-D{unit.name.upper()}_STEP_Q=1"  # on a core with FPU it would not be there
-        run(
-            [*compiler, *flags, define, *SHARED, f"-I{folder.resolve()}", source, "-o", library],
-            what="compiling for the host",
-        )
+        texts, words = [], []
+        for folder in folders:
+            unit = load_unit(folder)
+            facts = {"n_obs": unit.n_obs, "n_act": unit.n_act, "obs_q": unit.obs_q, "act_q": unit.act_q}
+            texts.append(template("batch.c.j2").render(unit=unit.name, **facts))
+            # On a machine with FPU the integer entry would not be there.
+            words += [f"-I{folder.resolve()}", f"-D{unit.name.upper()}_STEP_Q=1"]
+        source.write_text("\n".join(texts))
+        run([*host_cc(compiler), *flags, *SHARED, *words, source, "-o", library], what="compiling for the host")
         return ctypes.CDLL(str(library))  # stays loaded after the file is gone
 
 

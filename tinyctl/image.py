@@ -20,11 +20,14 @@ from elftools.elf.elffile import ELFFile
 
 from tinyctl.errors import FileError, TinyctlError
 
+ELF_MAGIC = b"\x7fELF"
 MAX_ELF_BYTES = 64 << 20
 MAX_SEGMENT_BYTES = 16 << 20
 MAX_COUNT = 4096
 MAGIC = (0x594E4954, 0x314C5443)
-VERSION = 1
+VERSION = 2
+NODE = struct.Struct("<7I")
+NODE_TYPES = {"f32": 4, "i16": 2, "i8": 1}  # bytes
 DESCRIPTOR = struct.Struct("<2I2I5I2f5I4I5I")
 
 
@@ -54,10 +57,15 @@ class Section:
 
 @dataclass(frozen=True)
 class ImageNode:
+    """A node's function, and its value: `count` numbers of `type` (f32, i16, i8), `offset` bytes into the struct."""
+
     name: str
     kind: str
     format: str
     symbol: str
+    type: str
+    offset: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class ImageFile:
     functions: tuple[Function, ...]
     undefined: tuple[str, ...]
     entry: int
+    riscv: bool
     descriptor: Descriptor
 
     def function(self, name: str) -> Function:
@@ -127,8 +136,17 @@ class ImageFile:
         raise FileError(f"{count} bytes at {address:#x} are outside the image's segments", where=self.path)
 
 
+def is_elf(path: Path) -> bool:
+    """Whether the file begins as an ELF file does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(ELF_MAGIC)) == ELF_MAGIC
+    except OSError:
+        return False
+
+
 def read_image(path: str | Path) -> ImageFile:
-    """Read and check an image. Raises `FileError` for anything that is not a tinyctl image for a 32-bit ARM core."""
+    """Read and check an image. Raises `FileError` for anything that is not a tinyctl image for a 32-bit core."""
     image = read_program(path)
     place = next((s for s in image.sections if s.name == ".tinyctl"), None)
     if place is None or place.size < DESCRIPTOR.size:
@@ -141,7 +159,7 @@ def read_image(path: str | Path) -> ImageFile:
 
 
 def read_program(path: str | Path) -> ImageFile:
-    """Read and check any linked program for a 32-bit ARM core; its descriptor says nothing."""
+    """Read and check any linked program for a 32-bit ARM or RISC-V core; its descriptor says nothing."""
     path = Path(path)
     try:
         if path.stat().st_size > MAX_ELF_BYTES:
@@ -158,13 +176,14 @@ def read_program(path: str | Path) -> ImageFile:
 
 
 def _parse(path: Path, content: bytes) -> ImageFile:
-    if not content.startswith(b"\x7fELF"):
+    if not content.startswith(ELF_MAGIC):
         raise FileError("not an ELF file", where=path)
     elf = ELFFile(io.BytesIO(content))
     header = elf.header
-    if header["e_machine"] != "EM_ARM" or elf.elfclass != 32 or not elf.little_endian:
+    if header["e_machine"] not in ("EM_ARM", "EM_RISCV") or elf.elfclass != 32 or not elf.little_endian:
         machine = str(header["e_machine"]).removeprefix("EM_")
-        raise FileError(f"for a {elf.elfclass}-bit {machine}, not for a little-endian 32-bit ARM core", where=path)
+        known = "a little-endian 32-bit ARM or RISC-V core"
+        raise FileError(f"for a {elf.elfclass}-bit {machine}, not for {known}", where=path)
     if header["e_type"] != "ET_EXEC":
         raise FileError("not linked: an object file or a shared library, not a program", where=path)
     segments = tuple(
@@ -197,6 +216,7 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         tuple(functions),
         tuple(undefined),
         int(header["e_entry"]),
+        header["e_machine"] == "EM_RISCV",
         _NO_DESCRIPTOR,
     )
 
@@ -239,7 +259,7 @@ def _descriptor(image: ImageFile, address: int) -> Descriptor:
         raise FileError(f"latency_s {latency_s} is not a time", where=where)
     for start, count in ((self_address, struct_bytes), (observation, 4 * n_obs), (action, 4 * n_act)):
         image.read(start, count)
-    rows = [struct.unpack("<4I", image.read(nodes + 16 * i, 16)) for i in range(n_nodes)]
+    rows = [NODE.unpack(image.read(nodes + NODE.size * i, NODE.size)) for i in range(n_nodes)]
     hashes = [_text(image, pointer, r"[0-9a-f]{64}", where) for pointer in (contract_hash, graph_hash)]
     return Descriptor(
         _text(image, name, r"[A-Za-z][A-Za-z0-9_]*", where),
@@ -253,11 +273,19 @@ def _descriptor(image: ImageFile, address: int) -> Descriptor:
         n_act,
         struct_bytes,
         state_bytes,
-        tuple(ImageNode(*(_text(image, pointer, r"[A-Za-z0-9_ .+-]+", where) for pointer in row)) for row in rows),
+        tuple(_node(image, row, struct_bytes, where) for row in rows),
         self_address,
         observation,
         action,
     )
+
+
+def _node(image: ImageFile, row: tuple[int, ...], struct_bytes: int, where: str) -> ImageNode:
+    name, kind, form, symbol = (_text(image, pointer, r"[A-Za-z0-9_ .+-]+", where) for pointer in row[:4])
+    node = ImageNode(name, kind, form, symbol, _text(image, row[4], "|".join(NODE_TYPES), where), row[5], row[6])
+    if not node.count > 0 or node.offset + node.count * NODE_TYPES[node.type] > struct_bytes:
+        raise FileError(f"the value of node {node.name} lies outside the struct", where=where)
+    return node
 
 
 def _text(image: ImageFile, address: int, pattern: str, where: str, limit: int = 200) -> str:

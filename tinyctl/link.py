@@ -11,9 +11,10 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
 from tinyctl.protocol import REPLY, Decoder, Frame, Hello, Kind, Reason, encode
-from tinyctl.transports import LinkLost, Transport
+from tinyctl.transports import LinkLost, NoReply, Transport
 
-PATIENCE_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # for a reply, each time a request is sent: a loaded machine takes its time
+PATIENCE_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # for a reply, before a request is sent again: a loaded machine takes its time
+MOST_SENT = 100  # on a line that damages most frames
 GREETING_S = (0.2,) * 10 + PATIENCE_S  # a board that is just starting hears nothing
 STEP_REPLY = struct.Struct("<II")  # status word, count
 FAULT = struct.Struct("<4x6I")
@@ -47,9 +48,13 @@ class Link:
     def greet(self, contract_hash: str, graph_hash: str) -> Hello:
         """Both sides name what they hold; raises `TinyctlError` when they differ, or the board is not ready."""
         ours = {"contract": contract_hash, "graph": graph_hash}
-        body = self.request(Kind.HELLO, b"".join(map(bytes.fromhex, ours.values())), Hello.LAYOUT.size, GREETING_S)
+        hashes = b"".join(map(bytes.fromhex, ours.values()))
         try:
-            hello = Hello.of(body)
+            hello = Hello.of(self.request(Kind.HELLO, hashes, Hello.LAYOUT.size, GREETING_S))
+        except NoReply:
+            raise NoReply(
+                "nobody answers", fix="flash the firmware for this link (docs/hil.md), check the line"
+            ) from None
         except ValueError as error:
             raise TinyctlError(f"the board greets with {error}", fix="build its firmware with this version") from None
         for what, mine in ours.items():
@@ -83,29 +88,42 @@ class Link:
     def request(self, kind: Kind, body: bytes, length: int, patience_s: tuple[float, ...] = PATIENCE_S) -> bytes:
         """The body, `length` bytes, of the reply to a request.
 
-        Raises `LinkLost` when none comes however often the request is sent, `TinyctlError` when the board refuses it.
+        Raises `NoReply` when none comes however often the request is sent, `TinyctlError` when the board refuses it.
         """
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         wire = encode(Frame(kind, self._sequence, body))
         self.requests += 1
-        for attempt, wait_s in enumerate(patience_s):
-            self.resent += attempt > 0
-            self._line.write(b"\0" + wire if attempt else wire)
-            end = time.monotonic() + wait_s
-            while (frame := self._next(end)) is not None:
-                if frame.kind == kind | REPLY and frame.sequence == self._sequence and len(frame.body) == length:
-                    self.replies += 1
-                    return frame.body
-                if frame.kind == Kind.ERROR and self._is_refusal(frame):
+        left = list(patience_s)
+        for sent in range(MOST_SENT):
+            self.resent += sent > 0
+            self._line.write(b"\0" + wire if sent else wire)
+            try:
+                reply = self._reply(kind, length, time.monotonic() + left[0])
+            except TimeoutError:
+                del left[0]
+                if not left:
                     break
-        raise LinkLost(f"no reply to frame {self._sequence} after sending it {len(patience_s)} times")
+            else:
+                if reply is not None:
+                    self.replies += 1
+                    return reply
+        raise NoReply(f"the board does not answer: frame {self._sequence} was sent {sent + 1} times")
+
+    def _reply(self, kind: Kind, length: int, end: float) -> bytes | None:
+        """The body of the reply; None when it, or the request, was damaged. Raises `TimeoutError`."""
+        while (frame := self._next(end)) is not None:
+            if frame.kind == kind | REPLY and frame.sequence == self._sequence and len(frame.body) == length:
+                return frame.body
+            if frame.kind == Kind.ERROR and self._is_refusal(frame):
+                return None
+        return None
 
     def _next(self, end: float) -> Frame | None:
-        """The next good frame; None when the request must be sent again, for damage or because time is up."""
+        """The next frame, None for a damaged one. Raises `TimeoutError`."""
         while not self._waiting:
             left = end - time.monotonic()
             if left <= 0:
-                return None
+                raise TimeoutError
             self._waiting = self._decoder.feed(self._line.read(left))
         return self._waiting.pop(0)
 
@@ -122,6 +140,8 @@ class Link:
                 f"CFSR {cfsr:#x}, HFSR {hfsr:#x}, address {address:#010x}"
             )
         if frame.sequence == self._sequence:
+            if reason == Reason.MISMATCH and self.hello is not None:
+                raise LinkLost("the board has restarted: it does not know this controller any more")
             name = Reason(reason).name.lower() if reason in {*Reason} else f"reason {reason}"
             raise TinyctlError(f"the board refuses frame {frame.sequence}: {name.replace('_', ' ')}")
         return False

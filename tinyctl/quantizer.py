@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they time with an emulator
     from tinyctl.storage import Tried
 
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
+ALIKE = 4.0  # outputs whose ranges differ by no more than this have one scale
 REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
@@ -153,11 +154,13 @@ class _Ranges:
         return _Ranges(seen, proven)
 
     def scale(self, name: str, activation: str) -> Array:
-        """One step of each column: for what was seen times the headroom, not beyond what is proven, and not so little
-        (a column that stayed at zero) that `REACH` would be passed."""
-        proven = self.proven[name]
-        reach = np.clip(HEADROOM[activation] * self.seen[name], proven / REACH, proven)
+        """One step of each column: for what was seen times the headroom, not beyond what is proven."""
+        reach = np.minimum(HEADROOM[activation] * self.seen[name], self.proven[name])
         return np.maximum(reach, 1e-9) / np.iinfo(activation).max
+
+    def encoded_scale(self, name: str, activation: str) -> Array:
+        """The same for a float32 value, not so fine (of a column that stayed at zero) that `REACH` would be passed."""
+        return np.maximum(self.scale(name, activation), self.proven[name] / REACH / np.iinfo(activation).max)
 
 
 @dataclass(frozen=True)
@@ -218,11 +221,17 @@ class _Rewriter:
         return self._add(made, chosen.activation, twin.scale)
 
     def _twin(self, node: Node, chosen: Format, scales: tuple[Array, ...]) -> Twin | None:
-        out = np.full(node.layer.n_out, self.ranges.scale(node.name, chosen.activation).max())
+        out = self.ranges.scale(node.name, chosen.activation)
+        if isinstance(node.layer, Dense):  # a multiplier stays below one half, also where calibration saw zeros alone
+            out = np.maximum(out, 2.001 * row_units(node.layer, scales[0], chosen))
+        readers = [n for n in self.policy.nodes if node.name in n.inputs]
+        # A common scale is safer where a column may grow, and decodes faster; but outputs have units of their own.
+        if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE * out.min():
+            out = np.full(node.layer.n_out, out.max())
         wishes = [
             reader.layer.takes(chosen.activation, out)
-            for reader in self.policy.nodes
-            if node.name in reader.inputs and self.formats[reader.name].activation == chosen.activation
+            for reader in readers
+            if self.formats[reader.name].activation == chosen.activation
         ]
         if wishes and all((wish == wishes[0]).all() for wish in wishes):
             out = wishes[0]
@@ -253,12 +262,12 @@ class _Rewriter:
         value = self.values[name]
         if value.type == chosen.activation:
             return value
-        scale = self.ranges.scale(name, chosen.activation)
         if value.scale is not None:
-            if chosen.activation == "int16":
-                scale = value.scale / 2**8  # exact
+            exact = value.scale / 2**8
+            scale = exact if chosen.activation == "int16" else self.ranges.scale(name, chosen.activation)
             layer = Requantize.of(value.type, chosen.activation, value.scale / scale)
             return self._door(name, "requantize", value, layer, chosen, scale)
+        scale = self.ranges.encoded_scale(name, chosen.activation)
         gain, offset, source = 1 / scale, np.zeros(len(scale)), value
         producer = next(n for n in self.made if n.name == value.name)
         if isinstance(producer.layer, Scale):
@@ -289,25 +298,27 @@ class _Rewriter:
             nodes = kept
 
 
-def integer_dense(layer: Dense, in_scale: Array, out_scale: float | Array, chosen: Format) -> IntegerDense:
-    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` (n_out,) or one are the real values of an integer step.
-
-    Each row gets the finest unit with which its weights fit the weight type and its sums, for any input, 32 bits.
-    """
-    weight = layer.weight.astype(np.float64) * in_scale
-    bias = layer.bias.astype(np.float64)
+def row_units(layer: Dense, in_scale: Array, chosen: Format) -> Array:
+    """(n_out,): the finest real value of one step of each row's sum with which its weights fit the weight type and its
+    sums, for any input, 32 bits. `in_scale` (n_in,) is the real value of one integer step of the inputs."""
+    weight = np.abs(layer.weight.astype(np.float64) * in_scale)
     most = -float(np.iinfo(chosen.activation).min)
-    reach = np.abs(weight).sum(axis=1) * most + np.abs(bias)
+    reach = weight.sum(axis=1) * most + np.abs(layer.bias.astype(np.float64))
     spare = ACCUMULATOR_LIMIT - (layer.n_in * most / 2 + 1)  # every weight may be rounded up by half a step
-    unit = np.maximum(np.abs(weight).max(axis=1) / chosen.weight_limit, reach / spare)
-    unit = np.maximum(unit, 1e-30)
+    return np.maximum(np.maximum(weight.max(axis=1) / chosen.weight_limit, reach / spare), 1e-30)
+
+
+def integer_dense(layer: Dense, in_scale: Array, out_scale: float | Array, chosen: Format) -> IntegerDense:
+    """Encode a dense layer: `in_scale` (n_in,) and `out_scale` (n_out,) or one are the values of an integer step."""
+    unit = row_units(layer, in_scale, chosen)
     multiplier = np.floor(unit / out_scale * 2.0**MULTIPLIER_BITS + 0.5)
     if (multiplier > ACCUMULATOR_LIMIT).any():
         raise TinyctlError(f"row {int(multiplier.argmax())} is too large for its output's range", where="dense")
+    weight = layer.weight.astype(np.float64) * in_scale
     return IntegerDense(
         chosen.activation,
         np.floor(weight / unit[:, None] + 0.5).astype(chosen.weight),
-        np.floor(bias / unit + 0.5).astype(np.int32),
+        np.floor(layer.bias.astype(np.float64) / unit + 0.5).astype(np.int32),
         multiplier.astype(np.int32),
         layer.storage,
     )

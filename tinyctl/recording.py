@@ -47,6 +47,12 @@ class Recording:
     episodes: tuple[Episode, ...]
 
 
+def check_name(path: Path) -> None:
+    """Raise `TinyctlError` unless the name says in which format."""
+    if path.suffix not in (".csv", ".mcap"):
+        raise TinyctlError("a recording ends in .csv or .mcap", where=path)
+
+
 class _Sink(Protocol):
     def step(
         self, episode: int, time_s: float, obs: list[float], act: list[float], status: int, count: int
@@ -59,10 +65,8 @@ class Recorder:
     """Writes steps to the file at `path`, in the format of its ending. A context manager; raises `FileError`."""
 
     def __init__(self, path: Path, contract: Contract, graph_hash: str) -> None:
-        kinds: dict[str, type[_Csv] | type[_Mcap]] = {".csv": _Csv, ".mcap": _Mcap}
-        kind = kinds.get(path.suffix)
-        if kind is None:
-            raise TinyctlError("a recording ends in .csv or .mcap", where=path)
+        check_name(path)
+        kind = _Csv if path.suffix == ".csv" else _Mcap
         self._path, self._rate_hz = path, contract.rate_hz
         self._episode, self._steps = -1, 0
         try:
@@ -205,13 +209,11 @@ def _schema(observations: list[str], actions: list[str]) -> dict[str, Any]:
 
 def read_recording(path: Path, contract: Contract) -> Recording:
     """Read a file that `Recorder` wrote, up to where it was interrupted. Raises `FileError` for anything else."""
-    readers = {".csv": _read_csv, ".mcap": _read_mcap}
-    if path.suffix not in readers:
-        raise TinyctlError("a recording ends in .csv or .mcap", where=path)
+    check_name(path)
     try:
         if os.stat(path).st_size > MAX_FILE_BYTES:
             raise FileError(f"larger than {MAX_FILE_BYTES} bytes", where=path)
-        rows = readers[path.suffix](path, contract)
+        rows = _read_csv(path, contract) if path.suffix == ".csv" else _read_mcap(path, contract)
         identity = next(rows)
         episodes = _episodes(rows, contract)
     except OSError as error:

@@ -26,11 +26,13 @@ MEANINGS = {
     "store": "a load behind a store",
     "address": "an address made by the instruction just before",
     "fp": "a float result used at once",
+    "result": "a result used before it is ready",
     "branch": "refilling the pipeline after a taken branch",
     "unaligned": "accesses that are not aligned",
     "fetch": "waiting for the fetch unit",
     "flash": "waiting for flash, or for a slow RAM",
 }
+MOST_LINES = 30  # of the source, in the table
 LINES = ("#2563eb", "#db2777", "#d97706", "#059669")
 
 
@@ -76,7 +78,8 @@ def _page(records: dict[str, dict[str, Any]]) -> str:
         flights=flights,
         checks=checks,
         version=VERSION,
-        layers=_layer_chart(checks[0]) if checks else None,
+        layers=_bars(checks[0], "layers") if checks else None,
+        lines=_bars(checks[0], "lines")[:MOST_LINES] if checks else None,
         causes=_causes(checks[0]) if checks else [],
         memory=_memory(checks[0]) if checks else [],
     )
@@ -204,21 +207,21 @@ def _commands(flight: dict[str, Any]) -> str | None:
     return _svg(figure)
 
 
-def _layer_chart(check: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of the timing table, each with the segments of its bar, in percent of the longest: what each layer
-    executes, then what it loses by cause."""
-    layers = check["layers"]
-    most = max((layer["cycles"] for layer in layers), default=1) or 1
+def _bars(check: dict[str, Any], what: str) -> list[dict[str, Any]]:
+    """The rows of a table of cycles, each with the segments of its bar, in percent of the longest: what is executed
+    there, then what is lost by cause."""
+    listed = check.get(what, [])
+    most = max((row["cycles"] for row in listed), default=1) or 1
     total = check["cycles_typical"] or 1
     rows = []
-    for layer in layers:
-        work = layer["cycles"] - sum(layer["stalls"].values())
+    for row in listed:
+        work = row["cycles"] - sum(row["stalls"].values())
         segments = [
             {"cause": cause, "cycles": cycles, "width": 100 * cycles / most}
-            for cause, cycles in (("work", work), *layer["stalls"].items())
+            for cause, cycles in (("work", work), *row["stalls"].items())
             if cycles > 0
         ]
-        rows.append({**layer, "segments": segments, "share": 100 * layer["cycles"] / total})
+        rows.append({**row, "segments": segments, "share": 100 * row["cycles"] / total})
     return rows
 
 

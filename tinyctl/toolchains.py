@@ -1,21 +1,30 @@
-"""The compilers: the host's own, the `ziglang` wheel, and `arm-none-eabi-gcc` when it is installed."""
+"""The compilers: the host's own, the `ziglang` wheel, and a gcc for the board's core when it is installed."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from tinyctl.errors import TinyctlError, ToolMissing
+from tinyctl.files import write_atomically
 
 # Shared libraries for this process. What they need (libm, at most) is loaded already; zig would first build its own
 # libc, for 6 s.
 SHARED = ("-fPIC", "-shared", "-nostdlib", *(("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()))
+
+
+CROSS_GCC = {
+    "arm": ("arm-none-eabi-gcc",),
+    "riscv": ("riscv64-unknown-elf-gcc", "riscv32-unknown-elf-gcc", "riscv-none-elf-gcc"),  # all make 32-bit code too
+}
 
 
 @cache
@@ -41,11 +50,28 @@ def host_cc(name: str | None = None) -> tuple[str, ...]:
     return (*zig(), "cc")
 
 
-@cache
-def arm_gcc() -> tuple[str, ...] | None:
-    """`arm-none-eabi-gcc` as a command prefix, or None where it is not installed."""
-    found = shutil.which("arm-none-eabi-gcc")
+def cross_gcc(riscv: bool) -> tuple[str, ...] | None:
+    """The gcc for RISC-V or for Arm as a command prefix, or None where it is not installed."""
+    found = next(filter(None, map(shutil.which, CROSS_GCC["riscv" if riscv else "arm"])), None)
     return (found,) if found else None
+
+
+def zig_runtime(target: str, cpu: tuple[str, ...]) -> Path:
+    """The archive of zig's compiler_rt for a bare target: float arithmetic for cores without FPU.
+
+    Made once, in some seconds, and kept in the cache folder.
+    """
+    number = run([*zig(), "version"], what="the compiler's version").strip()
+    key = hashlib.sha256("\0".join((number, target, *cpu)).encode()).hexdigest()[:16]
+    kept = cache_folder() / f"compiler_rt-{key}.a"
+    if not kept.is_file():
+        with tempfile.TemporaryDirectory(prefix="tinyctl-rt-") as name:
+            Path(name, "empty.c").touch()
+            words = [*zig(), "build-lib", "-target", target, *cpu, "-OReleaseSmall", "-fstrip", "-fcompiler-rt"]
+            run([*words, "empty.c", "--name", "rt"], what="compiler_rt", cwd=Path(name))
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(kept, Path(name, "librt.a").read_bytes())
+    return kept
 
 
 @cache

@@ -18,6 +18,10 @@ class LinkLost(TinyctlError):
     """The other side has gone: unplugged, killed, or its end of the line closed."""
 
 
+class NoReply(LinkLost):
+    """The line is there, and nobody answers."""
+
+
 class Transport(Protocol):
     """A line of bytes. `read` returns what has come, b"" when nothing does in `timeout_s`; both raise `LinkLost`."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyctl.boards import Board
+from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
 from tinyctl.sims.mcu.cores import CORES, unmodelled
@@ -76,14 +77,19 @@ class Target:
     free_address: int
 
 
-def controller(image: ImageFile, board: Board) -> Target:
-    """The step function of an image's controller."""
+def controller(image: ImageFile, board: Board, integers: bool = False) -> Target:
+    """The step function of an image's controller, or its integer entry, on the same buffers."""
     said = image.descriptor
+    name = f"{said.name}_step_q" if integers else f"{said.name}_step"
+    if integers and all(function.name != name for function in image.functions):
+        raise TinyctlError(
+            "no integer entry", where=image.path, fix="quantize --throughout, and take a board without FPU"
+        )
     return Target(
         image,
         board,
-        f"{said.name}_step",
-        image.function(f"{said.name}_step").start,
+        name,
+        image.function(name).start,
         (said.self_address, said.observation_address, said.action_address),
         said.observation_address,
         said.n_obs,
@@ -130,15 +136,23 @@ def data_end(image: ImageFile, board: Board) -> int:
     return max(ends, default=board.data.origin)
 
 
+@dataclass(frozen=True)
+class Call:
+    """What one call began with: the bytes kept from the call before, and the observation (n_obs,) float32."""
+
+    kept: bytes
+    observation: Floats
+
+
 @dataclass
 class Seen:
     """A path: how often it was taken, which of its flash reads moved, and for each sequence of flash lines how often
-    it was read and a call that does so (the kept bytes before, and the observation)."""
+    it was read and a call that does so."""
 
     path: Path
     moved: NDArray[np.bool_]
     count: int
-    calls: dict[bytes, tuple[int, bytes, Floats]]
+    calls: dict[bytes, tuple[int, Call]]
 
 
 @dataclass(frozen=True)
@@ -221,8 +235,8 @@ def _run_all(
             known.moved[:] = True
         else:
             known.moved |= path.lines != known.path.lines
-        times, *call = known.calls.get(path.lines_digest, (0, before, row))
-        known.calls[path.lines_digest] = (times + 1, call[0], call[1])
+        times, call = known.calls.get(path.lines_digest, (0, Call(before, row)))
+        known.calls[path.lines_digest] = (times + 1, call)
     return list(seen.values())
 
 
@@ -233,7 +247,8 @@ def _run_all(
 class Timing:
     """`typical`: the commonest path, warm; `zero_wait`: the same without wait states; `cold`: the longest path from
     empty caches, moving reads missed, divisions the longest; `slack`: the slowest of each node on any path, above the
-    longest path; `spread`: between paths, without wait states; `fastest` and `slowest` of all inputs, warm."""
+    longest path; `spread`: between paths, without wait states; `fastest` and `slowest` of all inputs, warm; `call`: one
+    of the commonest path."""
 
     typical: Cycles
     zero_wait: Cycles
@@ -242,6 +257,7 @@ class Timing:
     spread: int
     fastest: int
     slowest: int
+    call: Call
 
 
 def time_trial(trial: Trial) -> Timing:
@@ -256,23 +272,20 @@ def time_trial(trial: Trial) -> Timing:
     parts: Counter[int] = Counter()
     for cycles in times:
         parts |= cycles.parts  # the larger of each
-    target, machine = trial.target, trial.machine
-    kept = machine.view(target.state_address, target.state_bytes)
-    observation = machine.view(target.observation_address, 4 * target.n_obs).view(F32)
+    target = trial.target
     warm: list[int] = []
     with used.walks() as record:
         for index, seen in enumerate(trial.seen):
             often = max(seen.calls, key=lambda lines: seen.calls[lines][0])
-            for lines, (_, before, obs) in seen.calls.items():
-                kept[:] = np.frombuffer(before, np.uint8)
-                observation[:] = obs
+            for lines, (_, call) in seen.calls.items():
+                prepare(trial, call)
                 walk = record(target.address, *target.arguments)
                 memories = used.memories()
                 used.time_walk(walk, memories)
                 again = used.time_walk(walk, memories)
                 warm.append(again.total)
                 if lines == often and index == commonest:
-                    typical, zero_wait = again, used.time_walk(walk, None)
+                    typical, zero_wait, typical_call = again, used.time_walk(walk, None), call
                 if lines == often and index == longest:
                     cold = used.time_walk(walk, used.memories(seen.moved), longest=True).total
     return Timing(
@@ -283,11 +296,19 @@ def time_trial(trial: Trial) -> Timing:
         max(totals) - min(totals),
         min(warm),
         max(warm),
+        typical_call,
     )
 
 
-def parting(trial: Trial) -> tuple[str, ...]:
-    """The blocks after which some path leaves the first one, as function and offset."""
+def prepare(trial: Trial, call: Call) -> None:
+    """Put the kept bytes and the observation of a call back into memory."""
+    target, machine = trial.target, trial.machine
+    machine.view(target.state_address, target.state_bytes)[:] = np.frombuffer(call.kept, np.uint8)
+    machine.view(target.observation_address, 4 * target.n_obs).view(F32)[:] = call.observation
+
+
+def parting(trial: Trial, lines: Lines) -> tuple[str, ...]:
+    """The blocks after which some path leaves the first one: function and offset, address, source line."""
     places = set()
     for other in trial.seen[1:]:
         first, blocks = trial.seen[0].path.blocks, other.path.blocks
@@ -296,4 +317,8 @@ def parting(trial: Trial) -> tuple[str, ...]:
         block = int(first[max((int(apart[0]) if len(apart) else shorter) - 1, 0)])
         last = trial.program.block(block >> SIZE_BITS, block & (1 << SIZE_BITS) - 1)[-1]
         places.add(last.address)
-    return tuple(trial.target.image.place(address) for address in sorted(places)[:MAX_PLACES])
+    place = trial.target.image.place
+    return tuple(
+        f"{place(at)} ({', '.join(filter(None, (f'{at:#010x}', str(lines.at(at) or ''))))})"
+        for at in sorted(places)[:MAX_PLACES]
+    )

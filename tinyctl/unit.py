@@ -17,12 +17,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class UnitNode:
-    """One C function: `symbol` computes the node `name`, a layer of `kind`, in `format`."""
+    """One C function: `symbol` computes the node `name`, a layer of `kind`, in `format`. After it has run, its `count`
+    values of `type` (f32, i16, i8) lie `offset` bytes into the struct, until a later node takes their place."""
 
     name: str
     kind: str
     format: str
     symbol: str
+    type: str
+    offset: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Unit:
                 ("kind", node.kind, "[a-z0-9_]{1,63}"),
                 ("format", node.format, "[a-z0-9_]{1,32}"),
                 ("symbol", node.symbol, r"[A-Za-z]\w{0,199}"),
+                ("type", node.type, "f32|i16|i8"),
             ]
         for key, text, pattern in texts:
             if not re.fullmatch(pattern, text, re.ASCII):

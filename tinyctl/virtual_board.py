@@ -15,13 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinyctl import guard
 from tinyctl.bare import Wire
 from tinyctl.boards import Board
-from tinyctl.errors import TinyctlError, ToolMissing
+from tinyctl.errors import ToolMissing
 from tinyctl.transports import Descriptors, LinkLost, Transport
 
 QEMU = "qemu-system-arm"
@@ -45,7 +45,7 @@ def virtual_board(image: Path, board: Board, wire: Wire) -> Iterator[Transport]:
         if wire == "usart":
             ours, theirs = socket.socketpair()
             with theirs:
-                before = ["-serial", "null"] * (_machine_usart(board) - 1)
+                before = ["-serial", "null"] * (board.bare.usart - 1)  # the machine has all of them, in order
                 line = ["-chardev", f"socket,id=line,fd={theirs.fileno()}", *before, "-serial", "chardev:line"]
                 process = _start([*words, *line], folder, (theirs.fileno(),))
             transport = Descriptors(*(ours.detach(),) * 2)
@@ -141,13 +141,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    if process.returncode < 0:  # the guard was killed: QEMU may go on without it
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.stdin.close()
     if process.stderr:
         process.stderr.close()
-
-
-def _machine_usart(board: Board) -> int:
-    """The place of the board's USART among the machine's serial ports: QEMU's STM32F405 has 1, 2, 3, 4, 5, 6."""
-    if not board.bare.usart:
-        raise TinyctlError("no serial line is described", where=f"board {board.name}")
-    return board.bare.usart

@@ -1,4 +1,4 @@
-/* Clock of the STM32F4: oscillator, PLL, flash wait states, bus prescalers. RM0090 sections 3.9.1, 5.4, 6.3 and 7.3.
+/* Clock of the STM32F4: oscillator, PLL, flash wait states, bus prescalers. RM0090 sections 3.9.1, 5.4 and 7.3.
  *
  * A step that does not come true in time (a missing crystal, an emulator without these registers) ends the attempt: from
  * the crystal to the internal oscillator, from there to the clock after reset.

@@ -67,7 +67,7 @@ static int has_counter(int may_use_systick)
     TIM2_ARR = 0xFFFFFFFFu;
     TIM2_EGR = 1u;
     TIM2_CR1 = 1u;
-    /* Where the bus is divided, timers run at twice its clock: RM0090 section 6.2. */
+    /* Where the bus is divided, timers run at twice its clock: RM0090 section 7.2. */
     const uint32_t twice = tinyctl_clock.apb1_hz == tinyctl_clock.hz ? 1u : 2u;
     if (moves(TINYCTL_TIM2, tinyctl_clock.apb1_hz * twice)) {
         return 1;

@@ -4,27 +4,22 @@
 #include "serve.h"
 
 /* Bodies are copied to and from words: a float in a frame stands at any address. */
+union bits {
+    uint32_t word;
+    float value;
+};
+
 static void get_floats(float *to, const uint8_t *from, uint32_t count)
 {
-    union {
-        uint32_t word;
-        float value;
-    } bits;
     for (uint32_t i = 0; i < count; i++) {
-        bits.word = tinyctl_get_u32(from + 4u * i);
-        to[i] = bits.value;
+        to[i] = (union bits){.word = tinyctl_get_u32(from + 4u * i)}.value;
     }
 }
 
 static void put_floats(uint8_t *to, const float *from, uint32_t count)
 {
-    union {
-        uint32_t word;
-        float value;
-    } bits;
     for (uint32_t i = 0; i < count; i++) {
-        bits.value = from[i];
-        tinyctl_put_u32(to + 4u * i, bits.word);
+        tinyctl_put_u32(to + 4u * i, (union bits){.value = from[i]}.word);
     }
 }
 

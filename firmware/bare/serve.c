@@ -71,10 +71,7 @@ static uint32_t answer(const struct tinyctl_service *service, const struct tinyc
     if (request->kind == TINYCTL_HELLO) {
         return hello(service, request);
     }
-    if (tinyctl_loop.phase != TINYCTL_RUNNING) {
-        return TINYCTL_REFUSED + TINYCTL_FAILED;
-    }
-    return greeted ? service->answer(request, body) : TINYCTL_REFUSED + TINYCTL_MISMATCH;
+    return tinyctl_loop.phase == TINYCTL_RUNNING ? service->answer(request, body) : TINYCTL_REFUSED + TINYCTL_FAILED;
 }
 
 static void take(const struct tinyctl_service *service, const struct tinyctl_frame *request)
@@ -82,6 +79,10 @@ static void take(const struct tinyctl_service *service, const struct tinyctl_fra
     static uint32_t last, length;
     static uint8_t kind;
 
+    if (!greeted && request->kind != TINYCTL_HELLO) { /* also after a restart, which the host has to notice */
+        send_error(TINYCTL_MISMATCH, request->sequence);
+        return;
+    }
     if (request->kind == TINYCTL_HELLO || request->sequence == last + 1u) {
         kind = request->kind;
         last = request->sequence;

@@ -8,13 +8,16 @@
 
 #define TINYCTL_MAGIC_0 0x594e4954u /* "TINY" */
 #define TINYCTL_MAGIC_1 0x314c5443u /* "CTL1" */
-#define TINYCTL_DESCRIPTOR_VERSION 1u
+#define TINYCTL_DESCRIPTOR_VERSION 2u
 
 struct tinyctl_node {
     const char *name;
     const char *kind;
     const char *format;
     const char *symbol; /* the function that computes it */
+    const char *type;   /* of its value: f32, i16, i8 */
+    uint32_t offset;    /* of its value in the controller's struct, in bytes, once that function has returned */
+    uint32_t count;
 };
 
 /* The controller behind one signature, whatever its name. `self` points to its struct. */

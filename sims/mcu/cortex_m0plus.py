@@ -43,7 +43,7 @@ def refill(instruction: Instruction) -> int:
 CORE = ScalarCore(
     name="cortex_m0plus",
     title="Cortex-M0+",
-    evidence=("predicted by the Cortex-M0+ cycle table from vendor documents only; compared with no measured binary"),
+    evidence="documents only: the Cortex-M0+ cycle table; compared with no measured binary",
     margin=0.15,  # nothing bounds the error of a model that was never compared; three times the Cortex-M4's
     decoder=THUMB,
     cost=cost,

@@ -76,8 +76,10 @@ def second_load_cycle(load: Instruction, following: Instruction) -> int:
 
     It does when it is a single load or store whose address does not come from the load. A literal (from flash) and a
     load from elsewhere do not pipeline with each other; nor do any two accesses to different memories (F407), which
-    `Pipeline` sees by their addresses.
+    `Pipeline` sees by their addresses. A NOP disappears in the second cycle (F407).
     """
+    if following.name == "nop":
+        return 0
     alike = following.kind is Kind.STORE or (following.kind is Kind.LOAD and load.literal == following.literal)
     return int(not alike or bool(load.loaded & following.address_registers))
 
@@ -125,7 +127,7 @@ CORE = ScalarCore(
     name="cortex_m4",
     title="Cortex-M4F",
     evidence=(
-        "predicted by a Cortex-M4 pipeline model from vendor documents and published measurements; "
+        "fitted to published boards: a Cortex-M4 pipeline model from vendor documents and other people's counts; "
         "not confirmed on a board by this project"
     ),
     margin=0.05,  # no item of the measurements the rules were fitted to is further off

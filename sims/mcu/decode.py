@@ -66,10 +66,10 @@ class Instruction:
 
     `name` is the mnemonic without width, type and condition. `reads` and `writes` are all registers, "flags" and
     "fpscr" among them; FP registers are named singly ("s0".."s31"). `address_registers` form a memory address;
-    `updated` is the one of them that the access changes; `shifted` goes through the shifter first; `result` are core
-    registers an ALU operation writes; `loaded` those a single load writes; `fp_addend` is the accumulator of a
-    multiply-accumulate; `words` counts the words moved. `operand` is the memory it accesses. `conditional` branches
-    go to `target` or on.
+    `updated` is the one of them that the access changes; `shifted` goes through the shifter first; to `accumulated` a
+    product or an extended register is added; `result` are core registers an ALU operation writes; `loaded` those a
+    single load writes; `fp_addend` is the accumulator of a multiply-accumulate; `words` counts the words moved.
+    `operand` is the memory it accesses. `conditional` branches go to `target` or on.
     """
 
     address: int
@@ -81,6 +81,7 @@ class Instruction:
     writes: frozenset[str] = NONE
     updated: frozenset[str] = NONE
     shifted: frozenset[str] = NONE
+    accumulated: frozenset[str] = NONE
     conditional: bool = False
     target: int | None = None
     words: int = 0
@@ -200,6 +201,8 @@ def _instruction(item: Any) -> Instruction:
 
 
 LONG_ACCUMULATE = ("umlal", "smlal", "umaal", "smlsl")
+ACCUMULATE = ("mla", "mls", "smla", "smls", "smml")
+EXTEND_AND_ADD = ("sxta", "uxta")
 
 
 def _registers(
@@ -207,8 +210,13 @@ def _registers(
 ) -> dict[str, Any]:
     """All registers read and written, of which the disassembler forgets some: accumulators, shifted operands, bases."""
     conditional = item.cc not in (arm.ARM_CC_INVALID, arm.ARM_CC_AL)
+    accumulated: list[str] = []
+    if name.startswith(LONG_ACCUMULATE):
+        accumulated = registers[:2]
+    elif name.startswith((*ACCUMULATE, *EXTEND_AND_ADD)):
+        accumulated = registers[1:2] if name.startswith(EXTEND_AND_ADD) else registers[3:4]
     if kind in (Kind.ALU, Kind.DIVIDE):
-        reads = reads | set(registers[1:]) | (set(registers[:2]) if name.startswith(LONG_ACCUMULATE) else set())
+        reads = reads | set(registers[1:]) | set(accumulated)
     if kind in (Kind.FP_LOAD, Kind.FP_LOAD_MULTIPLE, Kind.FP_STORE, Kind.FP_STORE_MULTIPLE):
         moved = {r for r in registers if _singles([r])}
         stores = kind in (Kind.FP_STORE, Kind.FP_STORE_MULTIPLE)
@@ -226,6 +234,7 @@ def _registers(
         "writes": _names(writes),
         "updated": frozenset(updated),
         "shifted": frozenset(item.reg_name(o.reg) for o in item.operands if o.type == arm.ARM_OP_REG and o.shift.type),
+        "accumulated": frozenset(accumulated),
         "conditional": kind is Kind.BRANCH and (conditional or name in ("cbz", "cbnz")),
         "target": target,
     }

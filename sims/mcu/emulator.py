@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from unicorn import arm_const, unicorn_const
+from unicorn import unicorn_const
 
 from tinyctl.boards import Board, load_board
 from tinyctl.errors import TinyctlError
-from tinyctl.image import read_image
+from tinyctl.image import ImageFile, ImageNode, read_image
 from tinyctl.sims.mcu.engine import HOST, Machine
 
 F32 = np.float32
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+NODE_TYPES: dict[str, np.dtype[Any]] = {"f32": np.dtype(np.float32), "i16": np.dtype(np.int16), "i8": np.dtype(np.int8)}
 ARENA = 0x9100_0000  # the structs, observations, actions and statuses of a batch
 PARAMETERS = HOST + 0x400
-DRIVER_END = 36
-# Calls one function for each row of a batch: r4 rows left, r5 struct, r6 observation, r7 action, r8 status,
-# r10 the words function, struct stride, observation stride, action stride.
-DRIVER = bytes.fromhex(
-    "2846"  # loop: mov   r0, r5
-    "3146"  #       mov   r1, r6
-    "3a46"  #       mov   r2, r7
-    "daf80030"  #       ldr.w r3, [r10]
-    "9847"  #       blx   r3
-    "48f8040b"  #       str   r0, [r8], #4
-    "dae90101"  #       ldrd  r0, r1, [r10, #4]
-    "daf80c20"  #       ldr.w r2, [r10, #12]
-    "0544"  #       add   r5, r0
-    "0e44"  #       add   r6, r1
-    "1744"  #       add   r7, r2
-    "013c"  #       subs  r4, #1
-    "eed1"  #       bne   loop
-    "00bf"  # end:  nop
-)
-ROW_REGISTERS = tuple(arm_const.UC_ARM_REG_R4 + i for i in range(5))
 
 
 class Emulator:
@@ -49,8 +31,8 @@ class Emulator:
     array `(n, struct_bytes)` that the caller keeps, so one emulator flies any number of episodes.
     """
 
-    def __init__(self, image: str | Path, board: Board | None = None, limit_s: float = 60.0) -> None:
-        self.image = read_image(image)
+    def __init__(self, image: str | Path | ImageFile, board: Board | None = None, limit_s: float = 60.0) -> None:
+        self.image = image if isinstance(image, ImageFile) else read_image(image)
         self.descriptor = descriptor = self.image.descriptor
         self.board = board or load_board(descriptor.board)
         if self.board.name != descriptor.board:
@@ -59,7 +41,8 @@ class Emulator:
         verbs = ("init", "reset", "step", "set_applied", "selftest", "step_q")
         symbols = {f"{descriptor.name}_{verb}": verb for verb in verbs}
         self._functions = {symbols[f.name]: f.start for f in self.image.functions if f.name in symbols}
-        self._machine.host[: len(DRIVER)] = np.frombuffer(DRIVER, np.uint8)
+        self._isa = self._machine.isa
+        self._machine.host[: len(self._isa.driver)] = np.frombuffer(self._isa.driver, np.uint8)
         self._parameters = self._machine.view(PARAMETERS, 16).view(np.uint32)
         self._capacity = 0
         self._arena: Bytes = np.zeros(0, np.uint8)
@@ -83,6 +66,50 @@ class Emulator:
         """One step on `obs` (n_obs,) float32: the action (n_act,) and the status word."""
         act, status = self.step_batch(self._own, np.asarray(obs, F32).reshape(1, -1))
         return act[0], int(status[0])
+
+    def trace(self, obs: Floats) -> tuple[dict[str, NDArray[Any]], Floats, NDArray[np.uint32]]:
+        """Steps on the rows of `obs` (n, n_obs): what every node returned, by name, (n, its columns) in its own type,
+        as `Graph.trace` gives it; the actions (n, n_act) and the status words (n,), as `step` gives them.
+
+        The values are read from outside, from the struct, when a node's function returns: the image is the one that is
+        flown, and what it computes is not touched. Raises `TinyctlError` where a node has no function of its own.
+        """
+        entries = self._node_entries()
+        values: dict[str, list[NDArray[Any]]] = {node.name: [] for node in entries.values()}
+        back, running = 0, next(iter(entries.values()))
+
+        def on_entry(uc: Any, address: int, size: int, data: Any) -> None:
+            nonlocal back, running
+            back, running = self._machine.register(self._isa.link) & ~1, entries[address]
+
+        def on_step(uc: Any, address: int, size: int, data: Any) -> None:
+            nonlocal back
+            if address == back:
+                back = 0
+                dtype = NODE_TYPES[running.type]
+                held = self._structs[0, running.offset : running.offset + running.count * dtype.itemsize]
+                values[running.name].append(held.view(dtype).copy())
+
+        step = self.image.function(f"{self.descriptor.name}_step")
+        code = unicorn_const.UC_HOOK_CODE
+        with ExitStack() as hooks:
+            for start in entries:
+                hooks.enter_context(self._machine.hooked(code, on_entry, start, start))
+            hooks.enter_context(self._machine.hooked(code, on_step, step.start, step.end - 1))
+            results = [self.step(row) for row in np.asarray(obs, F32)]
+        return (
+            {name: np.array(rows) for name, rows in values.items()},
+            np.array([act for act, _ in results], F32).reshape(-1, self.n_act),
+            np.array([status for _, status in results], np.uint32),
+        )
+
+    def _node_entries(self) -> dict[int, ImageNode]:
+        """The nodes by the addresses of their functions."""
+        starts = {f.name.split(".")[0]: f.start for f in self.image.functions}  # gcc: NAME.isra.0
+        lost = next((node.name for node in self.descriptor.nodes if node.symbol not in starts), None)
+        if lost is not None:
+            raise TinyctlError(f"node {lost} has no function of its own", where=self.image.path)
+        return {starts[node.symbol]: node for node in self.descriptor.nodes}
 
     def set_applied(self, act: Floats) -> None:
         """Tell the controller which action (n_act,) was applied instead of its own."""
@@ -152,11 +179,11 @@ class Emulator:
         self._structs[:n, : structs.shape[1]] = structs
         if verb not in self._functions:
             raise TinyctlError(f"no function {self.descriptor.name}_{verb}", where=self.image.path)
-        self._parameters[:] = (self._functions[verb] | 1, self._stride, row_bytes, 4 * self.n_act)
+        self._parameters[:] = (self._functions[verb] | self._isa.mark, self._stride, row_bytes, 4 * self.n_act)
         self._machine.run(
             HOST,
-            HOST + DRIVER_END,
-            [*zip(ROW_REGISTERS, (n, *self._addresses), strict=True), (arm_const.UC_ARM_REG_R10, PARAMETERS)],
+            HOST + self._isa.driver_end,
+            [*zip(self._isa.rows, (n, *self._addresses), strict=True), (self._isa.parameters, PARAMETERS)],
         )
         structs[:] = self._structs[:n, : structs.shape[1]]
         return n

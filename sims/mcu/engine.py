@@ -1,4 +1,4 @@
-"""A Cortex-M core with a board's memories and one image in them, run by the Unicorn emulator.
+"""A microcontroller's core with a board's memories and one image in them, run by the Unicorn emulator.
 
 Memory is NumPy arrays that the emulator works on in place, so data enters and leaves without a call. A fault of the
 image (an access outside the board's regions, an undefined instruction, no end) is a `TinyctlError` that says where.
@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from unicorn import arm_const, unicorn_const
 
 from tinyctl.boards import Board, Region
+from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import ImageFile
+from tinyctl.sims.mcu.isa import ISAS
 
 Bytes = NDArray[np.uint8]
 
@@ -31,13 +33,6 @@ RETURN = HOST + 0x800  # where a call returns to, and the run stops
 
 FPU_FULL_ACCESS = 0xF << 20  # CPACR: coprocessors 10 and 11 (ARM DDI 0403, B3.2.20)
 FPU_ENABLE = 1 << 30  # the emulator's own switch
-CPU_MODELS = {
-    "cortex_m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,  # the same instructions
-    "cortex_m3": arm_const.UC_CPU_ARM_CORTEX_M3,
-    "cortex_m4": arm_const.UC_CPU_ARM_CORTEX_M4,
-    "cortex_m7": arm_const.UC_CPU_ARM_CORTEX_M7,
-    "cortex_m33": arm_const.UC_CPU_ARM_CORTEX_M33,
-}
 
 _FAULTS = {
     unicorn_const.UC_MEM_READ_UNMAPPED: "reads {address} outside the board's memory",
@@ -53,16 +48,17 @@ class Machine:
     """One emulated core. Memory starts as after the reset handler: segments at their run-time addresses, the rest 0."""
 
     def __init__(self, image: ImageFile, board: Board, limit_s: float = 60.0) -> None:
-        if board.core not in CPU_MODELS:
+        if board.core not in ISAS:
             raise TinyctlError(f"core {board.core} is not emulated", where=f"board {board.name}")
+        self.isa = isa = ISAS[board.core]
+        if image.riscv != board.riscv:
+            raise TinyctlError(f"not for core {board.core}", where=image.path)
         self.image = image
         self.board = board
         self.limit_s = limit_s
         self._fault: str | None = None
-        self._uc = uc = unicorn.Uc(
-            unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS
-        )
-        uc.ctl_set_cpu_model(CPU_MODELS[board.core])
+        self._uc = uc = unicorn.Uc(isa.arch, isa.mode)
+        uc.ctl_set_cpu_model(isa.models[board.core])
         self._memory: list[tuple[int, Bytes]] = []
         for _, region in board.regions:
             self._memory.append((region.origin, self.map(region.origin, region.length, _protection(region))))
@@ -110,24 +106,24 @@ class Machine:
         )
 
     def call(self, address: int, *arguments: int) -> int:
-        """Call the function at `address` with up to four words, on an empty stack, and return R0."""
-        registers = [arm_const.UC_ARM_REG_R0 + i for i in range(4)]
-        self.run(address, RETURN, [*zip(registers, arguments, strict=False), (arm_const.UC_ARM_REG_LR, RETURN | 1)])
-        return int(self._uc.reg_read(arm_const.UC_ARM_REG_R0))
+        """Call the function at `address` with up to four words, on an empty stack, and return its result."""
+        registers = [*zip(self.isa.arguments, arguments, strict=False), (self.isa.link, RETURN | self.isa.mark)]
+        self.run(address, RETURN, registers)
+        return int(self._uc.reg_read(self.isa.arguments[0]))
 
     def run(self, begin: int, until: int, registers: list[tuple[int, int]]) -> None:
         """Set registers and run from `begin` to `until`, both even. Raises `TinyctlError` when the image faults."""
         uc = self._uc
-        uc.reg_write_batch([(arm_const.UC_ARM_REG_SP, self.board.data.end), *registers])
+        uc.reg_write_batch([(self.isa.stack, self.board.data.end), *registers])
         self._fault = None
         token = _Watchdog.arm(uc, self.limit_s)
         try:
-            uc.emu_start(begin | 1, until)
+            uc.emu_start(begin | self.isa.mark, until)
         except unicorn.UcError as error:
             raise self.error(self._fault or f"stops: {error}") from None
         finally:
             _Watchdog.disarm(token)
-        if uc.reg_read(arm_const.UC_ARM_REG_PC) != until:
+        if uc.reg_read(self.isa.pc) != until:
             raise self.error(self._fault or f"does not come to an end within {self.limit_s:g} s")
 
     def fault(self, text: str) -> None:
@@ -177,9 +173,11 @@ class Machine:
         return False
 
     def error(self, text: str) -> TinyctlError:
-        """That the program does so, and where it stands."""
-        pc = int(self._uc.reg_read(arm_const.UC_ARM_REG_PC))
-        return TinyctlError(f"the program at {self.image.place(pc)} {text}", where=self.image.path)
+        """That the program does so, and where it stands: function and offset, and the source line where it is known."""
+        pc = int(self._uc.reg_read(self.isa.pc))
+        line = Lines(self.image.path).at(pc)
+        place = self.image.place(pc) + (f" ({line})" if line else "")
+        return TinyctlError(f"the program at {place} {text}", where=self.image.path)
 
 
 def _protection(region: Region) -> int:

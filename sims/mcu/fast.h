@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_REGIONS 16
 #define SIZE_BITS 12 /* a block is address << SIZE_BITS | bytes */
 
 /* One data access: the position of its instruction, and bytes << 1 | write. With no bytes a division, of the magnitude
@@ -47,6 +48,7 @@ enum cause { LOAD, STORE, ADDRESS, FP, BRANCH, UNALIGNED, FETCH, DATA, RESULT, C
 struct row {
     uint32_t address, end;
     int32_t part;
+    uint32_t next; /* one more than the row that came behind this one last */
     uint8_t cost, refill, flags, after_load, store, address_made, fp, spare;
 };
 

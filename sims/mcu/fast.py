@@ -16,15 +16,13 @@ from unicorn import unicorn_const
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.mcu import trace
 from tinyctl.sims.mcu.engine import RETURN, Machine, native
+from tinyctl.sims.mcu.fast_memories import fast_memories
 from tinyctl.sims.mcu.fast_rows import FastWalk, grown, rows_of
 from tinyctl.sims.mcu.fastlib import ACCESS, OPERAND, TIMED, Memories, Recorder, library
-from tinyctl.sims.mcu.memories import CACHES, EVERY_ACCESS, FIRST_LOAD
+from tinyctl.sims.mcu.memories import cached_regions, grain
 from tinyctl.sims.mcu.pipeline import CAUSES, NOTHING, Core, State
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 from tinyctl.sims.mcu.trace import SIZE_BITS, Cycles, Path, PythonTracer, Tracer, time_block
-
-CACHED_MODEL = 2
-PLAIN_MODELS = {FIRST_LOAD: 1, EVERY_ACCESS: 3}  # any other waits for nothing
 
 
 def tracer(machine: Machine, program: Program, core: Core) -> Tracer:
@@ -65,9 +63,11 @@ class FastTracer:
         record.stop, record.read_register = native("uc_emu_stop"), native("uc_reg_read")
         record.decode = ctypes.cast(self._decode, ctypes.c_void_p)
         record.operands, record.places = self._operands, self._places.ctypes.data
-        code = machine.board.code
-        record.lines_begin, record.lines_end = code.origin, code.end
-        self._cached = code.model in CACHES
+        cached = cached_regions(machine.board)
+        record.line_bytes, record.n_ranges = grain(machine.board), len(cached)
+        for number, region in enumerate(cached):
+            record.ranges[2 * number : 2 * number + 2] = (region.origin, region.end)
+        self._cached = bool(cached)
         self._states: dict[State, int] = {}
         self._by_number: list[State] = []
 
@@ -97,29 +97,7 @@ class FastTracer:
             yield record
 
     def memories(self, unknown: NDArray[np.bool_] | None = None) -> Memories:
-        made = Memories(n_regions=len(self._machine.board.regions))
-        made.kept = []  # arrays that `made` points to
-        for place, (_, region) in zip(made.regions, self._machine.board.regions, strict=False):
-            place.origin, place.end = region.origin, region.end
-            place.wait_states, place.current, place.prefetched = region.wait_states, -1, -1
-            place.model = PLAIN_MODELS.get(region.model, 0)
-            cache_of = CACHES.get(region.model)
-            if cache_of is not None:
-                place.model, place.line_bytes = CACHED_MODEL, cache_of.line_bytes
-                count = region.length // cache_of.line_bytes + 1  # a prefetch can go beyond the end
-                for lines, capacity in (
-                    (place.instructions, cache_of.instruction_lines),
-                    (place.data, cache_of.data_lines),
-                ):
-                    slots = np.zeros(count, np.uint8)
-                    made.kept.append(slots)
-                    lines.capacity, lines.slots, lines.n_slots = capacity, slots.ctypes.data, count
-                    lines.first = region.origin // cache_of.line_bytes
-        if unknown is not None:
-            marked = np.ascontiguousarray(unknown, np.uint8)
-            made.kept.append(marked)
-            made.unknown, made.n_unknown = marked.ctypes.data, len(marked)
-        return made
+        return fast_memories(self._machine.board, unknown)
 
     def time_path(self, path: Path) -> Cycles:
         pipeline = self._core.pipeline()
@@ -151,8 +129,8 @@ class FastTracer:
         where = (INHERIT, self._step, parts.ctypes.data, stalls.ctypes.data)
         address = None if memories is None else ctypes.addressof(memories)
         total = self._rows.time(walk, address, RETURN, longest, where)
-        counted = self._by_part(parts)
-        return Cycles(total, counted, {part: stalls[part].tolist() for part in counted})
+        used = {STEP if i == self._step else i: row.tolist() for i, row in enumerate(stalls) if parts[i] or row.any()}
+        return Cycles(total, self._by_part(parts), used)
 
     # --- recording ---
 

@@ -78,7 +78,8 @@ struct recorder {
     void (*decode)(uint32_t address); /* enters an instruction into `operands` */
     const struct table *operands;     /* by address; number 0: accesses no memory, else one more than the place */
     const struct operand *places;
-    uint32_t lines_begin, lines_end;
+    uint32_t line_bytes, n_ranges;
+    uint32_t ranges[2 * MOST_REGIONS]; /* of cached memory: where each begins and ends */
     int64_t budget;
     int64_t spent; /* 1: over the budget, 2: out of memory, 3: an instruction that cannot be decoded */
     struct array blocks, lines, addresses, accesses;
@@ -177,6 +178,16 @@ static const struct operand *operand_at(struct recorder *r, void *uc, uint32_t a
     return o;
 }
 
+static int in_ranges(const struct recorder *r, uint32_t at)
+{
+    for (uint32_t i = 0; i < 2 * r->n_ranges; i += 2) {
+        if (at >= r->ranges[i] && at < r->ranges[i + 1]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Lines that are read, beside on_block. */
 void on_line(void *uc, uint64_t address, uint32_t size, void *data)
 {
@@ -186,8 +197,8 @@ void on_line(void *uc, uint64_t address, uint32_t size, void *data)
 
     (void)size;
     for (int32_t i = 0; o && o->size && !o->write && i < o->count; i++) {
-        uint32_t at = first + (uint32_t)(i * o->size), line = at >> 4;
-        if (at >= r->lines_begin && at < r->lines_end && !append(&r->lines, &line, sizeof line)) {
+        uint32_t at = first + (uint32_t)(i * o->size), line = at / r->line_bytes;
+        if (in_ranges(r, at) && !append(&r->lines, &line, sizeof line)) {
             give_up(r, uc, 2);
         }
     }
@@ -220,7 +231,7 @@ void on_instruction(void *uc, uint64_t address, uint32_t size, void *data)
 /* Turns addresses as the emulator reported them into numbers of rows. Instructions that their IT block skips are not
  * reported: they are put back in. `moved` gets each reported instruction's position in the result. Returns 1 and the
  * pair where a row is missing, 2 where there is no room, 0 at the end. */
-int steps_fill(const struct table *t, const struct row *rows, const uint32_t *addresses, int64_t n, int64_t *position,
+int steps_fill(const struct table *t, struct row *rows, const uint32_t *addresses, int64_t n, int64_t *position,
                uint32_t *steps, int64_t *count, int64_t room, uint32_t *moved, uint32_t pair[2])
 {
     int64_t i = *position, k = *count;
@@ -232,17 +243,23 @@ int steps_fill(const struct table *t, const struct row *rows, const uint32_t *ad
             uint32_t gap = at - rows[steps[k - 1]].end;
             at = gap && gap < 17u ? rows[steps[k - 1]].end : at;
         }
-        const struct key *found = &t->keys[slot(t, before, at, 0)];
-        if (!found->value || k == room) {
+        uint32_t number = k ? rows[steps[k - 1]].next : 0u;
+        if (!number || rows[number - 1].address != at) {
+            number = t->keys[slot(t, before, at, 0)].value;
+        }
+        if (!number || k == room) {
             pair[0] = before;
             pair[1] = at;
-            result = found->value ? 2 : 1;
+            result = number ? 2 : 1;
             break;
+        }
+        if (k) {
+            rows[steps[k - 1]].next = number;
         }
         if (at == addresses[i]) {
             moved[i++] = (uint32_t)k;
         }
-        steps[k++] = found->value - 1;
+        steps[k++] = number - 1;
     }
     *position = i;
     *count = k;

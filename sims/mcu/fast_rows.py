@@ -53,7 +53,7 @@ class Rows:
         flags = (
             BRANCHES * instruction.branches | CONDITIONAL * instruction.conditional | BACKWARD * instruction.backward
         )
-        self._rows[self.count] = (instruction.address, instruction.end, part, 0, 0, flags, 0, 0, 0, 0, 0)
+        self._rows[self.count] = (instruction.address, instruction.end, part, 0, 0, 0, flags, 0, 0, 0, 0, 0)
         self.count += 1
         return self.count - 1
 

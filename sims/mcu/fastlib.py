@@ -22,7 +22,7 @@ FLAGS = ("-std=c99", "-O3", *SHARED)
 MOST_LINES, MOST_REGIONS = 128, 16
 
 ROW = np.dtype(
-    [("address", "u4"), ("end", "u4"), ("part", "i4")]
+    [("address", "u4"), ("end", "u4"), ("part", "i4"), ("next", "u4")]
     + [(name, "u1") for name in ("cost", "refill", "flags", "after_load", "store", "address_made", "fp", "spare")]
 )
 ISSUE = np.dtype(
@@ -43,7 +43,8 @@ class Array(ctypes.Structure):
 class Recorder(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("stop", "read_register", "decode", "operands", "places")),
-        *((name, ctypes.c_uint32) for name in ("lines_begin", "lines_end")),
+        *((name, ctypes.c_uint32) for name in ("line_bytes", "n_ranges")),
+        ("ranges", ctypes.c_uint32 * (2 * MOST_REGIONS)),
         ("budget", ctypes.c_int64),
         ("spent", ctypes.c_int64),
         *((name, Array) for name in ("blocks", "lines", "addresses", "accesses")),
@@ -71,6 +72,13 @@ class Lines(ctypes.Structure):
     )
 
 
+class Sets(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("sets", "ways", "clock")),
+        *((name, ctypes.c_void_p) for name in ("lines", "used")),
+    )
+
+
 class Region(ctypes.Structure):
     _fields_ = (
         ("origin", ctypes.c_uint32),
@@ -79,6 +87,8 @@ class Region(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("current", "prefetched", "prefetched_at", "free_at")),
         ("instructions", Lines),
         ("data", Lines),
+        ("instruction_sets", ctypes.c_void_p),
+        ("data_sets", ctypes.c_void_p),
     )
 
 

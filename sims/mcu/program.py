@@ -13,10 +13,11 @@ class Program:
     """Decodes on demand and keeps what it decoded: equal addresses give the same `Instruction` object."""
 
     def __init__(self, image: ImageFile, step: str | None = None, decoder: Decoder = THUMB) -> None:
-        """`step` names the function that is called; by default the step function of the image's controller."""
+        """`step` names the function that is called; by default one of the entries of the image's controller."""
         self.image = image
         self.decoder = decoder
-        self._step = f"{image.descriptor.name}_step" if step is None else step
+        entry = f"{image.descriptor.name}_step"
+        self._entries = (entry, f"{entry}_q") if step is None else (step,)
         self._instructions: dict[int, Instruction] = {}
         self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self._parts: dict[int, int] = {}
@@ -53,5 +54,5 @@ class Program:
         if found is None:
             function = self.image.function_at(address)
             name = "" if function is None else function.name.split(".")[0]  # gcc: NAME.isra.0, NAME.constprop.0
-            found = self._parts[address] = self._nodes.get(name, STEP if name == self._step else INHERIT)
+            found = self._parts[address] = self._nodes.get(name, STEP if name in self._entries else INHERIT)
         return found

@@ -13,7 +13,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unicorn import unicorn_const
 
 from tinyctl.sims.mcu.engine import RETURN, Machine
-from tinyctl.sims.mcu.memories import CACHES, LINE_BYTES, Memories
+from tinyctl.sims.mcu.memories import Memories, cached_regions, grain
 from tinyctl.sims.mcu.pipeline import CAUSES, Access, Core, Division, State, magnitude
 from tinyctl.sims.mcu.program import INHERIT, STEP, Program
 
@@ -34,7 +34,8 @@ SIZE_BITS = 12  # a block is at most a page of 4096 bytes long
 
 @dataclass(frozen=True)
 class Path:
-    """One call: its blocks as `address << 12 | size`, and the lines of cached flash its loads read, both in order."""
+    """One call: its blocks as `address << 12 | size`, and the lines of cached memory its loads read, both in
+    order."""
 
     blocks: NDArray[np.uint64]
     lines: NDArray[np.uint32]
@@ -117,6 +118,7 @@ class PythonTracer:
     def paths(self) -> Iterator[Callable[..., Path]]:
         machine = self._machine
         blocks, lines = array("Q"), array("L")
+        line_bytes = grain(machine.board)
         budget = 0
 
         def on_block(uc: Any, address: int, size: int, data: Any) -> None:
@@ -127,7 +129,7 @@ class PythonTracer:
                 machine.fault(too_long())
 
         def on_read(uc: Any, access: int, address: int, size: int, value: int, data: Any) -> None:
-            lines.append(address // LINE_BYTES)
+            lines.append(address // line_bytes)
 
         def record(function: int, *arguments: int) -> Path:
             nonlocal budget
@@ -136,10 +138,11 @@ class PythonTracer:
             returned = machine.call(function, *arguments)
             return Path(np.array(blocks, np.uint64), np.array(lines, np.uint32), returned)
 
-        code = machine.board.code
-        cached = code.model in CACHES
-        reads = machine.hooked(unicorn_const.UC_HOOK_MEM_READ, on_read, code.origin, code.end - 1)
-        with machine.hooked(unicorn_const.UC_HOOK_BLOCK, on_block), reads if cached else nullcontext():
+        with ExitStack() as hooks:
+            hooks.enter_context(machine.hooked(unicorn_const.UC_HOOK_BLOCK, on_block))
+            for region in cached_regions(machine.board):
+                reads = machine.hooked(unicorn_const.UC_HOOK_MEM_READ, on_read, region.origin, region.end - 1)
+                hooks.enter_context(reads)
             yield record
 
     @contextmanager

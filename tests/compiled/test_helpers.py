@@ -12,6 +12,7 @@ import pytest
 from tinyctl import toolchains
 from tinyctl.emitter import emit, render
 from tinyctl.formats.base import encode, requantize
+from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.tanh import CLAMP, LINEAR, tanh_f32
 from tinyctl.vectors import SPECIAL
@@ -30,11 +31,15 @@ void many_requantize(const int32_t *x, const int32_t *m, int16_t *y, uint32_t n)
 """
 
 
+def graph_with_every_helper() -> Graph:
+    """Float and integer tanh, and doors between."""
+    return networks.in_format(networks.all_layers(), {"first": "w16a16", "tanh_float": "f32"})
+
+
 @pytest.fixture(scope="module", params=["cc", "zig"])
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """A unit that has every helper: float and integer tanh."""
     folder = tmp_path_factory.mktemp("helpers")
-    emit(networks.in_format(networks.all_layers(), "w16a16"), folder)
+    emit(graph_with_every_helper(), folder)
     (folder / "wrapper.c").write_text(WRAPPER)
     command = (*toolchains.host_cc(request.param), "-O2", *toolchains.SHARED)
     toolchains.run([*command, folder / "wrapper.c", "-o", folder / "wrapper.so"], what="helpers")
@@ -105,6 +110,6 @@ def test_float_constants_keep_their_bits(tmp_path: Path) -> None:
 
 
 def test_the_unit_has_every_helper() -> None:
-    text = render(networks.in_format(networks.all_layers(), "w16a16"), "policy")[1]["policy.c"]
+    text = render(graph_with_every_helper(), "policy")[1]["policy.c"]
     for name in ("tanh", "encode", "clamp", "requantize"):
         assert f" policy_{name}(" in text

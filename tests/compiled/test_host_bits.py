@@ -6,17 +6,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cases
 import networks
 import numpy as np
 import pytest
-from replay import GraphCopies, HostCopies, play, play_q
+from replay import GraphCopies, HostCopies, of_case, play, play_q
 
 from tinyctl import toolchains
 from tinyctl.emitter import emit
-from tinyctl.graph import Graph
-from tinyctl.hostlib import FLAGS, HostController
+from tinyctl.hostlib import FLAGS, HostController, compile_units
 
-STEPS, COPIES = 250, 12
+STEPS, COPIES, SEED = 250, 12, 3
 PRAGMA = '#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")\n'
 KINDS = "undefined,float-cast-overflow"
 SANITIZE = (f"-fsanitize={KINDS}", f"-fsanitize-trap={KINDS}")
@@ -33,23 +33,29 @@ BUILDS = {
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_bits_equal_the_graph(case: tuple[Graph, Path], build: str, require_tool: Callable[[str], str]) -> None:
-    graph, folder = case
+def test_bits_equal_the_graphs(case_folders: dict[str, Path], build: str, require_tool: Callable[[str], str]) -> None:
+    """Actions, status and state of every case, by both entries; and their self-tests."""
     compiler, flags = BUILDS[build]
     if compiler != "zig":
         require_tool(compiler)
-    controller = HostController(folder, compiler, flags)
-    expected = play(GraphCopies(graph), graph.contract, STEPS, COPIES, seed=3)
-    found = play(HostCopies(controller), graph.contract, STEPS, COPIES, seed=3)
-    assert found.differences(expected) == 0
-    assert controller.selftest() == 0
-    assert expected.status.any()
-    assert not expected.status.all()
-    if graph.integer_entry is not None:
-        expected = play_q(GraphCopies(graph), graph, STEPS, COPIES, seed=3)
-        assert play_q(HostCopies(controller), graph, STEPS, COPIES, seed=3).differences(expected) == 0
-        assert expected.status.any()
-        assert not expected.status.all()
+    library = compile_units(case_folders.values(), compiler, flags)
+    different = []
+    for name, folder in case_folders.items():
+        graph, copies = cases.graph(name), HostCopies(HostController(folder, library=library))
+        for integers in (False, True):
+            if integers and graph.integer_entry is None:
+                continue
+            expected = of_case(name, integers, STEPS, COPIES, SEED)
+            found = (
+                play_q(copies, graph, STEPS, COPIES, SEED)
+                if integers
+                else play(copies, graph.contract, STEPS, COPIES, SEED)
+            )
+            if found.differences(expected) or not 0 < expected.status.mean() < 1:
+                different.append((name, integers))
+        if copies.controller.selftest():
+            different.append((name, "self-test"))
+    assert not different
 
 
 @pytest.fixture(scope="module")

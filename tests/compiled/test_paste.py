@@ -6,18 +6,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import cases
 import networks
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from tinyctl import toolchains
 from tinyctl.builder import WARNINGS
-from tinyctl.emitter import emit, render
-from tinyctl.graph import Graph
+from tinyctl.emitter import emit
 from tinyctl.unit import load_unit
 
-FILES = ("policy.c", "policy_selftest.c")
-STEP_Q = "-DPOLICY_STEP_Q=1"  # the integer entry, which a machine with FPU has not
+FILES = ("units.c", "selftests.c")
 COMPILERS = ("gcc", "zig")
 CPLUSPLUS = (*(w for w in WARNINGS if w != "-std=c99"), "-std=c++11", "-x", "c++")
 # Loops stay loops: neither compiler may put in a call of memset or memcpy.
@@ -41,22 +40,50 @@ def test_the_builder_has_the_promised_warnings() -> None:
     assert set(promised.split()) <= set(WARNINGS)
 
 
+@pytest.fixture(scope="module")
+def everything(case_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two sources that include all cases: their C, and their self-tests."""
+    folder = tmp_path_factory.mktemp("everything")
+    for file, ending in zip(FILES, (".c", "_selftest.c"), strict=True):
+        lines = [f'#include "{path / name}{ending}"\n' for name, path in case_folders.items()]
+        (folder / file).write_text("".join(lines))
+    return folder
+
+
+def step_q(case_folders: dict[str, Path]) -> tuple[str, ...]:
+    """The integer entries too, which a machine with FPU has not."""
+    return tuple(f"-D{name.upper()}_STEP_Q=1" for name in case_folders)
+
+
 @pytest.mark.parametrize("name", COMPILERS)
+@pytest.mark.parametrize("file", FILES)
 def test_compiles_without_a_warning(
-    case: tuple[Graph, Path], name: str, tmp_path: Path, require_tool: Callable[[str], str]
+    everything: Path,
+    case_folders: dict[str, Path],
+    name: str,
+    file: str,
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
 ) -> None:
-    for file in FILES:
-        compile_one(compiler(name, require_tool), (*WARNINGS, "-O3", STEP_Q), case[1] / file, tmp_path / "x.o")
+    flags = (*WARNINGS, "-O2", *step_q(case_folders))
+    compile_one(compiler(name, require_tool), flags, everything / file, tmp_path / "x.o")
 
 
 @pytest.mark.parametrize("name", ["g++", "zig"])
+@pytest.mark.parametrize("file", FILES)
 def test_compiles_as_cplusplus(
-    case: tuple[Graph, Path], name: str, tmp_path: Path, require_tool: Callable[[str], str]
+    everything: Path,
+    case_folders: dict[str, Path],
+    name: str,
+    file: str,
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
 ) -> None:
     command = (*toolchains.zig(), "c++") if name == "zig" else (require_tool(name),)
-    for file in FILES:
-        path = compile_one(command, (*CPLUSPLUS, "-O1", STEP_Q), case[1] / file, tmp_path / "x.o")
-    assert "policy_selftest" in symbols(path)  # not mangled
+    flags = (*CPLUSPLUS, "-O1", *step_q(case_folders))
+    found = symbols(compile_one(command, flags, everything / file, tmp_path / "x.o"))
+    ending = "_selftest" if file == FILES[1] else "_step"
+    assert {f"{case}{ending}" for case in case_folders} <= found  # not mangled
 
 
 def symbols(path: Path, undefined: bool = False) -> set[str]:
@@ -71,16 +98,13 @@ def symbols(path: Path, undefined: bool = False) -> set[str]:
 
 
 @pytest.mark.parametrize("name", COMPILERS)
-def test_needs_nothing_from_outside(
-    case: tuple[Graph, Path], name: str, tmp_path: Path, require_tool: Callable[[str], str]
+def test_needs_nothing_from_outside_and_keeps_no_data(
+    everything: Path, case_folders: dict[str, Path], name: str, tmp_path: Path, require_tool: Callable[[str], str]
 ) -> None:
-    path = compile_one(compiler(name, require_tool), BARE[name], case[1] / "policy.c", tmp_path / "x.o")
+    path = compile_one(compiler(name, require_tool), BARE[name], everything / FILES[0], tmp_path / "x.o")
     assert symbols(path, undefined=True) == set()
-    assert symbols(path) == {f"policy_{verb}" for verb in ("init", "reset", "step", "set_applied")}
-
-
-def test_keeps_no_data_of_its_own(case: tuple[Graph, Path], tmp_path: Path, require_tool: Callable[[str], str]) -> None:
-    path = compile_one(compiler("zig", require_tool), BARE["zig"], case[1] / "policy.c", tmp_path / "x.o")
+    verbs = ("init", "reset", "step", "set_applied")
+    assert symbols(path) == {f"{case}_{verb}" for case in case_folders for verb in verbs}
     with path.open("rb") as file:
         writable = {s.name: s["sh_size"] for s in ELFFile(file).iter_sections() if s["sh_flags"] & 0x3 == 0x3}
     assert sum(writable.values()) == 0, writable
@@ -112,42 +136,38 @@ def test_constants_can_be_placed_in_a_section(tmp_path: Path, require_tool: Call
         assert 0 <= section["sh_size"] - unit.const_bytes < 4 * 3 * len(unit.nodes)  # alignment between tables
 
 
-def test_struct_is_as_large_as_promised(
-    case: tuple[Graph, Path], tmp_path: Path, require_tool: Callable[[str], str]
+def test_structs_are_as_large_as_promised(
+    case_folders: dict[str, Path], tmp_path: Path, require_tool: Callable[[str], str]
 ) -> None:
-    unit = load_unit(case[1])
-    (tmp_path / "size.c").write_text(
-        f'#include <stddef.h>\n#include "policy.h"\n'
-        f"typedef char whole[sizeof(struct policy) == {unit.struct_bytes} ? 1 : -1];\n"
-        f"typedef char state[offsetof(struct policy, work0) == {unit.state_bytes} ? 1 : -1];\n"
-        f"typedef char same[POLICY_STATE_BYTES == {unit.state_bytes} ? 1 : -1];\n"
-    )
-    compile_one((require_tool("gcc"),), (f"-I{case[1]}",), tmp_path / "size.c", tmp_path / "x.o")
+    lines = ["#include <stddef.h>"]
+    for name, folder in case_folders.items():
+        unit = load_unit(folder)
+        lines += [
+            f'#include "{folder / name}.h"',
+            f"typedef char {name}_whole[sizeof(struct {name}) == {unit.struct_bytes} ? 1 : -1];",
+            f"typedef char {name}_state[offsetof(struct {name}, work0) == {unit.state_bytes} ? 1 : -1];",
+            f"typedef char {name}_same[{name.upper()}_STATE_BYTES == {unit.state_bytes} ? 1 : -1];",
+        ]
+    (tmp_path / "size.c").write_text("\n".join([*lines, ""]))
+    compile_one((require_tool("gcc"),), (), tmp_path / "size.c", tmp_path / "x.o")
 
 
-def test_no_double_no_library_no_heap(case: tuple[Graph, Path]) -> None:
-    for file in ("policy.c", "policy.h", "policy_selftest.c"):
-        text = re.sub(r"/\*.*?\*/", "", (case[1] / file).read_text(), flags=re.DOTALL)
-        assert set(re.findall(r"#include\s+(\S+)", text)) <= {'"policy.h"', "<stdint.h>"}
-        assert not re.search(r"\b(double|malloc|free|static (?!const|inline|POLICY_NOINLINE|struct))\b", text)
-        assert not re.search(r"(?<![\w.])\d+\.\d*(e[+-]?\d+)?(?![\d.ef])", text)  # a literal without its f
+def test_no_double_no_library_no_heap(case_folders: dict[str, Path]) -> None:
+    for name, folder in case_folders.items():
+        local = rf"\b(double|malloc|free|static (?!const|inline|{name.upper()}_NOINLINE|uint32_t|struct))\b"
+        for ending in (".c", ".h", "_selftest.c"):
+            text = re.sub(r"/\*.*?\*/", "", (folder / f"{name}{ending}").read_text(), flags=re.DOTALL)
+            assert set(re.findall(r"#include\s+(\S+)", text)) <= {f'"{name}.h"', "<stdint.h>"}
+            assert not re.search(local, text)
+            assert not re.search(r"(?<![\w.])\d+\.\d*(e[+-]?\d+)?(?![\d.ef])", text)  # a literal without its f
 
 
-def test_same_graph_same_bytes(case: tuple[Graph, Path], tmp_path: Path) -> None:
-    graph, folder = case
-    emit(graph, tmp_path)
-    assert {p.name for p in folder.iterdir()} == {p.name for p in tmp_path.iterdir()}
-    for path in folder.iterdir():
-        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
-        text = path.read_text()
-        assert str(folder) not in text
-        assert not re.search(r"20[2-9]\d-|\b\d\d:\d\d|/home/|/tmp/", text)
-
-
-@pytest.mark.parametrize("format_name", ["f32", "w16a16"])
-def test_golden_text(format_name: str, golden: Callable[[str, str], None]) -> None:
-    """The whole C of the tiny network, to be read when it changes."""
-    _, texts = render(networks.in_format(networks.tiny(), format_name), "tiny")
-    golden(f"tiny_{format_name}.h", texts["tiny.h"])
-    golden(f"tiny_{format_name}.c", texts["tiny.c"])
-    golden(f"tiny_{format_name}_selftest.c", texts["tiny_selftest.c"])
+def test_same_graph_same_bytes(case_folders: dict[str, Path], tmp_path: Path) -> None:
+    for name, folder in case_folders.items():
+        emit(cases.graph(name), tmp_path / name, name)
+        assert {p.name for p in folder.iterdir()} == {p.name for p in (tmp_path / name).iterdir()}
+        for path in folder.iterdir():
+            text = path.read_text()
+            assert text == (tmp_path / name / path.name).read_text()
+            assert str(folder) not in text
+            assert not re.search(r"20[2-9]\d-|\b\d\d:\d\d|/home/|/tmp/", text)

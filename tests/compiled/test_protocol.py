@@ -6,20 +6,23 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tinyctl import bare
+from tinyctl.boards import load_board
 from tinyctl.builder import WARNINGS
 from tinyctl.protocol import Decoder, Frame, cobs, decode, encode, uncobs
+from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, host_cc, run
 
 BARE = Path(__file__).parents[2] / "firmware" / "bare"
 SIZE = 700  # of the decoder's buffer: longer frames are refused
-FUZZ_RUNS = 200_000
+HARNESSES = Path(__file__).parent
+FUZZ_RUNS = 100_000
 
 
 class CFrame(ctypes.Structure):
@@ -135,63 +138,61 @@ def test_a_frame_that_the_documentation_shows() -> None:
     assert shown.hex(" ") in text
 
 
-def fuzz_compiler() -> str:
-    """clang with libFuzzer. Where it is missing the test is skipped, but fails when CI=true."""
-    found = shutil.which("clang") or shutil.which("clang-14")
-    if found is None:
+def fuzz(
+    sources: list[Path], folder: Path, *options: object, runs: int = FUZZ_RUNS
+) -> subprocess.CompletedProcess[str]:
+    """Run C sources, a harness among them, under libFuzzer, ASan and UBSan.
+
+    Where clang is missing the test is skipped, but fails when CI=true.
+    """
+    clang = shutil.which("clang") or shutil.which("clang-14")
+    if clang is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("clang is not installed")
-    assert found is not None
-    return found
+    assert clang is not None
+    checks = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    program, facts = folder / "fuzz", bare.facts(load_board("pico"), 100.0, 3, 1)
+    (folder / "tinyctl_board.h").write_text(template("board.h.j2").render(board="fuzz", facts=facts))
+    includes = [f"-I{BARE}", f"-I{folder}"]
+    run([clang, "-std=c99", "-g", "-O1", *checks, *includes, *sources, "-o", program], what="the fuzzer")
+    words = [program, f"-runs={runs}", "-seed=1", "-max_len=1200", "-print_final_stats=1", *options]
+    return subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=300, check=False, cwd=folder
+    )
 
 
 def test_fuzz(tmp_path: Path) -> None:
-    """libFuzzer with ASan and UBSan: any stream is decoded without a fault, and what is accepted encodes to itself."""
-    words = [
-        fuzz_compiler(),
-        "-std=c99",
-        "-g",
-        "-O1",
-        "-fsanitize=fuzzer,address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    program = tmp_path / "fuzz"
-    run(
-        [*words, f"-I{BARE}", BARE / "protocol.c", Path(__file__).with_name("fuzz_protocol.c"), "-o", program],
-        what="fuzz",
-    )
+    """Any stream is decoded without a fault, and what is accepted encodes to itself."""
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     for length in (0, 4, 72, 246, 300):
-        (seeds / str(length)).write_bytes(encode(Frame(3, 7, bytes(range(1, 256))[:length] * 1)) + encode(Frame(1, 8)))
-    done = subprocess.run(
-        [program, f"-runs={FUZZ_RUNS}", "-seed=1", "-max_len=1200", "-print_final_stats=1", seeds],
-        capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path,
-    )  # fmt: skip
+        body = (bytes(range(1, 256)) * 2)[:length]
+        (seeds / str(length)).write_bytes(encode(Frame(3, 7, body)) + encode(Frame(1, 8)))
+    done = fuzz([BARE / "protocol.c", HARNESSES / "fuzz_protocol.c"], tmp_path, seeds)
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"stat::number_of_executed_units: {FUZZ_RUNS}" in done.stderr
 
 
-def test_the_fuzzer_would_find_an_overrun(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+def test_the_fuzzer_would_find_an_overrun(tmp_path: Path) -> None:
     """The same run on a decoder without its bound fails: the check can fail."""
-    require_tool("cc")
     source = (BARE / "protocol.c").read_text()
     bound = "if (d->count == d->size) {"
     assert bound in source
     (tmp_path / "protocol.c").write_text(source.replace(bound, "if (d->count == 2u * d->size) {"))
-    words = [
-        fuzz_compiler(),
-        "-std=c99",
-        "-g",
-        "-O1",
-        "-fsanitize=fuzzer,address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    program = tmp_path / "fuzz"
-    fuzz = Path(__file__).with_name("fuzz_protocol.c")
-    run([*words, f"-I{BARE}", tmp_path / "protocol.c", fuzz, "-o", program], what="fuzz")
-    done = subprocess.run(
-        [program, f"-runs={FUZZ_RUNS}", "-seed=1", "-max_len=1200", "-len_control=0"],
-        capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path,
-    )  # fmt: skip
+    done = fuzz([tmp_path / "protocol.c", HARNESSES / "fuzz_protocol.c"], tmp_path, "-len_control=0")
     assert done.returncode != 0
     assert "heap-buffer-overflow" in done.stderr
+
+
+def test_fuzz_a_board(tmp_path: Path) -> None:
+    """Whatever is sent, a board answers in good frames, and serves nobody who has not named its hashes."""
+    sources = [BARE / "serve.c", BARE / "protocol.c", HARNESSES / "fuzz_serve.c"]
+    done = fuzz(sources, tmp_path, "-len_control=0", runs=FUZZ_RUNS // 5)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_fuzzer_would_find_a_missing_greeting(tmp_path: Path) -> None:
+    text = (BARE / "serve.c").read_text()
+    assert "if (!greeted &&" in text
+    (tmp_path / "serve.c").write_text(text.replace("if (!greeted &&", "if (0 &&"))
+    sources = [tmp_path / "serve.c", BARE / "protocol.c", HARNESSES / "fuzz_serve.c"]
+    assert "deadly signal" in fuzz(sources, tmp_path, "-len_control=0", runs=FUZZ_RUNS // 5).stderr

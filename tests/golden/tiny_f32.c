@@ -1,9 +1,9 @@
-/* tiny: see tiny.h. Made by tinyctl 0.1.0.
+/* tiny_f32: see tiny_f32.h. Made by tinyctl 0.1.0.
  * SPDX-License-Identifier: 0BSD
  *
  * Every result is defined bit for bit, so the compiler must not fuse or reorder float operations.
  */
-#include "tiny.h"
+#include "tiny_f32.h"
 
 #ifdef __FAST_MATH__
 #error "compile without -ffast-math: it changes results"
@@ -18,76 +18,170 @@
 #pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize")
 #endif
 #if defined(__clang__)
-#define TINY_NOINLINE __attribute__((noinline))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused)) /* where assembly stands in for it */
+#define TINY_F32_NOINLINE __attribute__((noinline))
+#define TINY_F32_ALIGNED __attribute__((aligned(16)))
+#define TINY_F32_UNUSED __attribute__((unused)) /* where assembly stands in for it */
 #elif defined(__GNUC__)
-#define TINY_NOINLINE __attribute__((noinline, noclone))
-#define TINY_ALIGNED __attribute__((aligned(16)))
-#define TINY_UNUSED __attribute__((unused))
+#define TINY_F32_NOINLINE __attribute__((noinline, noclone))
+#define TINY_F32_ALIGNED __attribute__((aligned(16)))
+#define TINY_F32_UNUSED __attribute__((unused))
 #else
-#define TINY_NOINLINE
-#define TINY_ALIGNED
-#define TINY_UNUSED
+#define TINY_F32_NOINLINE
+#define TINY_F32_ALIGNED
+#define TINY_F32_UNUSED
 #endif
 /* Define it to place the constants, e.g. as __attribute__((section(".ccm"))). */
-#ifndef TINY_CONSTANTS
-#define TINY_CONSTANTS
+#ifndef TINY_F32_CONSTANTS
+#define TINY_F32_CONSTANTS
 #endif
 /* Assembly for Cortex-M where the compiler can take it; define it as 0 for plain C, which gives the same bits. */
-#ifndef TINY_ASSEMBLY
+#ifndef TINY_F32_ASSEMBLY
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
-#define TINY_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
+#define TINY_F32_ASSEMBLY (__ARM_ARCH_PROFILE == 'M')
 #else
-#define TINY_ASSEMBLY 0
+#define TINY_F32_ASSEMBLY 0
 #endif
 #endif
-#if TINY_ASSEMBLY && defined(__ARM_FP)
-#define TINY_FPU ((__ARM_FP & 4) != 0)
+#if TINY_F32_ASSEMBLY && defined(__ARM_FP)
+#define TINY_F32_FPU ((__ARM_FP & 4) != 0)
 #else
-#define TINY_FPU 0
+#define TINY_F32_FPU 0
 #endif
 
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
-union tiny_word {
+union tiny_f32_word {
     float f;
     uint32_t u;
 };
 
-static inline uint32_t tiny_bits(float f)
+static inline TINY_F32_UNUSED uint32_t tiny_f32_bits(float f)
 {
-    union tiny_word word;
+    union tiny_f32_word word;
     word.f = f;
     return word.u;
 }
 
-static inline float tiny_float(uint32_t u)
+static inline TINY_F32_UNUSED float tiny_f32_float(uint32_t u)
 {
-    union tiny_word word;
+    union tiny_f32_word word;
     word.u = u;
     return word.f;
 }
 
-static inline float tiny_select(uint32_t mask, float yes, float no)
+static inline TINY_F32_UNUSED float tiny_f32_select(uint32_t mask, float yes, float no)
 {
-    return tiny_float((tiny_bits(yes) & mask) | (tiny_bits(no) & ~mask));
+    return tiny_f32_float((tiny_f32_bits(yes) & mask) | (tiny_f32_bits(no) & ~mask));
 }
 
-static inline float tiny_clamp(float x, float low, float high)
+static inline TINY_F32_UNUSED float tiny_f32_clamp(float x, float low, float high)
 {
-    const float raised = tiny_select(0u - (uint32_t)(x < low), low, x);
-    return tiny_select(0u - (uint32_t)(x > high), high, raised);
+    const float raised = tiny_f32_select(0u - (uint32_t)(x < low), low, x);
+    return tiny_f32_select(0u - (uint32_t)(x > high), high, raised);
+}
+
+/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
+   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
+   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
+static TINY_F32_NOINLINE uint32_t tiny_f32_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+{
+    uint32_t status = 0;
+#if TINY_F32_ASSEMBLY
+    uint32_t first, second;
+    __asm__ volatile(
+        "1:\n"
+        "ldm %[runs]!, {r4, r5, r6, r8}\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "cmp %[first], r6\n"
+        "it gt\n"
+        "movgt %[first], r6\n"
+        "cmp %[first], r5\n"
+        "it hi\n"
+        "movhi %[first], r5\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "cmp %[second], r6\n"
+        "it gt\n"
+        "movgt %[second], r6\n"
+        "cmp %[second], r5\n"
+        "it hi\n"
+        "movhi %[second], r5\n"
+        "str %[second], [%[y]], #4\n"
+        "subs r4, r4, #2\n"
+        "bgt 2b\n"
+        "cmp %[runs], %[end]\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
+        : "r4", "r5", "r6", "r8", "cc", "memory");
+#else
+    for (; runs != end; runs += 4) {
+        uint32_t n;
+        for (n = runs[0]; n > 0; n--, x++, y++) {
+            const uint32_t bad = 0u - (uint32_t)((tiny_f32_bits(*x) & 0x7f800000u) == 0x7f800000u);
+            const float clamped = tiny_f32_clamp(*x, tiny_f32_float(runs[1]), tiny_f32_float(runs[2]));
+            status |= bad & TINY_F32_REJECTED;
+            *y = tiny_f32_select(bad, tiny_f32_float(runs[3]), clamped);
+        }
+    }
+#endif
+    return status;
+}
+
+/* y = gain x + offset for n columns. `affine` has the gains of four columns, then their offsets. */
+static TINY_F32_NOINLINE void tiny_f32_scale(const float *x, float *y, const float *affine, int32_t n)
+{
+#if TINY_F32_FPU
+    int32_t fours = (n + 3) >> 2;
+    __asm__ volatile(
+        "1:\n"
+        "vldm %[x]!, {s0-s3}\n"
+        "vldm %[affine]!, {s4-s11}\n"
+        "vmul.f32 s0, s0, s4\n"
+        "vmul.f32 s1, s1, s5\n"
+        "vmul.f32 s2, s2, s6\n"
+        "vmul.f32 s3, s3, s7\n"
+        "vadd.f32 s0, s0, s8\n"
+        "vadd.f32 s1, s1, s9\n"
+        "vadd.f32 s2, s2, s10\n"
+        "vadd.f32 s3, s3, s11\n"
+        "vstm %[y]!, {s0-s3}\n"
+        "subs %[fours], %[fours], #1\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [affine] "+r"(affine), [fours] "+r"(fours)
+        :
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
+#else
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        const float *own = affine + (i & ~3) + i;
+        y[i] = x[i] * own[0] + own[4];
+    }
+#endif
 }
 
 /* A rational approximation, odd 13th over even 6th degree, within 4.2e-7. The sign and the saturation are handled in the
    bits; below 0.0004 the result is x itself, which also keeps subnormals out of the division. */
-static inline float tiny_tanh(float x)
+static inline float tiny_f32_tanh(float x)
 {
-    const uint32_t sign = tiny_bits(x) & 0x80000000u;
-    const uint32_t magnitude = tiny_bits(x) ^ sign;
+    const uint32_t sign = tiny_f32_bits(x) & 0x80000000u;
+    const uint32_t magnitude = tiny_f32_bits(x) ^ sign;
     const uint32_t clamped = magnitude > 0x40fcf84fu ? 0x40fcf84fu : magnitude;
     const uint32_t small = 0u - (uint32_t)(clamped < 0x39d1b717u);
-    const float z = tiny_float((clamped & ~small) | (0x3f800000u & small));
+    const float z = tiny_f32_float((clamped & ~small) | (0x3f800000u & small));
     const float z2 = z * z;
     float p = -2.7607684e-16f;
     float q = 1.1982584e-06f;
@@ -100,16 +194,16 @@ static inline float tiny_tanh(float x)
     q = q * z2 + 0.00011853471f;
     q = q * z2 + 0.0022684347f;
     q = q * z2 + 0.004893525f;
-    return tiny_float(((tiny_bits(z * p / q) & ~small) | (clamped & small)) | sign);
+    return tiny_f32_float(((tiny_f32_bits(z * p / q) & ~small) | (clamped & small)) | sign);
 }
 
 /* y = bias + weight x for `blocks` blocks of 4 rows: each row its own sum, inputs in order, every product and
    sum rounded. `w` runs by blocks of rows, then columns, then the rows of a block. */
-static TINY_NOINLINE void tiny_rows4(const float *w, const float *b, const float *x, float *y,
+static TINY_F32_NOINLINE void tiny_f32_rows4(const float *w, const float *b, const float *x, float *y,
     int32_t blocks, int32_t n_in)
 {
     for (; blocks > 0; blocks--, b += 4, y += 4) {
-#if TINY_FPU
+#if TINY_F32_FPU
         const float *xs = x;
         int32_t fours = n_in >> 2, ones = n_in & 3; /* VLDM of four words: one line of most flash caches */
         __asm__ volatile(
@@ -199,145 +293,109 @@ static TINY_NOINLINE void tiny_rows4(const float *w, const float *b, const float
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_screen_node_limits[9] TINY_CONSTANTS = {
-    3227516928u, 1080033280u, 0u, 3238002688u, 1090519040u, 1056964608u, 3212836864u, 1065353216u, 1048576000u,
+static const uint32_t tiny_f32_screen_node_limits[12] TINY_F32_CONSTANTS = {
+    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 1u, 3212836864u, 1065353216u,
+    1048576000u,
 };
-static const uint16_t tiny_screen_node_applied[1] TINY_CONSTANTS = {
+static const uint16_t tiny_f32_screen_node_applied[1] TINY_F32_CONSTANTS = {
     0,
 };
-/* The bits of the screened value. Positive floats are ordered as signed integers, negative ones as unsigned, reversed;
-   `high` is at least 0 and `low` below 0 in the quick form. */
-static inline uint32_t tiny_screen_node_value(uint32_t bits, const uint32_t *limits, uint32_t *status)
+static TINY_F32_NOINLINE uint32_t tiny_f32_screen_node(const float *obs, const float *applied, float *y)
 {
-#if TINY_ASSEMBLY
-    uint32_t doubled;
-    __asm__(
-        "lsls %[doubled], %[bits], #1\n\t"
-        "cmp %[doubled], #0xff000000\n\t"
-        "itt hs\n\t"
-        "orrhs %[status], %[status], #1\n\t"
-        "movhs %[bits], %[on_nan]"
-        : [bits] "+r"(bits), [status] "+r"(*status), [doubled] "=&r"(doubled) : [on_nan] "r"(limits[2]) : "cc");
-    __asm__(
-        "cmp %[bits], %[high]\n\t"
-        "it gt\n\t"
-        "movgt %[bits], %[high]\n\t"
-        "cmp %[bits], %[low]\n\t"
-        "it hi\n\t"
-        "movhi %[bits], %[low]"
-        : [bits] "+r"(bits) : [low] "r"(limits[0]), [high] "r"(limits[1]) : "cc");
-    return bits;
-#else
-    const uint32_t bad = 0u - (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    const float clamped = tiny_clamp(tiny_float(bits), tiny_float(limits[0]), tiny_float(limits[1]));
-    *status |= bad & TINY_REJECTED;
-    return (limits[2] & bad) | (tiny_bits(clamped) & ~bad);
-#endif
-}
+    uint32_t status = tiny_f32_screen(obs, y, tiny_f32_screen_node_limits, tiny_f32_screen_node_limits + 8);
+    uint32_t i;
 
-static TINY_NOINLINE uint32_t tiny_screen_node(const float *obs, const float *applied, float *y)
-{
-    const uint32_t *limits = tiny_screen_node_limits; /* the bits of low, high, on_nan */
-    uint32_t status = 0;
-    int32_t i;
-
-    for (i = 0; i < 2; i++, limits += 3) {
-        y[i] = tiny_float(tiny_screen_node_value(tiny_bits(obs[i]), limits, &status));
+    y += 2;
+    for (i = 0; i < 1; i++) {
+        y[i] = applied[tiny_f32_screen_node_applied[i]];
     }
-    for (i = 0; i < 1; i++, limits += 3) {
-        y[2 + i] = tiny_float(tiny_screen_node_value(tiny_bits(applied[tiny_screen_node_applied[i]]), limits, &status));
-    }
+    status |= tiny_f32_screen(y, y, tiny_f32_screen_node_limits + 8, tiny_f32_screen_node_limits + 12);
     return status;
 }
 
 /* lag: lag, 3 -> 4, f32 */
-static const uint16_t tiny_lag_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_f32_lag_node_column[1] TINY_F32_CONSTANTS = {
     2,
 };
-static TINY_NOINLINE void tiny_lag_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_lag_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_F32_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float moved = state[i] + 0.18126924f * (x[tiny_lag_node_column[i]] - state[i]);
-        state[i] = tiny_select(keep, state[i], moved);
+        const float moved = state[i] + 0.18126924f * (x[tiny_f32_lag_node_column[i]] - state[i]);
+        state[i] = tiny_f32_select(keep, state[i], moved);
         y[3 + i] = state[i];
     }
 }
 
 /* integral: integral, 4 -> 5, f32 */
-static const uint16_t tiny_integral_node_column[1] TINY_CONSTANTS = {
+static const uint16_t tiny_f32_integral_node_column[1] TINY_F32_CONSTANTS = {
     0,
 };
-static const float tiny_integral_node_limit[1] TINY_CONSTANTS = {
+static const float tiny_f32_integral_node_limit[1] TINY_F32_CONSTANTS = {
     0.5f,
 };
-static TINY_NOINLINE void tiny_integral_node(float *state, uint32_t status, const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_integral_node(float *state, uint32_t status, const float *x, float *y)
 {
-    const uint32_t keep = 0u - (status & TINY_REJECTED);
+    const uint32_t keep = 0u - (status & TINY_F32_REJECTED);
     int32_t i;
 
     for (i = 0; i < 1; i++) {
-        const float limit = tiny_integral_node_limit[i];
-        const float moved = state[i] + 0.02f * x[tiny_integral_node_column[i]];
-        state[i] = tiny_select(keep, state[i], tiny_clamp(moved, -limit, limit));
+        const float limit = tiny_f32_integral_node_limit[i];
+        const float moved = state[i] + 0.02f * x[tiny_f32_integral_node_column[i]];
+        state[i] = tiny_f32_select(keep, state[i], tiny_f32_clamp(moved, -limit, limit));
         y[4 + i] = state[i];
     }
 }
 
 /* scale: scale, 5 -> 5, f32 */
-static const float tiny_scale_node_affine[10] TINY_CONSTANTS = {
-    0.5f, 0.0f, 0.25f, 0.1f, 1.0f, 0.0f, 1.0f, 0.0f, 2.0f, 0.0f,
+static const float tiny_f32_scale_node_affine[16] TINY_F32_ALIGNED TINY_F32_CONSTANTS = {
+    0.5f, 0.25f, 1.0f, 1.0f, 0.0f, 0.1f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
 };
-static TINY_NOINLINE void tiny_scale_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_scale_node(const float *x, float *y)
 {
-    const float *affine = tiny_scale_node_affine; /* gain, offset */
-    int32_t i;
-
-    for (i = 0; i < 5; i++, affine += 2) {
-        y[i] = x[i] * affine[0] + affine[1];
-    }
+    tiny_f32_scale(x, y, tiny_f32_scale_node_affine, 5);
 }
 
 /* hidden: dense, 5 -> 4, f32 */
-static const float tiny_hidden_node_weight[20] TINY_ALIGNED TINY_CONSTANTS = {
+static const float tiny_f32_hidden_node_weight[20] TINY_F32_ALIGNED TINY_F32_CONSTANTS = {
     0.056228265f, 0.16171022f, -0.2787368f, -0.32747993f, -0.059079092f, 0.58316654f, 0.01848154f, -0.24340002f,
     0.2864057f, 0.42354748f, -1.0397854f, -0.14145373f, 0.04691276f, -0.31471997f, -0.097846605f, 0.18408677f,
     -0.23955862f, -0.5659137f, -0.55718833f, 0.46622616f,
 };
-static const float tiny_hidden_node_bias[4] TINY_CONSTANTS = {
+static const float tiny_f32_hidden_node_bias[4] TINY_F32_CONSTANTS = {
     -0.025706932f, 0.2732927f, -0.13303894f, 0.07030202f,
 };
-static TINY_NOINLINE void tiny_hidden_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_hidden_node(const float *x, float *y)
 {
-    tiny_rows4(tiny_hidden_node_weight + 0, tiny_hidden_node_bias + 0, x, y + 0, 1, 5);
+    tiny_f32_rows4(tiny_f32_hidden_node_weight + 0, tiny_f32_hidden_node_bias + 0, x, y + 0, 1, 5);
 }
 
 /* tanh: tanh, 4 -> 4, f32 */
-static TINY_NOINLINE void tiny_tanh_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_tanh_node(const float *x, float *y)
 {
     int32_t i;
 
     for (i = 0; i < 4; i++) {
-        y[i] = tiny_tanh(x[i]);
+        y[i] = tiny_f32_tanh(x[i]);
     }
 }
 
 /* out: dense, 4 -> 1, f32 */
-static const float tiny_out_node_weight[4] TINY_ALIGNED TINY_CONSTANTS = {
+static const float tiny_f32_out_node_weight[4] TINY_F32_ALIGNED TINY_F32_CONSTANTS = {
     0.45173508f, 0.04700615f, -0.37174964f, -0.4608627f,
 };
-static const float tiny_out_node_bias[1] TINY_CONSTANTS = {
+static const float tiny_f32_out_node_bias[1] TINY_F32_CONSTANTS = {
     -0.091545165f,
 };
-static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_out_node(const float *x, float *y)
 {
-    const float *w = tiny_out_node_weight + 0;
+    const float *w = tiny_f32_out_node_weight + 0;
     int32_t i, j;
 
     for (i = 0; i < 1; i++) {
-        float sum = tiny_out_node_bias[i];
+        float sum = tiny_f32_out_node_bias[i];
         for (j = 0; j < 4; j++, w++) {
             sum = sum + *w * x[j];
         }
@@ -346,58 +404,53 @@ static TINY_NOINLINE void tiny_out_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const float tiny_clip_node_limits[2] TINY_CONSTANTS = {
-    -1.0f, 1.0f,
+static const uint32_t tiny_f32_clip_node_limits[4] TINY_F32_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u,
 };
-static TINY_NOINLINE void tiny_clip_node(const float *x, float *y)
+static TINY_F32_NOINLINE void tiny_f32_clip_node(const float *x, float *y)
 {
-    const float *limits = tiny_clip_node_limits; /* low, high */
-    int32_t i;
-
-    for (i = 0; i < 1; i++, limits += 2) {
-        y[i] = tiny_clamp(x[i], limits[0], limits[1]);
-    }
+    (void)tiny_f32_screen(x, y, tiny_f32_clip_node_limits, tiny_f32_clip_node_limits + 4);
 }
 
-void tiny_reset(struct tiny *s)
+void tiny_f32_reset(struct tiny_f32 *s)
 {
     s->applied[0] = 0.25f;
     s->lag_y[0] = 0.25f;
     s->integral_s[0] = 0.0f;
 }
 
-void tiny_init(struct tiny *s)
+void tiny_f32_init(struct tiny_f32 *s)
 {
     uint32_t i;
 
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 8; i++) {
         s->work0.word[i] = 0;
     }
     for (i = 0; i < 4; i++) {
         s->work1.word[i] = 0;
     }
-    tiny_reset(s);
+    tiny_f32_reset(s);
 }
 
-uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1])
+uint32_t tiny_f32_step(struct tiny_f32 *s, const float obs[2], float act[1])
 {
     uint32_t status, i;
 
-    status = tiny_screen_node(obs, s->applied, s->work0.f32);
-    tiny_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
-    tiny_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
-    tiny_scale_node(s->work0.f32, s->work0.f32);
-    tiny_hidden_node(s->work0.f32, s->work1.f32);
-    tiny_tanh_node(s->work1.f32, s->work1.f32);
-    tiny_out_node(s->work1.f32, s->work0.f32);
-    tiny_clip_node(s->work0.f32, s->work0.f32);
+    status = tiny_f32_screen_node(obs, s->applied, s->work0.f32);
+    tiny_f32_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    tiny_f32_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    tiny_f32_scale_node(s->work0.f32, s->work0.f32);
+    tiny_f32_hidden_node(s->work0.f32, s->work1.f32);
+    tiny_f32_tanh_node(s->work1.f32, s->work1.f32);
+    tiny_f32_out_node(s->work1.f32, s->work0.f32);
+    tiny_f32_clip_node(s->work0.f32, s->work0.f32);
     for (i = 0; i < 1; i++) {
         act[i] = s->applied[i] = s->work0.f32[i];
     }
     return status;
 }
 
-void tiny_set_applied(struct tiny *s, const float act[1])
+void tiny_f32_set_applied(struct tiny_f32 *s, const float act[1])
 {
     uint32_t i;
 

@@ -1,7 +1,7 @@
-/* tiny: 24 stored steps, compared bit for bit. Made by tinyctl 0.1.0.
+/* tiny_f32: 24 stored steps, compared bit for bit. Made by tinyctl 0.1.0.
  * SPDX-License-Identifier: 0BSD
  */
-#include "tiny.h"
+#include "tiny_f32.h"
 
 #ifdef __FAST_MATH__
 #error "compile without -ffast-math: it changes results"
@@ -18,7 +18,7 @@
 
 static const struct {
     uint32_t obs[2], act[1], status;
-} tiny_vectors[24] = {
+} tiny_f32_vectors[24] = {
     { { 0x40702cf9u, 0xc1331a67u },
       { 0x3e8376b3u }, 0u },
     { { 0x3f800000u, 0xc0261077u },
@@ -69,22 +69,22 @@ static const struct {
       { 0xbe6a41ccu }, 0u },
 };
 
-uint32_t tiny_selftest(void)
+uint32_t tiny_f32_selftest(void)
 {
-    static struct tiny s;
+    static struct tiny_f32 s;
     union { uint32_t u[2]; float f[2]; } obs;
     union { uint32_t u[1]; float f[1]; } act;
     volatile float a = 1.000244140625f, b = -1.00048828125f; /* 1 + 2^-12, -(1 + 2^-11): a * a + b is 0 unless fused */
     uint32_t failed = 0, k, i;
 
-    tiny_init(&s);
+    tiny_f32_init(&s);
     for (k = 0; k < 24; k++) {
         for (i = 0; i < 2; i++) {
-            obs.u[i] = tiny_vectors[k].obs[i];
+            obs.u[i] = tiny_f32_vectors[k].obs[i];
         }
-        failed |= (uint32_t)(tiny_step(&s, obs.f, act.f) != tiny_vectors[k].status) << 1;
+        failed |= (uint32_t)(tiny_f32_step(&s, obs.f, act.f) != tiny_f32_vectors[k].status) << 1;
         for (i = 0; i < 1; i++) {
-            failed |= (uint32_t)(act.u[i] != tiny_vectors[k].act[i]);
+            failed |= (uint32_t)(act.u[i] != tiny_f32_vectors[k].act[i]);
         }
     }
     return failed | (uint32_t)(a * a + b != 0.0f) << 2;

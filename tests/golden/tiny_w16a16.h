@@ -1,4 +1,4 @@
-/* tiny: a controller in C, made by tinyctl 0.1.0.
+/* tiny_w16a16: a controller in C, made by tinyctl 0.1.0.
  * SPDX-License-Identifier: 0BSD
  *
  * Step it at 50 Hz. Inputs and outputs:
@@ -8,11 +8,11 @@
  *   (state)  torque: N m, -1 to 1, last applied, at first 0.25
  *   act[0]   torque: N m, -1 to 1, safe 0
  *
- * A non-finite observation is replaced by its on_nan value and sets TINY_REJECTED in the status; all others are
- * clamped to their range. Nothing here allocates, blocks, or keeps state outside `struct tiny`.
+ * A non-finite observation is replaced by its on_nan value and sets TINY_W16A16_REJECTED in the status; all others are
+ * clamped to their range. Nothing here allocates, blocks, or keeps state outside `struct tiny_w16a16`.
  */
-#ifndef TINY_H
-#define TINY_H
+#ifndef TINY_W16A16_H
+#define TINY_W16A16_H
 
 #include <stdint.h>
 
@@ -20,45 +20,78 @@
 extern "C" {
 #endif
 
-#define TINY_N_OBS 2
-#define TINY_N_ACT 1
-#define TINY_RATE_HZ 50.0f
-#define TINY_LATENCY_S 0.0f /* the delay assumed in training */
-#define TINY_STATE_BYTES 12 /* the leading bytes of the struct */
-#define TINY_REJECTED 1u /* status bit: an observation was not finite */
-#define TINY_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
-#define TINY_GRAPH_HASH "a5941e1bcc9e3b93f92097e21ab85a9f2456c3a6a72e42609831fc421ae44bf4"
+#define TINY_W16A16_N_OBS 2
+#define TINY_W16A16_N_ACT 1
+#define TINY_W16A16_RATE_HZ 50.0f
+#define TINY_W16A16_LATENCY_S 0.0f /* the delay assumed in training */
+#define TINY_W16A16_STATE_BYTES 12 /* the leading bytes of the struct */
+#define TINY_W16A16_REJECTED 1u /* status bit: an observation was not finite */
+#define TINY_W16A16_CONTRACT_HASH "85f40afb4f79a782e480eabdef785fdc62cf7116e5ec29f230d2e000d204067f"
+#define TINY_W16A16_GRAPH_HASH "a5941e1bcc9e3b93f92097e21ab85a9f2456c3a6a72e42609831fc421ae44bf4"
+/* For a firmware to print: tools find it in the finished image. */
+#define TINY_W16A16_IDENTITY "tinyctl unit tiny_w16a16 2 1 " TINY_W16A16_CONTRACT_HASH " " TINY_W16A16_GRAPH_HASH
 
-struct tiny {
+struct tiny_w16a16 {
     float applied[1]; /* the action last applied */
     float lag_y[1];
     float integral_s[1];
     union {
-        uint32_t word[5];
-        float f32[5];
-        int16_t i16[4];
+        uint32_t word[8];
+        float f32[8];
+        int16_t i16[8];
     } work0;
     union {
-        uint32_t word[3];
-        int16_t i16[6];
+        uint32_t word[4];
+        int16_t i16[8];
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. TINY_PROBES=1 keeps the latest in tiny_probes, 2 calls tiny_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 3
+ *   1: lag, 4
+ *   2: integral, 5
+ *   3: scale_encode, 5
+ *   4: hidden, 4
+ *   5: tanh, 4
+ *   6: out, 1
+ *   7: out_decode, 1
+ *   8: clip, 1
+ */
+#ifndef TINY_PROBES
+#define TINY_PROBES 0
+#endif
+#if TINY_PROBES == 1
+#define TINY_PROBE_ROOM 32u /* a whole step */
+struct tiny_probe {
+    uint32_t id;
+    float value;
+};
+struct tiny_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_PROBE_ROOM */
+    struct tiny_probe entry[TINY_PROBE_ROOM];
+};
+extern struct tiny_probe_ring tiny_probes;
+#elif TINY_PROBES == 2
+void tiny_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
-void tiny_init(struct tiny *s);
+void tiny_w16a16_init(struct tiny_w16a16 *s);
 
 /* Back to the initial state, for a new flight or a hand-over. */
-void tiny_reset(struct tiny *s);
+void tiny_w16a16_reset(struct tiny_w16a16 *s);
 
 /* One step; returns a status word, 0 when all is well. */
-uint32_t tiny_step(struct tiny *s, const float obs[2], float act[1]);
+uint32_t tiny_w16a16_step(struct tiny_w16a16 *s, const float obs[2], float act[1]);
 
 /* Tell the controller that something other than its last returned action was applied. */
-void tiny_set_applied(struct tiny *s, const float act[1]);
+void tiny_w16a16_set_applied(struct tiny_w16a16 *s, const float act[1]);
 
-/* In tiny_selftest.c: replays stored steps and compares all bits. 0 when all agree, else bits: 1 actions,
+/* In tiny_w16a16_selftest.c: replays stored steps and compares all bits. 0 when all agree, else bits: 1 actions,
    2 status, 4 the compiler contracts a * b + c. */
-uint32_t tiny_selftest(void);
+uint32_t tiny_w16a16_selftest(void);
 
 #ifdef __cplusplus
 }

@@ -54,6 +54,23 @@ def torch_files() -> None:
         archive.writestr(zipfile.ZipInfo("policy.pth"), saved(linear("mlp_extractor.policy_net.0", "action_net")))
 
 
+def program_file() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LeakyReLU(0.1), torch.nn.Linear(3, 1))
+    stream = io.BytesIO()
+    torch.export.save(torch.export.export(net, (torch.zeros(1, 2),)), stream)
+    with zipfile.ZipFile(stream) as archive:
+        members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(HERE / "actor.pt2", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            if name.endswith("model.json"):  # without paths of this machine
+                record = json.loads(data)
+                for node in record["graph_module"]["graph"]["nodes"]:
+                    node["metadata"] = {}
+                data = json.dumps(record).encode()
+            if "/data/" in name or name.endswith("model.json"):
+                archive.writestr(zipfile.ZipInfo(name), data)
+
+
 def onnx_file() -> None:
     nodes = [
         helper.make_node("Gemm", ["obs", "actor.0.weight", "actor.0.bias"], ["h"], name="/actor/0/Gemm", transB=1),
@@ -132,5 +149,5 @@ def tflite_file() -> None:
 
 
 if __name__ == "__main__":
-    for make in (torch_files, onnx_file, keras_files, rl_tools_files, tflite_file):
+    for make in (torch_files, program_file, onnx_file, keras_files, rl_tools_files, tflite_file):
         make()

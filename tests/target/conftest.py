@@ -82,3 +82,8 @@ def each_image(
         return image
     require_tool("arm-none-eabi-gcc")
     return build(unit, board, "gcc", out=tmp_path / "image.elf").path
+
+
+@pytest.fixture(scope="session")
+def qemu(require_tool: Callable[[str], str]) -> str:
+    return require_tool("qemu-system-arm")

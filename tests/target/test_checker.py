@@ -174,7 +174,7 @@ def test_two_paths_are_told_with_the_place(unit: Path, image: Path, board: Board
     assert not report.constant_time
     assert report.paths == 2
     assert report.cycles_spread >= 35  # the shorter path pays for a taken branch
-    assert all(re.fullmatch(r"sample_step\+0x\w+", place) for place in report.parting)
+    assert all(re.fullmatch(r"sample_step\+0x\w+ \(0x08\w{6}, sample\.c:\d+\)", place) for place in report.parting)
     assert report.parting
     assert report.cycles_worst > check(image, board).cycles_worst + 30
 

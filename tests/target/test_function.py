@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tinyctl import toolchains
+from tinyctl import cli, toolchains
 from tinyctl.baseline import compare, parse_tolerance
 from tinyctl.boards import Board
 from tinyctl.checker import check
@@ -59,7 +61,7 @@ def linked(folder: Path, text: str) -> Path:
     text_of_moves = json.dumps(MOVES.strip().replace("; ", "\n"))
     (folder / "user.c").write_text(SOURCE.replace("MOVES", text_of_moves))
     cpu = ["-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"]
-    compile_only = ["-O2", "-fno-unwind-tables", "-c", "user.c", "-o", "user.o"]
+    compile_only = ["-O2", "-g", "-fno-unwind-tables", "-c", "user.c", "-o", "user.o"]
     toolchains.run([*toolchains.zig(), "cc", *cpu, *compile_only], what="test", cwd=folder)
     (folder / "user.ld").write_text(
         f"SECTIONS {{ .text {text} : {{ *(.text* .rodata*) }} .bss 0x20000000 (NOLOAD) : {{ *(.bss* .data*) }}"
@@ -150,6 +152,37 @@ def test_bad_files(tmp_path: Path, board: Board, program: Path) -> None:
         check(program, board)
     with pytest.raises(TinyctlError, match="no room"):
         check(program, board, function="plain", n_obs=60000, n_act=1)
+
+
+def test_each_mistake_is_one_line_and_status_2(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the command line: what is wrong is named, with the source line where code faults."""
+    monkeypatch.setattr("tinyctl.sims.mcu.trace.MAX_INSTRUCTIONS", 100_000)
+    (tmp_path / "text.elf").write_text("hello")
+    shutil.copyfile(sys.executable, tmp_path / "host")
+    line = next(n for n, text in enumerate(SOURCE.splitlines(), 1) if "0x40023800" in text)
+    call = ["--obs", "1", "--act", "1", "--function"]
+    for words, complaint in (
+        ([tmp_path / "text.elf"], "text.elf: not an ELF file"),
+        ([tmp_path / "host"], "host: for a 64-bit"),
+        ([tmp_path / "absent.elf"], "cannot be read"),
+        ([program], "name it with --function"),
+        ([program, *call, "plane"], "no function 'plane'; did you mean plain"),
+        ([linked(tmp_path / "large", "0x080ffff0"), *call, "plain"], "do not fit the 1048576 bytes of flash"),
+        ([program, *call, "stays"], "still running after 100000 instructions"),
+        ([program, *call, "jumps"], f"(user.c:{line}) writes 0x40023800 outside the board's memory"),
+        ([program, *call, "falls"], "grows through all"),
+        ([program, *call, "plain", "--tasks", tmp_path / "absent.toml"], "absent.toml: cannot be read"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["tinyctl", "check", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        assert (ended.value.code, told.out) == (2, "")
+        assert told.err.startswith("tinyctl: ")
+        assert complaint in told.err
+        assert told.err.count("\n") == 1
 
 
 def test_baseline(program: Path, tmp_path: Path) -> None:

@@ -34,11 +34,6 @@ pytestmark = pytest.mark.usefixtures("qemu")
 STEP = "    uint32_t status, i;\n"
 
 
-@pytest.fixture(scope="session")
-def qemu(require_tool: Callable[[str], str]) -> str:
-    return require_tool("qemu-system-arm")
-
-
 def processes(word: str) -> list[int]:
     """The processes with `word` in their command line, this one aside."""
     found = []
@@ -77,14 +72,16 @@ def running(graph: Graph, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
     return process, recording
 
 
-def machine(tmp_path: Path) -> int:
-    """The process of QEMU itself, not its guard."""
-    return next(pid for pid in processes(str(tmp_path)) if b"guard.py" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+def machine(tmp_path: Path, guard: bool) -> int:
+    """The process of QEMU itself, or that of its guard."""
+    return next(
+        pid for pid in processes(str(tmp_path)) if (b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()) == guard
+    )
 
 
 def test_a_killed_board(running: tuple[subprocess.Popen[str], Path], tmp_path: Path, graph: Graph) -> None:
     process, recording = running
-    os.kill(machine(tmp_path), signal.SIGKILL)
+    os.kill(machine(tmp_path, guard=False), signal.SIGKILL)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert out == ""
@@ -92,6 +89,17 @@ def test_a_killed_board(running: tuple[subprocess.Popen[str], Path], tmp_path: P
     assert processes(str(tmp_path)) == []
     assert sum(len(e.obs) for e in read_recording(recording, graph.contract).episodes) > 100
     assert {path.name for path in tmp_path.iterdir()} == {"graph.tctl", "flight.csv"}
+
+
+def test_a_killed_guard(running: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> None:
+    """The board goes on without it, and is ended all the same."""
+    process, recording = running
+    os.kill(machine(tmp_path, guard=True), signal.SIGKILL)
+    size = recording.stat().st_size
+    wait_for(lambda: recording.stat().st_size > size + 10_000)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    wait_for(lambda: processes(str(tmp_path)) == [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -133,7 +141,7 @@ def test_a_hung_firmware(
         talk = Link(line)
         talk.greet(graph.contract.hash, graph.hash)
         talk.step(np.zeros(3, np.float32))
-        with pytest.raises(LinkLost, match="no reply to frame 3 after sending it 2 times"):
+        with pytest.raises(LinkLost, match="the board does not answer: frame 3 was sent 2 times"):
             talk.request(Kind.STEP, np.full(3, 1.25, "<f4").tobytes(), 12, link.PATIENCE_S)
     assert talk.requests - talk.replies == 1
     assert processes(str(tmp_path)) == []
@@ -179,6 +187,17 @@ def test_what_the_board_refuses(graph: Graph, board: Board, kind: Kind, body: by
         talk.greet(graph.contract.hash, graph.hash)  # and goes on
         talk.reset()
         assert talk.step(np.zeros(3, np.float32)).status == 0
+
+
+def test_a_restarted_board(graph: Graph, unit: Path, board: Board, tmp_path: Path) -> None:
+    """As a watchdog would: the host's next frame is not taken for anything else."""
+    restart = "*(volatile uint32_t *)0xE000ED0Cu = 0x05FA0004u;"  # AIRCR: ARM DDI 0403, B3.2.6
+    image = spoilt_image(unit, board, tmp_path, restart, "usart")
+    with virtual_board(image, board, "usart") as line:
+        talk = Link(line)
+        talk.greet(graph.contract.hash, graph.hash)
+        with pytest.raises(LinkLost, match="the board has restarted"):
+            talk.step(np.full(3, 1.25, np.float32))
 
 
 def test_a_repeated_frame_steps_once(graph: Graph, board: Board) -> None:

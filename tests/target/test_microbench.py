@@ -25,6 +25,7 @@ BOARDS = {
     "cortex_m0plus": "pico",
     "cortex_m7": "h743",
     "cortex_m33": "pico2",
+    "hazard3": "pico2_riscv",
 }
 CPUS = {
     "cortex_m4": "cortex_m4+vfp4d16sp",
@@ -32,6 +33,7 @@ CPUS = {
     "cortex_m0plus": "cortex_m0plus",
     "cortex_m7": "cortex_m7+fp_armv8d16",
     "cortex_m33": "cortex_m33+dsp+fp_armv8d16sp",
+    "hazard3": "generic_rv32+m+c",
 }
 
 
@@ -42,7 +44,7 @@ class Bench:
         self.board = _board(core)
         self.image = _image(core, self.board, folder)
         machine = Machine(self.image, self.board)
-        program = Program(self.image, "")
+        program = Program(self.image, "", CORES[core].decoder)
         self.tracers = [made(machine, program, CORES[core]) for made in (PythonTracer, FastTracer)]
         self.arguments = (self.board.data.origin + 0x1000, self.board.code.origin)
 
@@ -64,7 +66,8 @@ def _board(core: str) -> Board:
 
 def _image(core: str, board: Board, folder: Path) -> ImageFile:
     (folder / "bench.s").write_text(microbench.assembly(microbench.of_core(core)))
-    cpu = ["-target", "thumb-freestanding-eabi", f"-mcpu={CPUS[core]}"]
+    target = "riscv32-freestanding-none" if board.riscv else "thumb-freestanding-eabi"
+    cpu = ["-target", target, f"-mcpu={CPUS[core]}"]
     toolchains.run([*toolchains.zig(), "cc", *cpu, "-c", "bench.s", "-o", "bench.o"], what="test", cwd=folder)
     (folder / "bench.ld").write_text(f"SECTIONS {{ .text {board.code.origin:#x} : {{ *(.text) }} }}")
     words = [*toolchains.zig(), "ld.lld", "-T", "bench.ld", "bench.o", "-o", "bench.elf"]
@@ -91,4 +94,5 @@ def test_rule(benches: dict[str, Bench], core: str, benchmark: MicroBenchmark) -
 def test_weak_evidence_comes_first() -> None:
     listed = [one.evidence for one in microbench.of_core("cortex_m4")]
     assert (listed[0], listed[-1]) == ("document", "measured")
-    assert len({one.name for one in microbench.ARM}) == len(microbench.ARM)
+    listed_all = (*microbench.ARM, *microbench.RISCV)
+    assert len({one.name for one in listed_all}) == len(listed_all)

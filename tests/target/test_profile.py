@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 from tinyctl.boards import Board
 from tinyctl.checker import check
+from tinyctl.cli import app
 from tinyctl.profile import SHOWN
 from tinyctl.report import write_report
+from tinyctl.sims.mcu.trace import PythonTracer
 
 
 def test_lost_cycles_by_layer(image: Path, board: Board, tmp_path: Path) -> None:
@@ -26,3 +31,24 @@ def test_lost_cycles_by_layer(image: Path, board: Board, tmp_path: Path) -> None
     page = write_report(tmp_path).read_text()
     assert page.count('class="part flash"') >= 2
     assert "refilling the pipeline after a taken branch" in page
+
+
+def test_cycles_by_source_line(image: Path, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines have the cycles and the losses of the layers, in C and in Python alike."""
+    report = check(image, board, samples=8)
+    assert sum(row.cycles for row in report.lines) == report.cycles_typical
+    assert sum(row.cycles_zero_wait for row in report.lines) == report.cycles_zero_wait
+    for cause in SHOWN:
+        assert sum(row.stalls[cause] for row in report.lines) == sum(row.stalls[cause] for row in report.layers)
+    assert all(row.file == "sample.c" and row.line > 0 for row in report.lines)
+    bend = sum(row.cycles for row in report.lines if row.function == "sample_bend_node")
+    assert bend == next(layer.cycles for layer in report.layers if layer.name == "bend")
+
+    (tmp_path / "check.json").write_text(json.dumps(report.to_json()))
+    page = write_report(tmp_path).read_text()
+    assert f"sample.c:{report.lines[0].line}</code>" in page
+    shown = CliRunner().invoke(app, ["check", str(image), "--profile"]).stdout
+    assert f"sample.c:{report.lines[0].line}" in shown
+
+    monkeypatch.setattr("tinyctl.trial.tracer", PythonTracer)
+    assert check(image, board, samples=8).lines == report.lines

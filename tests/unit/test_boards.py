@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tinyctl import bare
 from tinyctl.boards import FOLDER, board_names, load_board
 from tinyctl.errors import TinyctlError
 
@@ -54,6 +55,15 @@ def test_every_shipped_board_loads_and_bears_its_file_name() -> None:
         ('"-ffp-contract=off", "-fno-tree', '"-fno-tree', "-ffp-contract=off"),
         ('target = "thumb-freestanding-eabihf"', 'target = "x86_64-linux"', "target"),
         ("[toolchain.zig]", "[toolchain.msvc]", "toolchain"),
+        ('family = "stm32f4"', 'family = "avr"', "family"),
+        ('family = "stm32f4"', 'family = "none"', "settings without a family"),
+        ('family = "stm32f4"', 'family = "stm32f4"\nspeed = 1', "unknown key 'speed'"),
+        ("crystal_hz = 8_000_000", "crystal_hz = 8", "crystal_hz"),
+        ("usart = 3", "usart = 4", "usart 4 is not one of"),
+        ('tx = "PC10"', 'tx = "PC10; evil"', "not pins"),
+        ('qemu = "netduinoplus2"', 'qemu = "-device"', "qemu '-device' is not one of"),
+        ('family = "stm32f4"', 'family = "stm32f4"\nbaud = 0', "baud 0"),
+        ("wait_states = 5", "wait_states = 20", "more than 15 wait states"),
         ("schema = 1", "schema = ", "TOML"),
     ],
 )
@@ -76,3 +86,11 @@ def test_a_users_file_loads_by_path(tmp_path: Path) -> None:
 def test_unknown(name: str) -> None:
     with pytest.raises(TinyctlError):
         load_board(name)
+
+
+def test_no_pll_setting(tmp_path: Path) -> None:
+    """A crystal from which the clock cannot be made."""
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT.replace("crystal_hz = 8_000_000", "crystal_hz = 8_191_000"))
+    with pytest.raises(TinyctlError, match="no PLL setting makes 168000000 Hz"):
+        bare.pll(load_board(path))

@@ -170,6 +170,18 @@ def test_same_bytes_in_another_process(policy: Path, tmp_path: Path) -> None:
     assert len(found[0]) == 6
 
 
+def test_certify(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:
+    status, out, _ = run("certify", graph, "--policy", policy, "--out", "c.json", "--lipschitz-at-most", "1", "--json")
+    record = one_object(out)
+    assert status == 0
+    assert record == json.loads((tmp_path / "c.json").read_text())
+    assert record["reference"] == "policy"
+    status, out, _ = run("certify", graph, "--lipschitz-at-most", record["lipschitz"] / 2, "--error-at-most", "0")
+    assert status == 1
+    assert "is more than 0" in out
+    assert run("certify", policy)[0] == 0
+
+
 def test_emit(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:
     for source, folder in ((graph, "one"), (policy, "two")):
         status, out, _ = run("emit", source, "--out", folder, "--name", "tiny", "--json")
@@ -224,9 +236,20 @@ def test_emit(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:
         (("build", "bad.tctl"), "bad.tctl"),
         (("check", "graph.tctl", "--board", "./none.toml"), "none.toml"),
         (("check", "bad.elf"), "bad.elf"),
+        (("certify", "graph.tctl", "--policy", "graph.tctl"), "is a graph, not a policy"),
+        (("certify", "bad.tctl"), "bad.tctl"),
         (("fly", "graph.tctl", "--episodes", "0"), "episodes"),
         (("fly", "graph.tctl", "--on", "[/moon]", "--delay-us", "0"), "moon"),
         (("fly", "none.tctl", "--delay-us", "0"), "no such file"),
+        (("hil", "none.tctl"), "no such file"),
+        (("hil", "graph.tctl", "--record", "x.txt"), "ends in .csv or .mcap"),
+        (("hil", "graph.tctl", "--replay", "bad.csv"), "bad.csv: cannot be read"),
+        (("hil", "graph.tctl", "--port", "/dev/none"), "/dev/none: cannot be opened"),
+        (("hil", "graph.tctl", "--plant", "quadrotor"), "not those of the task"),
+        (("hil", "graph.tctl", "--board", "h743"), "no virtual board is described"),
+        (("calibrate", "--port", "/dev/none"), "/dev/none: cannot be opened"),
+        (("build", "graph.tctl", "--hooks", "none.c"), "none.c: cannot be read"),
+        (("build", "graph.tctl", "--program", "hil_usart", "--board", "h743"), "no serial line is described"),
         (("train", "quadrotor", "--seed", "-1"), "seed"),
         (("train", "quadrotor", "--algo", "magic"), "magic"),
     ],
@@ -283,10 +306,15 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({names!r})); from tinyct
 
 @pytest.mark.parametrize(
     ("words", "extra"),
-    [(("plants",), "sim"), (("train", "quadrotor"), "train"), (("fly", "{graph}", "--delay-us", "0"), "sim")],
+    [
+        (("plants",), "sim"),
+        (("train", "quadrotor"), "train"),
+        (("fly", "{graph}", "--delay-us", "0"), "sim"),
+        (("hil", "{graph}", "--port", "/dev/ttyACM0"), "hil"),
+    ],
 )
 def test_a_missing_extra_is_told(words: tuple[str, ...], extra: str, graph: Path) -> None:
-    names = ("torch",) if extra == "train" else ("casadi", "gymnasium", "torch")
+    names = {"train": ("torch",), "hil": ("serial", "mcap")}.get(extra, ("casadi", "gymnasium", "torch"))
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(names=names), *(w.format(graph=graph) for w in words)],
         capture_output=True,

@@ -64,6 +64,20 @@ def test_there_and_back(
     assert isinstance(load(tmp_path / "b.tctl"), Policy)
 
 
+def test_a_quantized_file_becomes_a_graph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], require_package: Callable[[str], ModuleType]
+) -> None:
+    require_package("tflite")
+    seed, out = Path(__file__).parents[1] / "seeds" / "actor.tflite", tmp_path / "a.tctl"
+    app(["import", str(seed), "--rate-hz", "50", "--out", str(out), "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["source"], told["kind"]) == ("TensorFlow Lite", "graph")
+    assert load(out).hash == told["graph_hash"]
+    app(["emit", str(out), "--out", str(tmp_path / "c")], standalone_mode=False)
+    with pytest.raises(TinyctlError, match="is a graph, not a policy"):
+        app(["export", str(out), "--onnx", str(tmp_path / "a.onnx")], standalone_mode=False)
+
+
 def test_a_refused_file_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"nonsense")
     with pytest.raises(TinyctlError):

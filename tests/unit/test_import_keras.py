@@ -63,8 +63,20 @@ def functional(keras: Any) -> Any:
     return keras.Model(start, keras.layers.Dense(3, activation="tanh")(middle))
 
 
+def branching(keras: Any) -> Any:
+    layers = keras.layers
+    start = keras.Input((4,))
+    first = layers.Dense(4)(start)
+    wide = layers.Concatenate()([layers.Add()([first, start, first]), first])
+    bent = layers.ELU(0.5)(layers.LeakyReLU(0.1)(wide))
+    model = keras.Model(start, layers.Dense(2)(layers.BatchNormalization()(bent)))
+    rng = np.random.default_rng(2)
+    model.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in model.get_weights()])
+    return model
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize("make", [sequential, functional])
+@pytest.mark.parametrize("make", [sequential, functional, branching])
 def test_models_equal_keras(tmp_path: Path, keras: Any, make: Callable[[Any], Any], suffix: str) -> None:
     model = make(keras)
     path = tmp_path / f"model{suffix}"
@@ -72,7 +84,7 @@ def test_models_equal_keras(tmp_path: Path, keras: Any, make: Callable[[Any], An
     found = read(Request(path, rate_hz=50.0))
     assert found.source == "Keras"
     x = (2 * np.random.default_rng(0).standard_normal((500, 4))).astype(np.float32)
-    np.testing.assert_allclose(run(found.policy, x), model.predict(x, verbose=0), atol=5e-6)
+    np.testing.assert_allclose(run(found.policy, x), model.predict(x, verbose=0), atol=5e-6, rtol=1e-6)
 
 
 def test_an_adapted_normalization_keeps_its_statistics(tmp_path: Path, keras: Any) -> None:
@@ -83,15 +95,16 @@ def test_an_adapted_normalization_keeps_its_statistics(tmp_path: Path, keras: An
     for suffix in (".keras", ".h5"):
         model.save(tmp_path / f"model{suffix}")
         policy = read(Request(tmp_path / f"model{suffix}", rate_hz=50.0)).policy
-        np.testing.assert_allclose(run(policy, x), model.predict(x, verbose=0), atol=5e-6)
+        np.testing.assert_allclose(run(policy, x), model.predict(x, verbose=0), atol=5e-6, rtol=1e-6)
 
 
 def test_other_models_are_refused(tmp_path: Path, keras: Any) -> None:
     layers = keras.layers
-    start = keras.Input((4,))
+    start, other = keras.Input((4,)), keras.Input((4,))
     made = {
         r"lambda.*\(Lambda\): is not a layer": keras.Sequential([start, layers.Lambda(lambda x: x)]),
-        "does not read just the layer before": keras.Model(start, layers.Add()([layers.Dense(4)(start), start])),
+        "2 outputs .*--output": keras.Model(start, [layers.Dense(4)(start), layers.Dense(3)(start)]),
+        "reads no layer before it": keras.Model([start, other], layers.Add()([start, other])),
         "gelu is not a layer": keras.Sequential([start, layers.Dense(3, activation="gelu")]),
         "an input of shape": keras.Sequential([keras.Input((4, 3)), layers.Flatten(), layers.Dense(1)]),
     }

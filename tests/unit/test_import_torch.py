@@ -164,10 +164,39 @@ def test_nested_sharing_is_not_walked(tmp_path: Path, torch: Any) -> None:
         saved(torch, tmp_path / "net.pt", {"a.weight": value})
 
 
-def test_exported_programs_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    (tmp_path / "net.pt2").write_bytes(b"")
-    with pytest.raises(TinyctlError, match=r"evaluates expressions of the file; .*from_torch"):
-        read(Request(tmp_path / "net.pt2", rate_hz=1.0))
+@pytest.mark.filterwarnings("ignore")  # of torch.export about itself
+@pytest.mark.parametrize("batch", ["one", "dynamic"])
+def test_an_exported_program_equals_its_module(tmp_path: Path, torch: Any, batch: str) -> None:
+    actor = (
+        normalized_actor(torch).eval()
+        if batch == "one"
+        else torch.nn.Sequential(
+            torch.nn.Linear(5, 8), torch.nn.ELU(0.5), torch.nn.Linear(8, 3), torch.nn.Hardtanh(-0.5, 2.0)
+        )
+    )
+    shapes = None if batch == "one" else ({0: torch.export.Dim("n", min=1, max=64)},)
+    first = torch.zeros(1 if batch == "one" else 2, 5)
+    torch.export.save(torch.export.export(actor, (first,), dynamic_shapes=shapes), tmp_path / "actor.pt2")
+    found = read(Request(tmp_path / "actor.pt2", rate_hz=50.0))
+    assert found.source == "PyTorch program"
+    x = (3 * RNG.standard_normal((200, 5))).astype(np.float32)
+    wanted = np.concatenate([there(torch, actor, row[None]) for row in x])
+    np.testing.assert_allclose(run(found.policy, x), wanted, atol=5e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_programs_that_are_more_than_a_network_are_refused(tmp_path: Path, torch: Any) -> None:
+    path = tmp_path / "net.pt2"
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
+    torch.export.save(torch.export.export(net, (torch.zeros(1, 3),)), path)
+    with pytest.raises(TinyctlError, match=r"node layer_norm: .* is not read; these are"):
+        read(Request(path, rate_hz=1.0))
+    torch.export.save(torch.export.export(torch.nn.Linear(3, 4), (torch.zeros(2, 3),)), path)
+    with pytest.raises(TinyctlError, match="input input: a batch of 2; export with a batch of 1"):
+        read(Request(path, rate_hz=1.0))
+    path.write_bytes(b"")
+    with pytest.raises(TinyctlError, match="not a zip file"):
+        read(Request(path, rate_hz=1.0))
 
 
 def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:

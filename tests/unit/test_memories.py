@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinyctl.boards import load_board
+from tinyctl.sims.mcu.cores import CORES
 from tinyctl.sims.mcu.cortex_m4 import CORE
 from tinyctl.sims.mcu.decode import decode_block
 from tinyctl.sims.mcu.memories import DATA_LINES, INSTRUCTION_LINES, Art, Memories
@@ -141,3 +142,51 @@ def test_a_multiple_load_waits_once_for_each_line_it_misses() -> None:
 
     assert cycles(None) == 17
     assert cycles(Memories(BOARD)) == 17 + 4 * 5
+
+
+def test_a_set_holds_its_ways_and_drops_the_oldest() -> None:
+    """The Cortex-M7's data cache of 16 KB: four lines of the addresses that lie 4 KB apart."""
+    board = load_board("h743")
+    memories = Memories(board)
+    apart, place = 4096, dict(board.regions)["axi_sram"]
+
+    def read(number: int) -> int:
+        return memories.data(Access(place.origin + apart * number, 4, False), 0, True)
+
+    assert [read(number) for number in range(4)] == [place.wait_states] * 4
+    assert [read(number) for number in range(4)] == [0] * 4
+    assert read(4) == place.wait_states  # drives out the oldest, line 0
+    assert read(1) == 0
+    assert read(0) == place.wait_states
+    assert memories.data(Access(place.origin + 28, 4, False), 0, True) == 0  # the same line of 32 bytes
+    assert memories.data(Access(place.origin + 1024, 4, True), 0, True) == 0  # a write does not wait, and allocates
+    assert memories.data(Access(place.origin + 1024, 4, False), 0, True) == 0
+    assert memories.fetch(board.code.origin, 0) == board.code.wait_states  # instructions have a cache of their own
+    assert memories.fetch(board.code.origin + 28, 0) == 0
+
+
+def test_the_xip_cache_holds_instructions_and_data() -> None:
+    board = load_board("pico")
+    memories = Memories(board)
+    assert memories.fetch(board.code.origin, 0) == board.code.wait_states == 56
+    assert memories.data(Access(board.code.origin + 4, 4, False), 0, True) == 0  # the line that the fetch brought
+    assert memories.data(Access(board.code.origin + 8, 4, False), 0, True) == 56
+    assert memories.fetch(board.code.origin + 8, 0) == 0
+
+
+def test_slow_code_makes_the_cortex_m0plus_wait_for_each_line_once() -> None:
+    board = load_board("pico")
+    core, memories = CORES["cortex_m0plus"], Memories(board)
+
+    def run(times: int) -> int:
+        pipeline = core.pipeline(memories)
+        pipeline.call(board.code.origin)
+        begin = pipeline.time
+        for _ in range(times):
+            for instruction in core.decoder.block(bytes.fromhex("00bf" * 16), board.code.origin):
+                pipeline.execute(instruction, instruction.end)
+        return pipeline.finish() - begin
+
+    assert run(1) == 16 + 4 * 56  # 32 bytes are four lines
+    memories.restart()
+    assert run(1) == 16

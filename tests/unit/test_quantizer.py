@@ -301,6 +301,23 @@ def test_integers_begin_where_a_node_is_named() -> None:
         quantize(made, {"screen": "w16a16"}, data)
 
 
+def test_outputs_of_different_size_keep_their_resolution() -> None:
+    """A thrust of thousands beside a torque below one: an error of each relative to its own range."""
+    contract = networks.all_layers_contract()
+    contract = replace(
+        contract,
+        inputs=contract.inputs[:5],
+        outputs=tuple(replace(s, low=-r, high=r) for s, r in zip(contract.outputs, (6e4, 0.5, 0.6), strict=True)),
+    )
+    last = dense(6, 3)
+    rows = np.array([[2e4], [0.1], [0.1]], F32)
+    made = policy(dense(5, 6), Tanh(6), Dense(last.weight * rows, last.bias * rows[:, 0]), contract=contract)
+    data = random_sequences(contract, None, None)
+    graph = quantize(made, "w16a16", data)
+    errors = np.abs(graph.run(data[0], graph.init(64))[0] - made.run(data[0], made.init(64))[0]).max(axis=0)
+    assert (errors < 1e-3 * rows[:, 0]).all()
+
+
 def test_generated_names_stay_identifiers() -> None:
     long = "n" * 63
     made = networks.tiny()
@@ -319,6 +336,24 @@ def test_a_column_that_calibration_saw_at_zero() -> None:
     graph = quantize(made, "w16a16", data)
     x = random_sequences(made.contract, None, None, seed=3)
     assert measure(made, graph, x)[0] < 0.3
+
+
+def test_calibration_that_saw_only_zeros() -> None:
+    """The scales then are as fine as the kernels can take, and all that moves saturates."""
+    made = policy(Dense(np.ones((4, 3), F32), np.zeros(4, F32)), Relu(4), dense(4, 1))
+    for format_name in ("w16a16", "w8a16", "w8a8"):
+        graph = quantize(made, format_name, np.zeros((2, 2, 2), F32))
+        assert graph.run(np.zeros((1, 2), F32), graph.init(1))[0].shape == (1, 1)
+
+
+def test_depth_does_not_coarsen_the_scales() -> None:
+    """Interval bounds grow with every layer; what an integer layer returns saturates, so they need not be reached."""
+    layers: list[Layer] = [layer for k in range(12) for layer in (dense(64, 64, k, gain=1.4), Relu(64))]
+    made = policy(dense(3, 64), *layers, dense(64, 1))
+    data = random_sequences(made.contract, None, None)[:8]
+    largest = max(float(high.max()) for _, high in made.bounds().values())
+    assert largest > 1e8
+    assert measure(made, quantize(made, "w16a16", data), data)[0] < 2e-3
 
 
 def test_unbounded_observations() -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -15,11 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tinyctl import api
-from tinyctl.errors import TinyctlError
+from tinyctl.errors import FileError, TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.graph import Graph
+from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 
+MAX_NPY_BYTES = 1 << 30
 if TYPE_CHECKING:
     from tinyctl.storage import Tried
 
@@ -97,3 +100,16 @@ def load_graph(path: Path) -> Graph:
     """A graph, or a policy as the float32 graph that it is."""
     network = api.load(path)
     return network if isinstance(network, Graph) else Graph(network.contract, network.nodes)
+
+
+def load_npy(path: Path) -> Array:
+    """The array of a .npy file that may come from anyone."""
+    try:
+        if path.stat().st_size > MAX_NPY_BYTES:
+            raise FileError(f"larger than {MAX_NPY_BYTES >> 20} MiB", where=path)
+        # Mapped, so that a header that promises more than the file holds takes no memory.
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileError:
+        raise
+    except Exception as error:  # NumPy parses the header with ast.literal_eval, which raises many kinds
+        raise FileError(f"not a .npy array ({error})", where=path) from None

@@ -10,6 +10,7 @@ import typer
 from tinyctl import api
 from tinyctl.builder import FLASH
 from tinyctl.cli.base import BoardName, Json, Place, ToolchainName, as_json, load_graph, results, table
+from tinyctl.errors import TinyctlError
 
 
 def command(
@@ -27,12 +28,29 @@ def command(
     hooks: Annotated[
         Path | None, typer.Option(help="C file with sensors and actuators, in place of those that do nothing.")
     ] = None,
+    builder: Annotated[
+        Literal["tinyctl", "platformio"],
+        typer.Option("--with", help="Who builds it; PlatformIO takes gcc, and needs no registry for it."),
+    ] = "tinyctl",
+    project: Annotated[
+        Path | None, typer.Option(help="Folder for the project, to go on with PlatformIO by hand.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The ELF file; its record goes beside it as .json.")] = Path("image.elf"),
     as_object: Json = False,
 ) -> None:
     """Build a firmware image for a board."""
     what = source if source.is_dir() else load_graph(source)
-    image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program, hooks=hooks, place=place)
+    if builder == "tinyctl" and project is None:
+        image = api.build(
+            what, board, toolchain=toolchain, out=out, name=name, program=program, hooks=hooks, place=place
+        )
+    elif builder == "platformio" and toolchain != "zig" and program == "loop" and place == FLASH:
+        image = api.build_with_platformio(what, board, out=out, name=name, hooks=hooks, project=project)
+    else:
+        raise TinyctlError(
+            "--project, gcc, the control loop and constants in flash are what --with platformio is for",
+            fix="leave out what does not fit",
+        )
     if as_object:
         print(as_json(image.to_json()))
     else:

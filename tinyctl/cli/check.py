@@ -17,6 +17,10 @@ from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_jso
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
+    from tinyctl.profile import LayerCycles, LineCycles
+    from tinyctl.schedule import Schedule
+
+MOST_LINES = 25  # in the table; the JSON has all
 
 
 def command(
@@ -30,12 +34,19 @@ def command(
     function: Annotated[
         str | None, typer.Option(help="Time NAME(const float *observation, float *action) of any ELF file.")
     ] = None,
+    integers: Annotated[
+        bool, typer.Option("--integers", help="Time NAME_step_q, which has no float arithmetic.")
+    ] = False,
     obs: Annotated[int, typer.Option(help="Observations of that function.", min=0)] = 0,
     act: Annotated[int, typer.Option(help="Actions of that function.", min=0)] = 0,
     baseline: Annotated[
         Path | None, typer.Option(help="A report kept from before; status 1 when a figure grew.")
     ] = None,
     tolerance: Annotated[str, typer.Option(help="Growth that the baseline allows.")] = "2%",
+    tasks: Annotated[
+        Path | None, typer.Option(help="TOML file of the tasks beside the controller; the board's own by default.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Show cycles by source line too.")] = False,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
@@ -44,7 +55,17 @@ def command(
     allowed = parse_tolerance(tolerance)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch), place)
-        report = api.check(image, board, deadline_us=deadline_us, seed=seed, function=function, n_obs=obs, n_act=act)
+        report = api.check(
+            image,
+            board,
+            deadline_us=deadline_us,
+            seed=seed,
+            function=function,
+            n_obs=obs,
+            n_act=act,
+            tasks=tasks,
+            integers=integers,
+        )
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:
         write_json(out, report.to_json())
@@ -54,6 +75,10 @@ def command(
     else:
         if report.layers:
             results.print(layers(report))
+        if report.lines and profile:
+            results.print(lines(report))
+        if report.schedule is not None:
+            results.print(responses(report.schedule))
         results.print(table(f"{report.board}: {report.verdict}", summary(report)))
         if grown:
             results.print(growth(grown, allowed))
@@ -77,22 +102,56 @@ def layers(report: TimingReport) -> Table:
     for heading in ("cycles", "no waits", "share"):
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("lost to")
-    for layer in report.layers:
-        share = layer.cycles / max(report.cycles_typical, 1)
-        made.add_row(
-            layer.name,
-            layer.format,
-            f"{layer.cycles:,}",
-            f"{layer.cycles_zero_wait:,}",
-            f"{share:.1%}",
-            ", ".join(f"{cause} {cycles:,}" for cause, cycles in largest(layer.stalls)),
-        )
+    for row in report.layers:
+        figures = f"{row.cycles:,}", f"{row.cycles_zero_wait:,}", share(row, report)
+        made.add_row(row.name, row.format, *figures, largest(row.stalls, 2))
     return made
 
 
-def largest(stalls: dict[str, int], count: int = 2) -> list[tuple[str, int]]:
+def lines(report: TimingReport) -> Table:
+    """The lines that take most of the cycles."""
+    made = Table(title="Cycles by source line", title_justify="left")
+    for heading in ("line", "in function"):
+        made.add_column(heading, no_wrap=True)
+    for heading in ("cycles", "share"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("lost most to", no_wrap=True)
+    for row in report.lines[:MOST_LINES]:
+        place = escape(f"{row.file}:{row.line}" if row.line else "not known")
+        made.add_row(place, escape(row.function), f"{row.cycles:,}", share(row, report), largest(row.stalls, 1))
+    return made
+
+
+def responses(schedule: Schedule) -> Table:
+    """The tasks beside the controller; figures count only what is known."""
+    made = Table(title=f"Tasks, {schedule.utilisation:.1%} of the time used by what is known", title_justify="left")
+    made.add_column("task", no_wrap=True)
+    for heading in ("priority", "rate, Hz", "worst, us", "response", "deadline", "room, us"):
+        made.add_column(heading, justify="right")
+    for task in schedule.tasks:
+        mark = " +" if task.controller else ""
+        figures = (task.worst_us, task.response_us, task.deadline_us, task.room_us)
+        made.add_row(
+            escape(task.name) + mark,
+            str(task.priority),
+            f"{task.rate_hz:g}" if task.rate_hz else "events",
+            *("?" if figure is None else f"{figure:,.0f}" if figure >= 1000 else f"{figure:.1f}" for figure in figures),
+        )
+    notes = [("not counted", schedule.not_counted), ("assumed", schedule.assumed)]
+    told = [f"{what}: {', '.join(names)}" for what, names in notes if names]
+    made.caption = escape("; ".join(["+ with the controller", *told]))
+    made.caption_justify = "left"
+    return made
+
+
+def share(row: LayerCycles | LineCycles, report: TimingReport) -> str:
+    return f"{row.cycles / max(report.cycles_typical, 1):.1%}"
+
+
+def largest(stalls: dict[str, int], count: int) -> str:
     """The causes that cost most."""
-    return sorted(((c, n) for c, n in stalls.items() if n), key=lambda item: -item[1])[:count]
+    ordered = sorted(((cause, cycles) for cause, cycles in stalls.items() if cycles), key=lambda item: -item[1])
+    return ", ".join(f"{cause} {cycles:,}" for cause, cycles in ordered[:count])
 
 
 def summary(report: TimingReport) -> list[tuple[str, str]]:
@@ -109,12 +168,11 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         ]
     rows += [
         ("flash", f"{report.flash_bytes:,} of {report.flash_budget_bytes:,} bytes"),
-        *(
-            [("constants", f"{report.constants_bytes:,} bytes in {report.constants_region}")]
-            * (report.constants_bytes > 0)
-        ),
         ("RAM", f"{report.ram_bytes:,} of {report.ram_budget_bytes:,} bytes"),
         ("stack", f"{report.stack_bytes:,} of {report.stack_budget_bytes:,} bytes, one exception frame included"),
+        ("deepest", " > ".join(report.stack_chain)),
+        *(("beside", left_out) for left_out in report.stack_left_out),
+        *(("finding", finding) for finding in map(str, report.findings) if finding not in report.reasons),
     ]
     if report.constants_bytes:
         rows.append(("constants", f"{report.constants_bytes:,} bytes of them in {report.constants_region}"))

@@ -18,7 +18,6 @@ from tinyctl.cli.base import (
     TransportName,
     as_json,
     load_graph,
-    people,
     progress,
     results,
     table,
@@ -35,7 +34,7 @@ def command(
     port: Port = VIRTUAL,
     transport: TransportName = "semihosting",
     toolchain: ToolchainName = None,
-    frames: Annotated[int, typer.Option(min=1, max=100_000_000, help="Steps, rounded up to whole flights.")] = 1000,
+    frames: Annotated[int, typer.Option(min=1, max=10_000_000, help="Steps, rounded up to whole flights.")] = 1000,
     plant: Annotated[
         str | None,
         typer.Option(
@@ -55,8 +54,6 @@ def command(
     graph = load_graph(source)
     if plant is None and replay is None:
         plant, task = api.plant_of(graph.contract) or (None, None)
-        chosen = f"flights of the {plant}, task {task}" if plant else "random observations: no plant has this contract"
-        people.print(f"Observations: {chosen}", highlight=False)
     with progress(f"Stepping on {board}", as_object) as update:
         report = api.hil(
             graph,
@@ -86,6 +83,7 @@ def summary(report: HilReport) -> list[tuple[str, str]]:
     yes = {True: "yes", False: "no"}
     rows = [
         ("frames", f"{report.frames:,} in {report.episodes:,} runs, {report.lost} lost"),
+        ("observations", report.observations),
         ("damaged", f"{report.rejected:,} frames rejected, {report.resent:,} sent again"),
         ("round trips", f"{report.round_trips_per_s:,.0f} a second"),
         ("actions equal Graph.run", yes[report.identical_actions]),

@@ -53,6 +53,7 @@ def command(
         record = {
             "schema": 1,
             "source": made.source,
+            "kind": policy.kind,
             "contract_hash": policy.contract.hash,
             "graph_hash": policy.hash,
             "layers": [node.layer.kind for node in policy.nodes],
@@ -65,6 +66,6 @@ def command(
         ("source", made.source),
         ("columns", f"{len(policy.contract.inputs)} in, {policy.contract.n_act} out, {policy.contract.rate_hz:g} Hz"),
         ("layers", ", ".join(node.layer.kind for node in policy.nodes)),
-        ("policy", str(out)),
+        (policy.kind, str(out)),
     ]
     results.print(table(f"Imported {file.name}", rows))

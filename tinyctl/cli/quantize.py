@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +16,7 @@ from tinyctl.cli.base import (
     Task,
     ToolchainName,
     as_json,
+    load_npy,
     load_policy,
     people,
     progress,
@@ -24,13 +24,11 @@ from tinyctl.cli.base import (
     storages,
     table,
 )
-from tinyctl.errors import FileError, TinyctlError
+from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
 
 if TYPE_CHECKING:
     from tinyctl.mixer import Mix
-
-MAX_CALIBRATION_BYTES = 1 << 30
 
 
 def command(
@@ -72,7 +70,7 @@ def command(
         raise TinyctlError("--calibration and --range exclude each other", fix="give one of them")
     data: Array | None = None
     if calibration is not None:
-        data = quantizer.as_sequences(_load_npy(calibration), loaded.contract, calibration)
+        data = quantizer.as_sequences(load_npy(calibration), loaded.contract, calibration)
     elif range_ is not None:
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
@@ -131,15 +129,3 @@ def summary(report: quantizer.QuantizeReport) -> list[tuple[str, str]]:
         ("output error", f"{report.output_rms_error:.2g} RMS, {report.output_max_error:.2g} largest"),
         ("closed-loop cost", "unknown without a plant" if ratio is None else f"{ratio:.4f} of the policy's"),
     ]
-
-
-def _load_npy(path: Path) -> Array:
-    try:
-        if path.stat().st_size > MAX_CALIBRATION_BYTES:
-            raise FileError(f"larger than {MAX_CALIBRATION_BYTES >> 20} MiB", where=path)
-        # Mapped, so that a header that promises more than the file holds takes no memory.
-        return np.lib.format.open_memmap(path, mode="r")
-    except FileError:
-        raise
-    except Exception as error:  # NumPy parses the header with ast.literal_eval, which raises many kinds
-        raise FileError(f"not a .npy array ({error})", where=path) from None

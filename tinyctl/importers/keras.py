@@ -1,4 +1,4 @@
-"""Keras: `.keras` and the older `.h5`, a chain of layers. Read without Keras: the JSON that describes it, the weights.
+"""Keras: `.keras` and the older `.h5`. Read without Keras: the JSON that describes the layers, the weights.
 
 Keras itself would run code that a file holds (lambda layers); here such a layer is a name that is not known.
 """
@@ -10,6 +10,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 MEMBERS = ("config.json", "model.weights.h5")
 MAX_LAYERS = 64
 EPSILON = 1e-7  # Keras' default, the least deviation that Normalization divides by
-Weights = Callable[[str], list[Array]]  # of a layer, by its name
+Weights = Callable[[str, int], list[Array]]  # of a layer, by its name, the first so many
+Values = tuple[Value, ...]  # what a layer reads
+Kind = Callable[[Body, Values, str, dict[str, Any], list[Array]], Value]
 
 
 def claims(path: Path) -> bool:
@@ -75,9 +78,9 @@ def _stored(file: Group) -> Weights:
         if isinstance(stored, Group):
             groups[stored.text("name")] = stored
 
-    def find(name: str) -> list[Array]:
+    def find(name: str, count: int) -> list[Array]:
         stored = groups[name].members if name in groups else {}
-        return [dataset(stored[key], f"{name}/{key}") for key in ("0", "1") if key in stored]
+        return [dataset(stored[key], f"{name}/{key}") for key in map(str, range(count)) if key in stored]
 
     return find
 
@@ -85,11 +88,11 @@ def _stored(file: Group) -> Weights:
 def _stored_by_name(file: Group) -> Weights:
     """Weights of `.h5`: model_weights/LAYER, whose attribute `weight_names` lists the paths in order."""
 
-    def find(name: str) -> list[Array]:
+    def find(name: str, count: int) -> list[Array]:
         weights = file.members.get("model_weights")
         layer = weights.members.get(name) if isinstance(weights, Group) else None
         found = []
-        for path in layer.texts("weight_names")[:2] if isinstance(layer, Group) else ():
+        for path in layer.texts("weight_names")[:count] if isinstance(layer, Group) else ():
             node: Any = layer
             for part in path.split("/"):
                 node = node.members.get(part) if isinstance(node, Group) else None
@@ -100,51 +103,82 @@ def _stored_by_name(file: Group) -> Weights:
 
 
 def _model(request: Request, config: Any, weights: Weights) -> Imported:
-    """Walk the layers in order."""
+    """Walk the layers in the file's order."""
     try:
-        layers = _chain(config)
+        rows, output = _rows(config), _output(config, request.output)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise TinyctlError(f"its configuration is not understood ({type(error).__name__})") from None
-    if not 0 < len(layers) <= MAX_LAYERS:
-        raise TinyctlError(f"{len(layers)} layers; 1 to {MAX_LAYERS} are read")
     body: Body | None = None
-    y: Value | None = None
-    for kind, name, settings in layers:
-        where = f"layer {name!r:.60} ({kind!s:.40})"
-        if kind not in KINDS:
+    values: dict[str, Value] = {}
+    for row in rows:
+        where = f"layer {row.name!r:.60} ({row.kind!s:.40})"
+        if row.kind not in KINDS:
             raise TinyctlError("is not a layer that is read", where=where, fix=f"those are {', '.join(sorted(KINDS))}")
         try:
-            arrays = weights(name) if kind in WEIGHTED else []
-            if body is None or y is None:
-                width = _width(settings, arrays)
+            arrays = weights(row.name, WEIGHTED.get(row.kind, 0))
+            if body is None:
+                width = _width(row.settings, arrays)
                 if width is None:
                     continue
                 body = Body(width)
-                y = body.input if request.normalizer is None else body.normalize(body.input, request.normalizer)
-            y = KINDS[kind](body, y, name, settings, arrays)
+                first = body.input if request.normalizer is None else body.normalize(body.input, request.normalizer)
+                inputs: Values = (first,)
+            elif not row.reads or not set(row.reads) <= set(values):
+                raise TinyctlError("reads no layer before it; one input is read", where=where)
+            else:
+                inputs = tuple(values[name] for name in row.reads)
+            values[row.name] = KINDS[row.kind](body, inputs, row.name, row.settings, arrays)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise TinyctlError(
                 f"its settings or weights are not understood ({type(error).__name__})", where=where
             ) from None
-    if body is None or y is None:
+    if body is None:
         raise TinyctlError("does not tell the width of its input")
+    if output is not None and output not in values:
+        raise TinyctlError("does not depend on the input", where=f"output {output!r:.60}")
+    y = values[output] if output is not None else list(values.values())[-1]
     contract, warnings = contract_of(request, body.input.width, y.width, output_range=body.final_range(y))
     return Imported(body.policy(y, contract), "Keras", tuple(warnings))
 
 
-def _chain(config: Any) -> list[tuple[str, str, dict[str, Any]]]:
-    """(class, name, settings) of the layers; each must read the one before and no other."""
+@dataclass(frozen=True)
+class _Row:
+    """A layer: its class, name and settings, and the layers that it reads."""
+
+    kind: str
+    name: str
+    settings: dict[str, Any]
+    reads: tuple[str, ...]
+
+
+def _rows(config: Any) -> list[_Row]:
     if config["class_name"] not in ("Sequential", "Functional", "Model"):
         raise TinyctlError(f"a {config['class_name']!s:.40} is not read", fix="save a Sequential or functional model")
-    rows, before = [], ""
-    for row in config["config"]["layers"]:
-        name = row["config"]["name"]
-        inbound = row.get("inbound_nodes", [])
-        if inbound and (len(inbound) != 1 or _sources(inbound[0]) != [before]):
-            raise TinyctlError("does not read just the layer before it", where=f"layer {name!r:.60}")
-        rows.append((str(row["class_name"]), str(name), dict(row["config"])))
-        before = name
+    rows: list[_Row] = []
+    layers = config["config"]["layers"]
+    if not 0 < len(layers) <= MAX_LAYERS:
+        raise TinyctlError(f"{len(layers)} layers; 1 to {MAX_LAYERS} are read")
+    for row in layers:
+        name, inbound = str(row["config"]["name"]), row.get("inbound_nodes", [])
+        if len(inbound) > 1:
+            raise TinyctlError("is used twice", where=f"layer {name!r:.60}", fix="give each use a layer of its own")
+        before = [rows[-1].name] if rows and config["class_name"] == "Sequential" else []
+        reads = _sources(inbound[0]) if inbound else before
+        if name in [other.name for other in rows]:
+            raise TinyctlError("the name is taken", where=f"layer {name!r:.60}")
+        rows.append(_Row(str(row["class_name"]), name, dict(row["config"]), tuple(map(str, reads))))
     return rows
+
+
+def _output(config: Any, wanted: str | None) -> str | None:
+    """The layer that computes the action; None for the last one, of a sequential model."""
+    told = config["config"].get("output_layers", [])
+    entries = told if told and isinstance(told[0], list) else [told] if told else []
+    names = [str(entry[0]) for entry in entries]
+    if (len(names) > 1 and wanted is None) or (wanted is not None and wanted not in names):
+        fix = "choose the action with --output NAME"
+        raise TinyctlError(f"{len(names)} outputs ({', '.join(names)!s:.120})", fix=fix)
+    return wanted if wanted is not None else names[0] if names else None
 
 
 def _sources(inbound: Any) -> list[str]:
@@ -174,40 +208,84 @@ def _activate(body: Body, x: Value, kind: Any, name: str) -> Value:
     return body.activation(x, str(kind)[:40], f"{name}_{kind!s:.40}", *parameters)
 
 
-def _dense(body: Body, x: Value, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+def _dense(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    (x,) = inputs
     bias = arrays[1] if settings["use_bias"] else np.zeros(arrays[0].shape[1])
     return _activate(body, body.dense(x, arrays[0].T, bias, name), settings["activation"], name)
 
 
-def _normalization(body: Body, x: Value, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+def _normalization(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
     if settings.get("invert"):
         raise TinyctlError("invert is not read", where=f"layer {name!r:.60}")
     mean, variance = (arrays[0], arrays[1]) if arrays else (settings["mean"], settings["variance"])
     mean, variance = (np.asarray(v, np.float64).reshape(-1) for v in (mean, variance))
     gain = 1 / np.maximum(np.sqrt(variance), EPSILON)
+    (x,) = inputs
     return body.scale(x, gain, -mean * gain, name)
 
 
-def _rescaling(body: Body, x: Value, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+def _batch_normalization(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    rest = list(arrays)  # what scales, what centers, then the statistics
+    gain = rest.pop(0) if settings["scale"] else np.ones(len(rest[-1]))
+    offset = rest.pop(0) if settings["center"] else np.zeros(len(rest[-1]))
+    mean, variance = rest
+    (x,) = inputs
+    gain = gain / np.sqrt(variance + float(settings["epsilon"]))
+    return body.scale(x, gain, offset - mean * gain, name)
+
+
+def _rescaling(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    (x,) = inputs
     return body.scale(x, np.asarray(settings["scale"], np.float64), np.asarray(settings["offset"], np.float64), name)
 
 
-def _relu(body: Body, x: Value, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+def _relu(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    (x,) = inputs
     if settings.get("negative_slope") or settings.get("threshold"):
         raise TinyctlError("slope and threshold are not read", where=f"layer {name!r:.60}")
     limit = settings.get("max_value")
     return body.activation(x, "relu", name) if limit is None else body.clip(x, 0.0, float(limit), name)
 
 
-Kind = Callable[[Body, Value, str, dict[str, Any], list[Array]], Value]
+def _parameter(kind: str, *keys: str) -> Kind:
+    """An activation with a parameter that one of the settings holds."""
+
+    def make(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+        (x,) = inputs
+        return body.activation(x, kind, name, float(next(settings[key] for key in keys if key in settings)))
+
+    return make
+
+
+def _same(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    (x,) = inputs
+    return x
+
+
+def _add(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    total, *rest = inputs
+    for x in rest:
+        total = body.add(total, x, name)
+    return total
+
+
+def _concatenate(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    if settings["axis"] not in (-1, 1):
+        raise TinyctlError("along another axis than the last", where=f"layer {name!r:.60}")
+    return body.concat(inputs, name)
+
+
 KINDS: dict[str, Kind] = {
-    "InputLayer": lambda body, x, name, settings, arrays: x,
-    "Dropout": lambda body, x, name, settings, arrays: x,
-    "Flatten": lambda body, x, name, settings, arrays: x,
+    **dict.fromkeys(("InputLayer", "Dropout", "Flatten"), _same),
     "Dense": _dense,
     "Normalization": _normalization,
+    "BatchNormalization": _batch_normalization,
     "Rescaling": _rescaling,
-    "Activation": lambda body, x, name, settings, arrays: _activate(body, x, settings["activation"], name),
+    "Activation": lambda body, inputs, name, settings, arrays: _activate(body, inputs[0], settings["activation"], name),
     "ReLU": _relu,
+    "LeakyReLU": _parameter("leaky_relu", "negative_slope", "alpha"),
+    "ELU": _parameter("elu", "alpha"),
+    "Add": _add,
+    "Concatenate": _concatenate,
 }
-WEIGHTED = ("Dense", "Normalization")
+WEIGHTED = {"Dense": 2, "Normalization": 2, "BatchNormalization": 4}  # arrays of a layer

@@ -86,7 +86,7 @@ class _Reader:
                     self.known[operator.outputs[0]] = OPERATORS[operator.kind](self, operator)
             except TinyctlError as error:
                 raise TinyctlError(str(error), where=where) from None
-            except (ValueError, IndexError, KeyError) as error:
+            except (ValueError, IndexError) as error:
                 raise TinyctlError(f"a form that is not read ({error})", where=where) from None
         if number not in self.known:
             raise TinyctlError("does not depend on the input", where=f"output {self.tensor(number).name!r:.80}")
@@ -98,16 +98,19 @@ class _Reader:
         return y, (np.full(y.width, low), np.full(y.width, high))
 
     def _needed(self, number: int) -> list[Operator]:
-        """The operators that compute a tensor, in order. Of a shape only its data count."""
+        """The operators that compute a tensor, in order. Of a shape only its data count; constants are not computed."""
         wanted, found = {number} - set(self.known), []
         for operator in reversed(self.model.operators):
-            if wanted & set(operator.outputs):
+            if wanted & set(operator.outputs) and not self._decodes_constant(operator):
                 if len(operator.outputs) != 1:
                     raise TinyctlError(f"{operator.kind} has {len(operator.outputs)} results; one is read")
                 wanted.update(operator.inputs[:1] if operator.kind in PLAIN else operator.inputs)
                 wanted -= set(self.known)
                 found.append(operator)
         return found[::-1]
+
+    def _decodes_constant(self, operator: Operator) -> bool:
+        return operator.kind == "DEQUANTIZE" and all(self.tensor(n).data is not None for n in operator.inputs)
 
     # --- operands ---
 
@@ -124,7 +127,7 @@ class _Reader:
         tensor = self.tensor(number)
         if tensor.data is None:
             maker = next((o for o in self.model.operators if number in o.outputs), None)
-            if maker is None or maker.kind != "DEQUANTIZE" or self.tensor(maker.inputs[0]).data is None:
+            if maker is None or not self._decodes_constant(maker):
                 raise TinyctlError(f"{tensor.name!r:.80} is neither a constant nor computed from the input")
             return self.constant(maker.inputs[0])
         values = tensor.data.astype(np.float64)
@@ -213,7 +216,10 @@ def _leaky_relu(reader: _Reader, operator: Operator) -> Columns:
     units = reader.units(operator, x)
     if units is None:
         return Columns(reader.body.activation(x.value, "leaky_relu", name, slope))
-    return integers.function(reader.body, x, lambda v: np.where(v > 0, v, slope * v), units, name)
+    if units.dtype == "int8":
+        return integers.function(reader.body, x, lambda v: np.where(v > 0, v, slope * v), units, name)
+    one = np.ones(x.value.width)
+    return integers.affine(reader.body, x, one, 0 * one, units, name, slope)
 
 
 def _fully_connected(reader: _Reader, operator: Operator) -> Columns:
@@ -322,8 +328,10 @@ def _concat(reader: _Reader, operator: Operator) -> Columns:
     units = [reader.units(operator, part) for part in parts]
     name = reader.named(operator)
     if units[0] is None:
-        return Columns(reader.body.concat(tuple(part.value for part in parts), name))
-    return reader.fused(operator, integers.concat(reader.body, parts, units[0], name))
+        joined = Columns(reader.body.concat(tuple(part.value for part in parts), name))
+    else:
+        joined = integers.concat(reader.body, parts, units[0], name)
+    return reader.fused(operator, joined)
 
 
 OPERATORS: dict[str, Callable[[_Reader, Operator], Any]] = {

@@ -1,4 +1,5 @@
-"""PyTorch: a `state_dict` with a layer list, and what CleanRL saves. Files are read with `weights_only` alone."""
+"""PyTorch: a `state_dict` with a layer list, what CleanRL saves, exported programs. No pickle is loaded: files go
+through `weights_only`, programs are read as JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import Imported, Request, contract_of, read_bytes
 from tinyctl.importers.parts.body import Body, Value, add_chain
 from tinyctl.importers.parts.torch_file import dense_pairs, read_state_dict
+from tinyctl.importers.parts.torch_program import read_program, walk
 from tinyctl.layers.base import Array
 
 SUFFIXES = (".pt", ".pth", ".bin", ".cleanrl_model", ".pt2")
@@ -17,12 +19,9 @@ SQUASHED = {"fc_mu": "CleanRL TD3 or DDPG", "fc_mean": "CleanRL SAC"}  # the las
 
 
 def read(request: Request) -> Imported:
-    """Import a file of `torch.save`."""
+    """Import a file of `torch.save` or `torch.export.save`."""
     if request.path.suffix.lower() == ".pt2":
-        raise TinyctlError(
-            "is a torch.export program, whose loader evaluates expressions of the file",
-            fix="save the state_dict, export to ONNX, or call tinyctl.from_torch(module, contract)",
-        )
+        return _program(request)
     tensors = read_state_dict(read_bytes(request.path))
     last = next((name for name in SQUASHED if f"{name}.weight" in tensors), None)
     if last is not None:
@@ -30,6 +29,13 @@ def read(request: Request) -> Imported:
     if any(re.fullmatch(r"actor_mean\.\d+\.weight", key) for key in tensors):
         return _cleanrl_ppo(request, tensors)
     return _chain(request, tensors)
+
+
+def _program(request: Request) -> Imported:
+    """A program of torch.export."""
+    program, body = read_program(read_bytes(request.path))
+    x = body.input if request.normalizer is None else body.normalize(body.input, request.normalizer)
+    return _finish(request, body, walk(program, body, x), "PyTorch program", [])
 
 
 def _chain(request: Request, tensors: dict[str, Array]) -> Imported:

@@ -24,14 +24,12 @@ class Table:
 @dataclass(frozen=True)
 class Kernel:
     """One node's share of the C file: its constants, numbers for its template, constants it shares with other nodes of
-    the unit (named `UNIT_name`), the helper functions of `codegen/math` that it calls, and whether its own template has
-    assembly for an FPU."""
+    the unit (named `UNIT_name`), and the helper functions of `codegen/math` that it calls."""
 
     tables: tuple[Table, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
     shared: tuple[Table, ...] = ()
     helpers: tuple[str, ...] = ()
-    fpu: bool = False
 
 
 def check_weight(weight: NDArray[Any], dtype: str) -> None:
@@ -51,10 +49,15 @@ def content_name(word: str, *arrays: NDArray[Any]) -> str:
 
 
 def row_blocks(n_rows: int, sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(size, first row, blocks of that size): the rows in blocks of the largest size first; the last size is 1."""
+    """(size, first row, blocks of that size): the rows in as few blocks as can be; the sizes fall, the last is 1."""
+    fewest = [0]
+    for n in range(1, n_rows + 1):
+        fewest.append(1 + min(fewest[n - size] for size in sizes if size <= n))
     found, first = [], 0
     for size in sizes:
-        count = (n_rows - first) // size
+        count, left = 0, n_rows - first
+        while left >= size and fewest[left - size] < fewest[left]:
+            count, left = count + 1, left - size
         if count:
             found.append((size, first, count))
         first += count * size
@@ -74,3 +77,32 @@ def pack_rows(weight: NDArray[Any], sizes: tuple[int, ...], columns: int = 1) ->
             for row in range(first, first + count * size, size)
         ]
     )
+
+
+def half_words(weight: NDArray[Any], columns: int) -> NDArray[Any]:
+    """(n_out, words) uint32: two columns of int16 a word, the first one lower.
+
+    `n_in` is padded with zeros to a multiple of `columns`.
+    """
+    padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % columns))).view(np.uint16).astype(np.uint32)
+    return padded[:, 0::2] | padded[:, 1::2] << 16
+
+
+def pack_columns(*numbers: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of each column, four columns at a time: their first ones, then their second ones."""
+    stacked = np.stack(numbers, axis=1)
+    return pack_rows(np.pad(stacked, ((0, -len(stacked) % 4), (0, 0))), (4, 1))
+
+
+def limit_runs(columns: NDArray[Any]) -> NDArray[Any]:
+    """(runs, 1 + k) uint32: runs of equal rows of `columns` (n, k) float32, as their number and their bits."""
+    bits = columns.view(np.uint32)
+    starts = np.flatnonzero(np.r_[True, (bits[1:] != bits[:-1]).any(axis=1)][: len(bits)])
+    lengths = np.diff(np.append(starts, len(bits))).astype(np.uint32)
+    return np.column_stack([lengths, bits[starts]])
+
+
+def spans_zero(low: NDArray[Any], high: NDArray[Any]) -> bool:
+    """Whether all columns can be clamped by their bits. With -0.0 as an upper end the order of the bits is not that of
+    the floats."""
+    return bool(((low < 0) & (high >= 0) & ~np.signbit(high)).all())

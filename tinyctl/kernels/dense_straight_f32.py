@@ -28,7 +28,7 @@ def kernel(layer: Dense, contract: Contract) -> Kernel:
         Table("float", "weight", stream if len(stream) else np.zeros(1, np.float32)),
         Table("float", "bias", layer.bias),
     )
-    return Kernel(tables, {"blocks": blocks}, fpu=True)
+    return Kernel(tables, {"blocks": blocks})
 
 
 def _block(weight: Array) -> tuple[dict[str, Any], Array]:

@@ -1,14 +1,11 @@
 """Encode: float32 to int8 by columns."""
 
-import numpy as np
-
 from tinyctl.contract import Contract
-from tinyctl.kernels.base import Kernel, Table
+from tinyctl.kernels.base import Kernel, Table, pack_columns
 from tinyctl.layers.convert import Encode
 
 
 def kernel(layer: Encode, contract: Contract) -> Kernel:
-    return Kernel(
-        (Table("float", "affine", np.stack([layer.gain, layer.offset], axis=1)),),
-        helpers=("bits", "saturate_a8", "encode_a8"),
-    )
+    by = "affine" if layer.offset.any() else "gain"  # adding 0 cannot change what is encoded
+    table = Table("float", by, pack_columns(layer.gain, layer.offset) if by == "affine" else pack_columns(layer.gain))
+    return Kernel((table,), {"by": by}, helpers=("bits", "saturate_a8", "encode_a8", f"encode_{by}_a8"))

@@ -6,4 +6,4 @@ from tinyctl.layers.relu import Relu
 
 
 def kernel(layer: Relu, contract: Contract) -> Kernel:
-    return Kernel(helpers=("bits",))
+    return Kernel(helpers=("bits", "relu_f32"))

@@ -1,11 +1,9 @@
 """Scale: gain and offset by columns."""
 
-import numpy as np
-
 from tinyctl.contract import Contract
-from tinyctl.kernels.base import Kernel, Table
+from tinyctl.kernels.base import Kernel, Table, pack_columns
 from tinyctl.layers.scale import Scale
 
 
 def kernel(layer: Scale, contract: Contract) -> Kernel:
-    return Kernel((Table("float", "affine", np.stack([layer.gain, layer.offset], axis=1)),))
+    return Kernel((Table("float", "affine", pack_columns(layer.gain, layer.offset)),), helpers=("scale_f32",))

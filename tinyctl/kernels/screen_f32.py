@@ -3,15 +3,16 @@
 import numpy as np
 
 from tinyctl.contract import Contract
-from tinyctl.kernels.base import Kernel, Table
+from tinyctl.kernels.base import Kernel, Table, limit_runs, spans_zero
 from tinyctl.layers.screen import Screen
 
 
 def kernel(layer: Screen, contract: Contract) -> Kernel:
-    limits = np.stack([layer.low, layer.high, layer.on_nan], axis=1)  # one row a column, read as a stream
-    tables = [Table("uint32_t", "limits", limits.view(np.uint32))]
+    columns = np.stack([layer.low, layer.high, layer.on_nan], axis=1)
+    observed, applied = limit_runs(columns[: contract.n_obs]), limit_runs(columns[contract.n_obs :])
+    tables = [Table("uint32_t", "limits", np.concatenate([observed, applied]))]
     if contract.applied_outputs:
         tables.append(Table("uint16_t", "applied", np.array(contract.applied_outputs)))
-    # With -0.0 as an upper end the order of the bits is not that of the floats.
-    spans_zero = bool(((layer.low < 0) & (layer.high >= 0) & ~np.signbit(layer.high)).all())
-    return Kernel(tuple(tables), {"n_obs": contract.n_obs, "spans_zero": spans_zero}, helpers=("bits",))
+    screen = "screen" if spans_zero(layer.low, layer.high) else "screen_any"
+    values = {"n_obs": contract.n_obs, "screen": screen, "limits": observed.size, "all_limits": tables[0].values.size}
+    return Kernel(tuple(tables), values, helpers=("bits", screen))

@@ -7,4 +7,4 @@ from tinyctl.layers.tanh import IntegerTanh, tanh_table
 
 
 def kernel(layer: IntegerTanh, contract: Contract) -> Kernel:
-    return segment_kernel("tanh_segment", *tanh_table(), layer.width)
+    return segment_kernel("tanh_segment", *tanh_table())

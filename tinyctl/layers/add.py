@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, Twin, array_field, rounding
+from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, Twin, array_field, rounding, saturating_slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,28 @@ class Add(JoinLayer):
     def join_bound(self, *ranges: tuple[Array, Array]) -> tuple[Array, Array]:
         (a_low, a_high), (b_low, b_high) = ranges
         low, high = a_low + b_low, a_high + b_high
-        slack = rounding(np.maximum(np.abs(low), np.abs(high)), 1)
+        slack = _rounding(low, high)
         return low - slack, high + slack
 
     def lipschitz(self) -> float:
         return 2.0  # where both inputs are the same value
 
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return np.tile(np.eye(self.width), 2), np.zeros(self.width)
+
+    def exact_join(self, *xs: Array) -> Array:
+        a, b = xs
+        return np.asarray(a + b)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return _rounding(*(end[: self.width] + end[self.width :] for end in (low, high)))
+
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
         return Twin(IntegerAdd.of(chosen.activation, np.stack(scales) / out), out)
+
+
+def _rounding(low: Array, high: Array) -> Array:
+    return rounding(np.maximum(np.abs(low), np.abs(high)), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,3 +131,17 @@ class IntegerAdd(JoinLayer):
 
     def lipschitz(self) -> float:
         return float((np.abs(self.weight.astype(np.float64)).sum(axis=0) / 2.0**self.shift).max())
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return np.concatenate([np.diag(w) for w in self.weight / 2.0**self.shift], axis=1), np.zeros(self.n_out)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return saturating_slopes(self, low, high)
+
+    def exact_join(self, *xs: Array) -> Array:
+        a, b = xs
+        limits = np.iinfo(self.activation)
+        return np.clip((a * self.weight[0] + b * self.weight[1]) / 2.0**self.shift, limits.min, limits.max)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.n_out, 0.5)

@@ -95,6 +95,26 @@ class Layer:
         """An upper bound of the Euclidean Lipschitz constant of `run` in real arithmetic."""
         raise NotImplementedError
 
+    # What `tinyctl certify` asks. In real arithmetic a layer is `f(A x + c)`: A and c from `affine`, f by columns.
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array] | None:
+        """A (n_out, n_in) and c (n_out,) float64; None stands for A = 1, c = 0. A join reads its inputs side by side.
+        A stateful layer leaves out what its state adds to c."""
+        return None
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """The least and the greatest derivative (n_out,) of f, for real inputs x within [low, high] (n_in,)."""
+        return np.ones(self.n_out), np.ones(self.n_out)
+
+    def exact(self, x: Array) -> Array:
+        """`run` in real arithmetic: (batch, n_in) float64 to (batch, n_out), integers in their own steps."""
+        raise NotImplementedError
+
+    def error(self, low: Array, high: Array) -> Array:
+        """An upper bound (n_out,) of |run - exact| for stored values within [low, high] (n_in,): all roundings, and
+        what a table is off its function."""
+        raise NotImplementedError
+
     # How the quantizer rewrites it. A layer without an integer form is computed in float32 between decode and encode.
 
     def takes(self, activation: str, scale: Array) -> Array:
@@ -133,6 +153,9 @@ class ElementwiseLayer(Layer):
     def n_in(self) -> int:
         return self.width
 
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        raise NotImplementedError
+
 
 class StatefulLayer(Layer):
     """A layer with memory. Its `step` replaces `run`; the state is a tuple of arrays `(batch, columns)`."""
@@ -146,6 +169,10 @@ class StatefulLayer(Layer):
         self, x: Array, state: tuple[Array, ...], rejected: Array, rate_hz: float
     ) -> tuple[Array, tuple[Array, ...]]:
         """One step at `rate_hz`. Rows where `rejected` (batch,) is true keep their state and return from it."""
+        raise NotImplementedError
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        """What replaces `exact`: the result of one step from this state, in real arithmetic."""
         raise NotImplementedError
 
 
@@ -166,6 +193,10 @@ class JoinLayer(Layer):
 
     def join_bound(self, *ranges: tuple[Array, Array]) -> tuple[Array, Array]:
         """Interval bounds of the result, from those of each input."""
+        raise NotImplementedError
+
+    def exact_join(self, *xs: Array) -> Array:
+        """What replaces `exact`."""
         raise NotImplementedError
 
 
@@ -191,6 +222,38 @@ def rounding(reach: Array, operations: int) -> Array:
     last place each, and a subnormal's step; infinity where one of them could overflow, so that a graph refuses it."""
     error = operations * (reach * 2.0**-23 + 2.0**-149)
     return np.where(reach + error < FLT_MAX, error, np.inf)
+
+
+def bell_slopes(derivative: Callable[[Array], Array], low: Array, high: Array) -> tuple[Array, Array]:
+    """The least and the greatest value within [low, high] of a derivative that is even and falls away from zero."""
+    return np.minimum(derivative(low), derivative(high)), derivative(np.clip(0.0, low, high))
+
+
+def clip_slopes(low: Array, high: Array, floor: Array | float, ceiling: Array | float) -> tuple[Array, Array]:
+    """The derivatives of a clamp to [floor, ceiling] for values within [low, high]."""
+    inside, outside = (low >= floor) & (high <= ceiling), (high <= floor) | (low >= ceiling)
+    return np.where(inside, 1.0, 0.0), np.where(outside & ~inside, 0.0, 1.0)
+
+
+def saturating_slopes(layer: Layer, low: Array, high: Array) -> tuple[Array, Array]:
+    """The derivatives of the saturation to its type at the end of an affine layer with integer results."""
+    limits, form = np.iinfo(layer.activation), layer.affine(0.0)  # type: ignore[attr-defined]
+    assert form is not None
+    least, most = extremes(form[0], low, high)
+    return clip_slopes(least + form[1], most + form[1], limits.min, limits.max)
+
+
+def extremes(weight: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """The least and the greatest `weight @ x` for x within [low, high]. Not as matrix products, whose last bits would
+    depend on the machine, and with them the scales that a quantized network gets."""
+    up, down = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
+    return (up * low + down * high).sum(axis=1), (up * high + down * low).sum(axis=1)
+
+
+def append(width: int, columns: tuple[int, ...], gain: float, times: int = 1) -> Array:
+    """The matrix that appends some columns, times a gain, to all of them, `times` over."""
+    unit = np.eye(width)
+    return np.concatenate([unit, *[gain * unit[list(columns)]] * times])
 
 
 def check_columns(columns: tuple[int, ...], n_in: int, where: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, Layer, Twin, array_field
+from tinyctl.layers.base import F32, Array, Layer, Twin, array_field, clip_slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,15 @@ class Clip(Layer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return clip_slopes(low, high, self.low, self.high)
+
+    def exact(self, x: Array) -> Array:
+        return np.clip(x, self.low.astype(np.float64), self.high.astype(np.float64))
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.zeros(self.n_in)
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
         limits = np.iinfo(chosen.activation)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import decode, encode
-from tinyctl.layers.base import Array, Layer, array_field, rounding
+from tinyctl.layers.base import Array, Layer, array_field, rounding, saturating_slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,7 @@ class Encode(Layer):
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         gain, offset = self.gain.astype(np.float64), self.offset.astype(np.float64)
-        ends = np.stack([low * gain, high * gain])
-        slack = rounding(np.abs(ends).max(axis=0) + np.abs(offset) + 1, 3)
+        ends, slack = np.stack([low * gain, high * gain]), self._rounding(low, high)
         least, most = ends.min(axis=0) + offset - slack, ends.max(axis=0) + offset + slack
         if not max(-least.min(), most.max()) < 2.0**31:
             raise TinyctlError(
@@ -61,8 +60,26 @@ class Encode(Layer):
             np.clip(np.floor(most + 0.5), limits.min, limits.max),
         )
 
+    def _rounding(self, low: Array, high: Array) -> Array:
+        """Of the product, the sum and the half added to it."""
+        reach = np.maximum(np.abs(low), np.abs(high)) * np.abs(self.gain.astype(np.float64))
+        return rounding(reach + np.abs(self.offset.astype(np.float64)) + 1, 3)
+
     def lipschitz(self) -> float:
         return float(np.abs(self.gain).max())
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return np.diag(self.gain.astype(np.float64)), self.offset.astype(np.float64)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return saturating_slopes(self, low, high)
+
+    def exact(self, x: Array) -> Array:
+        limits = np.iinfo(self.activation)
+        return np.clip(x * self.gain.astype(np.float64) + self.offset, limits.min, limits.max)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return self._rounding(low, high) + 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +110,20 @@ class Decode(Layer):
         return decode(x, self.scale)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        scale = self.scale.astype(np.float64)
-        slack = rounding(np.maximum(np.abs(low), np.abs(high)) * scale, 1)
-        return low * scale - slack, high * scale + slack
+        slack = self.error(low, high)
+        return self.exact(low) - slack, self.exact(high) + slack
 
     def lipschitz(self) -> float:
         return float(self.scale.max())
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return np.diag(self.scale.astype(np.float64)), np.zeros(self.n_in)
+
+    def exact(self, x: Array) -> Array:
+        return np.asarray(x * self.scale.astype(np.float64))
+
+    def error(self, low: Array, high: Array) -> Array:
+        return rounding(self.exact(np.maximum(np.abs(low), np.abs(high))), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,3 +196,17 @@ class Requantize(Layer):
 
     def lipschitz(self) -> float:
         return float((np.abs(self.weight) / 2.0**self.shift).max())
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        unit = 2.0**self.shift
+        return np.diag(self.weight / unit), self.offset / unit - 0.5
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return saturating_slopes(self, low, high)
+
+    def exact(self, x: Array) -> Array:
+        limits, unit = np.iinfo(self.activation), 2.0**self.shift
+        return np.clip(x * (self.weight / unit) + (self.offset / unit - 0.5), limits.min, limits.max)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.n_out, 0.5)

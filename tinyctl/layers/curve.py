@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import Array, Layer, array_field
+from tinyctl.layers.base import Array, ElementwiseLayer, array_field
+from tinyctl.layers.table import segment_slopes
 
 SEGMENTS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerCurve(Layer):
+class IntegerCurve(ElementwiseLayer):
     """A function of one int16 in 512 straight segments of 2^bits places each, which meet in `knots` (513,) int16.
 
     `place = (x * multiplier + 2^shift / 2) >> shift`, held within the segments, which lie around place 0. From a knot
@@ -23,9 +24,7 @@ class IntegerCurve(Layer):
     """
 
     kind: ClassVar[str] = "integer_curve"
-    in_place: ClassVar[bool] = True
 
-    width: int
     multiplier: int
     shift: int
     bits: int
@@ -47,10 +46,6 @@ class IntegerCurve(Layer):
 
     def fits(self, activation: str) -> bool:
         return activation == "int16"
-
-    @property
-    def n_in(self) -> int:
-        return self.width
 
     @property
     def rises(self) -> Array:
@@ -89,6 +84,20 @@ class IntegerCurve(Layer):
 
     def lipschitz(self) -> float:
         return float(np.abs(self.rises).max() / 2 ** (self.bits + self.drop) * self.multiplier / 2**self.shift)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        gain = self.multiplier / 2.0**self.shift
+        rises = self.rises / 2.0 ** (self.bits + self.drop)
+        least, most = segment_slopes(rises, low * gain, high * gain, 2**self.bits)
+        return least * gain, most * gain
+
+    def exact(self, x: Array) -> Array:
+        knots = np.arange(-self.reach, self.reach + 1, 2**self.bits)
+        return self.offset + np.interp(x * (self.multiplier / 2.0**self.shift), knots, self.knots) / 2.0**self.drop
+
+    def error(self, low: Array, high: Array) -> Array:
+        x = np.arange(-(2**15), 2**15)
+        return np.full(self.width, np.abs(self.run(x.astype(np.int16)) - self.exact(x)).max() * (1 + 1e-12))
 
 
 def half(bits: int) -> int:

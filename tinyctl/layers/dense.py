@@ -14,7 +14,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS, requantize
-from tinyctl.layers.base import Array, Layer, array_field, rounding
+from tinyctl.layers.base import Array, Layer, array_field, extremes, rounding, saturating_slopes
 
 ACCUMULATOR_LIMIT = 2**31 - 1
 STORAGES = ("dense", "csr", "straight")
@@ -58,15 +58,24 @@ class Dense(Layer):
         return np.ascontiguousarray(sums.T)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        weight, bias = self.weight.astype(np.float64), self.bias.astype(np.float64)
-        reach = (np.abs(weight) * np.maximum(np.abs(low), np.abs(high))).sum(axis=1) + np.abs(bias)
-        # Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n roundings of products, n of sums.
-        slack = rounding(reach, self.n_in + 2)
-        least, most = _extremes(weight, low, high)
+        bias, slack = self.bias.astype(np.float64), self.error(low, high)
+        least, most = extremes(self.weight.astype(np.float64), low, high)
         return least + bias - slack, most + bias + slack
 
     def lipschitz(self) -> float:
         return float(np.linalg.norm(self.weight.astype(np.float64), 2))
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return self.weight.astype(np.float64), self.bias.astype(np.float64)
+
+    def exact(self, x: Array) -> Array:
+        return np.asarray(x @ self.weight.astype(np.float64).T + self.bias.astype(np.float64))
+
+    def error(self, low: Array, high: Array) -> Array:
+        weight, bias = np.abs(self.weight.astype(np.float64)), np.abs(self.bias.astype(np.float64))
+        reach = (weight * np.maximum(np.abs(low), np.abs(high))).sum(axis=1) + bias
+        # Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n roundings of products, n of sums.
+        return rounding(reach, self.n_in + 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +140,7 @@ class IntegerDense(Layer):
         return requantize(sums.astype(np.int64), self.multiplier, x.dtype)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        least, most = _extremes(self.weight.astype(np.float64), low, high)
+        least, most = extremes(self.weight.astype(np.float64), low, high)
         factor = self.multiplier / 2.0**MULTIPLIER_BITS
         limits = np.iinfo(self.activation)
         return (
@@ -140,8 +149,21 @@ class IntegerDense(Layer):
         )
 
     def lipschitz(self) -> float:
-        scaled = self.weight * (self.multiplier[:, None] / 2.0**MULTIPLIER_BITS)
-        return float(np.linalg.norm(scaled, 2))
+        return float(np.linalg.norm(self.affine(0.0)[0], 2))
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        factor = self.multiplier / 2.0**MULTIPLIER_BITS
+        return self.weight * factor[:, None], self.bias * factor
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return saturating_slopes(self, low, high)
+
+    def exact(self, x: Array) -> Array:
+        (weight, bias), limits = self.affine(0.0), np.iinfo(self.activation)
+        return np.clip(x @ weight.T + bias, limits.min, limits.max)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.n_out, 0.5)
 
 
 def count_weights(layer: Dense | IntegerDense) -> int:
@@ -159,10 +181,3 @@ def _check_storage(storage: str, n_in: int, where: str) -> None:
         raise TinyctlError(f"storage {storage!r:.20} is not one of {', '.join(STORAGES)}", where=where)
     if storage == "straight" and n_in > STRAIGHT_COLUMNS:
         raise TinyctlError(f"{n_in} inputs; straight-line code reads at most {STRAIGHT_COLUMNS}", where=where)
-
-
-def _extremes(weight: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """The least and the greatest `weight @ x` for x within [low, high]. Not as matrix products, whose last bits would
-    depend on the machine, and with them the scales that a quantized network gets."""
-    up, down = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-    return (up * low + down * high).sum(axis=1), (up * high + down * low).sum(axis=1)

@@ -43,18 +43,25 @@ class Elu(ElementwiseLayer):
         return np.where(positive, x, e * F32(self.alpha))
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        least, most = (np.where(end > 0, end, self.alpha * np.expm1(np.minimum(end, 0))) for end in (low, high))
-        slack = self.alpha * ERROR + rounding(np.full(low.shape, self.alpha), 1)
-        return least - slack, most + slack
+        slack = self.error(low, high)
+        return self.exact(low) - slack, self.exact(high) + slack
 
     def lipschitz(self) -> float:
         return max(1.0, self.alpha)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        left = [self.alpha * np.exp(np.minimum(end, 0)) for end in (low, high)]  # it rises up to zero
+        least = np.where(low >= 0, 1.0, np.where(high > 0, np.minimum(left[0], 1.0), left[0]))
+        return least, np.where(low >= 0, 1.0, np.where(high > 0, np.maximum(left[1], 1.0), left[1]))
+
+    def exact(self, x: Array) -> Array:
+        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+
+    def error(self, low: Array, high: Array) -> Array:
+        return self.alpha * ERROR + rounding(np.full(low.shape, self.alpha), 1)
 
     def takes(self, activation: str, scale: Array) -> Array:
         return np.full(self.width, scale.max())
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
-        def exact(x: Array) -> Array:
-            return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
-
-        return table_twin(exact, self.width, chosen, float(scales[0][0]), float(out.max()))
+        return table_twin(self.exact, self.width, chosen, float(scales[0][0]), float(out.max()))

@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, bell_slopes
 from tinyctl.layers.table import table_twin, unit_scale
 
 CLAMP = F32(3.0)
+ROUNDINGS = 6 * 2.0**-24 * 1.01  # six roundings of values whose errors all scale the result; below LINEAR x - x^3 / 3
 LINEAR = F32(0.0003)  # below it the result rounds to x; the select also keeps subnormals out of the division
 
 
@@ -34,20 +35,31 @@ class FastTanh(ElementwiseLayer):
         return np.where(small, c, (z * (F32(27) + z2)) / (F32(27) + F32(9) * z2))
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        slack = 6 * 2.0**-24 * 1.01  # six roundings of values whose errors all scale the result
-        least, most = (_exact(np.clip(side, -3.0, 3.0)) for side in (low, high))
-        return least - np.abs(least) * slack, most + np.abs(most) * slack
+        least, most = (self.exact(side) for side in (low, high))
+        return least - np.abs(least) * ROUNDINGS, most + np.abs(most) * ROUNDINGS
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        def derivative(x: Array) -> Array:
+            c2 = np.clip(x, -3.0, 3.0) ** 2
+            return np.asarray(((9 - c2) / (9 + 3 * c2)) ** 2)
+
+        return bell_slopes(derivative, low, high)
+
+    def exact(self, x: Array) -> Array:
+        return _exact(np.clip(x, -3.0, 3.0))
+
+    def error(self, low: Array, high: Array) -> Array:
+        reach = np.maximum(np.abs(self.exact(low)), np.abs(self.exact(high)))
+        return reach * ROUNDINGS + 2.0**-149
 
     def takes(self, activation: str, scale: Array) -> Array:
         return np.full(self.width, 2.0**-13 if activation == "int16" else 2.0**-5)  # it meets 1 at 3
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
-        return table_twin(
-            lambda x: _exact(np.clip(x, -3, 3)), self.width, chosen, float(scales[0][0]), unit_scale(chosen)
-        )
+        return table_twin(self.exact, self.width, chosen, float(scales[0][0]), unit_scale(chosen))
 
 
 def _exact(x: Array) -> Array:

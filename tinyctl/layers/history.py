@@ -17,6 +17,7 @@ from tinyctl.layers.base import (
     StatefulLayer,
     StateSlot,
     Twin,
+    append,
     array_field,
     check_columns,
     rounding,
@@ -101,11 +102,47 @@ class History(StatefulLayer):
     def lipschitz(self) -> float:
         return math.sqrt(2.0)  # of one step: x goes to itself and, at most whole, into one slot
 
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return append(self.width, self.columns, 1.0, self.depth), np.zeros(self.n_out)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return _slopes(self)
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        ring, newest, steps = state
+        mean = ring.astype(np.float64).reshape(len(x), self.depth, -1)
+        count = np.where(steps >= self.every, 1, steps[:, :1] + 1)
+        past = [m + (x[:, self.columns] - m) / count for m in np.moveaxis(mean, 1, 0)]
+        return _ordered(self, x, mean, past, newest, steps)
+
+    def error(self, low: Array, high: Array) -> Array:
+        least, most = self.bound(low, high)
+        reach = np.maximum(np.abs(least), np.abs(most)) + (most - least)
+        return np.concatenate([np.zeros(self.width), rounding(reach, 4)[self.width :]])
+
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
         scale, limits = scales[0][list(self.columns)], np.iinfo(chosen.activation)
         initial = np.clip(np.floor(self.initial / scale + 0.5), limits.min, limits.max).astype(np.int32)
         layer = IntegerHistory(self.width, self.columns, self.depth, self.every, chosen.activation, initial)
         return Twin(layer, np.concatenate([scales[0], np.tile(scale, self.depth)]))
+
+
+def _slopes(layer: History | IntegerHistory) -> tuple[Array, Array]:
+    """One slot takes a share of the new value, from the whole to 1 / every; the others take nothing."""
+    kept = np.zeros(layer.n_out - layer.width)
+    return np.concatenate([np.ones(layer.width), kept]), np.ones(layer.n_out)
+
+
+def _ordered(
+    layer: History | IntegerHistory, x: Array, ring: Array, moved: list[Array], newest: Array, steps: Array
+) -> Array:
+    """The result of a step: x and the slots (batch, depth, columns), oldest first, the newest being what `moved` has
+    for it."""
+    slot = np.where(steps >= layer.every, (newest + 1) % layer.depth, newest)[:, 0].astype(np.int64)
+    rows, slots = np.arange(len(x)), ring.copy()
+    slots[rows, slot] = np.stack(moved, axis=1)[rows, slot]
+    order = (slot[:, None] + 1 + np.arange(layer.depth)) % layer.depth
+    return np.concatenate([x, slots[rows[:, None], order].reshape(len(x), -1)], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,3 +220,20 @@ class IntegerHistory(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.sqrt(2.0)
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return append(self.width, self.columns, 1.0, self.depth), np.zeros(self.n_out)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return _slopes(self)
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        ring, total, newest, steps = state
+        opens, value = steps >= self.every, x[:, self.columns]
+        mean = np.where(opens, value, (total + value) / np.where(opens, 1, steps + 1))
+        slots = ring.astype(np.float64).reshape(len(x), self.depth, -1)
+        return _ordered(self, x, slots, [mean] * self.depth, newest, steps)
+
+    def error(self, low: Array, high: Array) -> Array:
+        mean = 0.5 + self.every * 2.0 ** (np.iinfo(self.activation).bits - 1) / 2.0**32  # the share is off by 2^-32
+        return np.concatenate([np.zeros(self.width), np.full(self.n_out - self.width, mean if self.every > 1 else 0.0)])

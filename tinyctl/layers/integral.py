@@ -11,7 +11,7 @@ import numpy as np
 from tinyctl.contract import MIN_RATE_HZ
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format, high_product
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, array_field, check_columns, rounding
+from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, append, array_field, check_columns, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,22 @@ class Integral(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.inf  # as a map of the whole sequence; one step moves by at most 1 / rate_hz
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return append(self.width, self.columns, float(self.period(rate_hz))), np.zeros(self.n_out)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return np.concatenate([np.ones(self.width), np.zeros(len(self.columns))]), np.ones(self.n_out)
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        moved = state[0].astype(np.float64) + float(self.period(rate_hz)) * x[:, self.columns]
+        return np.concatenate([x, np.clip(moved, -self.limit, self.limit)], axis=1)
+
+    def error(self, low: Array, high: Array) -> Array:
+        columns, limit = list(self.columns), self.limit.astype(np.float64)
+        step = np.maximum(np.abs(low[columns]), np.abs(high[columns])) / MIN_RATE_HZ
+        # A sum beyond the limit is clamped to it, so what counts is a product that does not lead beyond twice as far.
+        return np.concatenate([np.zeros(self.width), rounding(np.minimum(step, 2 * limit) + limit, 2)])
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin | None:
         bits = np.iinfo(chosen.activation).bits
@@ -144,3 +160,18 @@ class IntegerIntegral(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.inf
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        rows = np.eye(self.width)[list(self.columns)] * (self.gain[:, None] / 2.0 ** (self.bits + self.shift))
+        return np.concatenate([np.eye(self.width), rows]), np.zeros(self.n_out)
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return np.concatenate([np.ones(self.width), np.zeros(len(self.columns))]), np.ones(self.n_out)
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        moved = np.clip(state[0] + x[:, self.columns] * (self.gain / 2.0**self.bits), -FULL, FULL)
+        return np.concatenate([x, np.minimum(moved / 2.0**self.shift, np.iinfo(self.activation).max)], axis=1)
+
+    def error(self, low: Array, high: Array) -> Array:
+        step = 0.5 + 0.5 / 2.0**self.shift  # of the result, and of the finer state
+        return np.concatenate([np.zeros(self.width), np.full(len(self.columns), step)])

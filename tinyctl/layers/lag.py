@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format, high_product
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, array_field, check_columns, rounding
+from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, append, array_field, check_columns, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,18 @@ class Lag(StatefulLayer):
         y_high = np.maximum(high[list(self.columns)], start)
         slack = rounding(np.maximum(np.abs(y_low), np.abs(y_high)) + (y_high - y_low), 8)
         return np.concatenate([low, y_low - slack]), np.concatenate([high, y_high + slack])
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return append(self.width, self.columns, float(self.alpha(rate_hz))), np.zeros(self.n_out)
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        y, alpha = state[0].astype(np.float64), float(self.alpha(rate_hz))
+        return np.concatenate([x, y + alpha * (x[:, self.columns] - y)], axis=1)
+
+    def error(self, low: Array, high: Array) -> Array:
+        least, most = self.bound(low, high)
+        slack = rounding(np.maximum(np.abs(least), np.abs(most)) + (most - least), 8)
+        return np.concatenate([np.zeros(self.width), slack[self.width :]])
 
     def lipschitz(self) -> float:
         return math.sqrt(2.0)  # the step map x -> (x, alpha x + ...), alpha <= 1
@@ -148,3 +160,14 @@ class IntegerLag(StatefulLayer):
 
     def lipschitz(self) -> float:
         return math.sqrt(2.0)
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return append(self.width, self.columns, self.multiplier(rate_hz) / 2.0**31), np.zeros(self.n_out)
+
+    def exact_step(self, x: Array, state: tuple[Array, ...], rate_hz: float) -> Array:
+        y = state[0] / 2.0**self.bits
+        return np.concatenate([x, y + self.multiplier(rate_hz) / 2.0**31 * (x[:, self.columns] - y)], axis=1)
+
+    def error(self, low: Array, high: Array) -> Array:
+        step = 0.5 + 0.5 / 2.0**self.bits  # of the result, and of the finer state
+        return np.concatenate([np.zeros(self.width), np.full(len(self.columns), step)])

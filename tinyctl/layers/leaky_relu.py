@@ -31,12 +31,20 @@ class LeakyRelu(ElementwiseLayer):
         return np.where(x > 0, x, x * F32(self.slope))
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        least, most = (np.where(end > 0, end, end * self.slope) for end in (low, high))
-        slack = rounding(np.abs(low) * self.slope, 1)
-        return least - slack, most + slack
+        slack = self.error(low, high)
+        return self.exact(low) - slack, self.exact(high) + slack
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return _slopes(low, high, self.slope)
+
+    def exact(self, x: Array) -> Array:
+        return np.where(x > 0, x, x * self.slope)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return rounding(np.abs(low) * self.slope, 1)
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
         return Twin(IntegerLeakyRelu(self.width, chosen.activation, math.floor(self.slope * 2**15 + 0.5)), scales[0])
@@ -68,3 +76,16 @@ class IntegerLeakyRelu(ElementwiseLayer):
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return _slopes(low, high, self.slope / 2**15)
+
+    def exact(self, x: Array) -> Array:
+        return np.maximum(x, x * (self.slope / 2**15))
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.width, 0.5)
+
+
+def _slopes(low: Array, high: Array, slope: float) -> tuple[Array, Array]:
+    return np.where(low >= 0, 1.0, slope), np.where(high > 0, 1.0, slope)

@@ -29,5 +29,14 @@ class Relu(ElementwiseLayer):
     def lipschitz(self) -> float:
         return 1.0
 
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return np.where(low >= 0, 1.0, 0.0), np.where(high > 0, 1.0, 0.0)
+
+    def exact(self, x: Array) -> Array:
+        return np.maximum(x, 0.0)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.zeros(self.width)
+
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
         return Twin(self, scales[0])

@@ -36,13 +36,21 @@ class Scale(Layer):
         return x * self.gain + self.offset
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        gain, offset = self.gain.astype(np.float64), self.offset.astype(np.float64)
-        ends = np.stack([low * gain, high * gain])
-        slack = rounding(np.abs(ends).max(axis=0) + np.abs(offset), 2)
-        return ends.min(axis=0) + offset - slack, ends.max(axis=0) + offset + slack
+        ends, slack = np.stack([self.exact(low), self.exact(high)]), self.error(low, high)
+        return ends.min(axis=0) - slack, ends.max(axis=0) + slack
 
     def lipschitz(self) -> float:
         return float(np.abs(self.gain).max())
+
+    def affine(self, rate_hz: float) -> tuple[Array, Array]:
+        return np.diag(self.gain.astype(np.float64)), self.offset.astype(np.float64)
+
+    def exact(self, x: Array) -> Array:
+        return np.asarray(x * self.gain.astype(np.float64) + self.offset.astype(np.float64))
+
+    def error(self, low: Array, high: Array) -> Array:
+        reach = np.maximum(np.abs(low), np.abs(high)) * np.abs(self.gain.astype(np.float64))
+        return rounding(reach + np.abs(self.offset.astype(np.float64)), 2)
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
         gain, offset = self.gain.astype(np.float64) * scales[0], self.offset.astype(np.float64)

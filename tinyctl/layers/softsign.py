@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, bell_slopes
 from tinyctl.layers.table import table_twin, unit_scale
 
+ERROR = 2e-7
 LINEAR = F32(2.0**-24)  # below it the quotient is x but for half a step; no subnormal reaches the division
 
 
@@ -27,14 +28,23 @@ class Softsign(ElementwiseLayer):
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
         with np.errstate(invalid="ignore"):
-            least, most = (np.where(np.isinf(end), np.sign(end), end / (1 + np.abs(end))) for end in (low, high))
-        return np.maximum(least - 2e-7, -1.0), np.minimum(most + 2e-7, 1.0)
+            least, most = (np.where(np.isinf(end), np.sign(end), self.exact(end)) for end in (low, high))
+        return np.maximum(least - ERROR, -1.0), np.minimum(most + ERROR, 1.0)
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return bell_slopes(lambda x: 1.0 / (1 + np.abs(x)) ** 2, low, high)
+
+    def exact(self, x: Array) -> Array:
+        return x / (1 + np.abs(x))
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.width, ERROR)
 
     def takes(self, activation: str, scale: Array) -> Array:
         return np.full(self.width, scale.max())
 
     def twin(self, chosen: Format, scales: tuple[Array, ...], out: Array, rate_hz: float) -> Twin:
-        return table_twin(lambda x: x / (1 + np.abs(x)), self.width, chosen, float(scales[0][0]), unit_scale(chosen))
+        return table_twin(self.exact, self.width, chosen, float(scales[0][0]), unit_scale(chosen))

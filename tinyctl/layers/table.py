@@ -65,7 +65,22 @@ class IntegerTable(ElementwiseLayer):
         return _extremes(self.run(np.arange(-(2**15), 2**15).astype(np.int16)), low, high)
 
     def lipschitz(self) -> float:
-        return float(np.abs(np.diff(self.run(np.arange(-(2**15), 2**15).astype(np.int16)).astype(int))).max())
+        return float(np.abs(np.diff(self._knots())).max() / 2**SEGMENT_BITS)
+
+    def _knots(self) -> Array:
+        """(513,) float64 at the ends of the segments: neighbours meet half-way between their ends."""
+        start, end = self.start.astype(np.float64), self.start + self.rise.astype(np.float64)
+        return np.concatenate([start[:1], (start[1:] + end[:-1]) / 2, end[-1:]])
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return segment_slopes(np.diff(self._knots()) / 2**SEGMENT_BITS, low, high, 2**SEGMENT_BITS)
+
+    def exact(self, x: Array) -> Array:
+        return np.interp(x, np.arange(-(2**15), 2**15 + 1, 2**SEGMENT_BITS), self._knots())
+
+    def error(self, low: Array, high: Array) -> Array:
+        x = np.arange(-(2**15), 2**15)
+        return np.full(self.width, np.abs(self.run(x.astype(np.int16)) - self.exact(x)).max() * (1 + 1e-12))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +108,15 @@ class ByteTable(ElementwiseLayer):
     def lipschitz(self) -> float:
         return float(np.abs(np.diff(self.values.astype(int))).max())
 
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return segment_slopes(np.diff(self.values.astype(np.float64)), low, high, 1)
+
+    def exact(self, x: Array) -> Array:
+        return np.interp(x, np.arange(-128, 128), self.values)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.zeros(self.width)
+
 
 def table_twin(function: Function, width: int, chosen: Format, in_scale: float, out_scale: float) -> Twin:
     """The table of a real function, for inputs and results of these scales."""
@@ -113,3 +137,12 @@ def _extremes(values: Array, low: Array, high: Array) -> tuple[Array, Array]:
     first = len(values) // 2
     spans = [values[int(a) + first : int(b) + first + 1] for a, b in zip(np.floor(low), np.ceil(high), strict=True)]
     return np.array([float(s.min()) for s in spans]), np.array([float(s.max()) for s in spans])
+
+
+def segment_slopes(rises: Array, low: Array, high: Array, width: int) -> tuple[Array, Array]:
+    """The least and the greatest rise within each column's range, of segments of `width` inputs that lie around zero;
+    beyond them the function is level."""
+    padded = np.concatenate([[0.0], rises, [0.0]])
+    first, last = (np.clip(end // width + (len(rises) + 1) // 2 + 1, 0, len(rises) + 1) for end in (low, high))
+    spans = [padded[int(a) : int(b) + 1] for a, b in zip(first, last, strict=True)]
+    return np.array([s.min() for s in spans]), np.array([s.max() for s in spans])

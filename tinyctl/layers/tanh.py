@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin
-from tinyctl.layers.table import SEGMENT_BITS, interpolate, segments
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, bell_slopes
+from tinyctl.layers.table import interpolate, segments
 
 # A rational minimax approximation, odd 13th degree over even 6th, on [-9, 9]: coefficients as published in the Eigen
 # library (MathFunctionsImpl.h, generic_fast_tanh_float). In float32 steps the largest error against float64 is 4.2e-7.
@@ -29,6 +30,7 @@ DENOMINATOR = tuple(
     F32(c) for c in (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
 )
 CLAMP = F32(7.90531110763549805)  # where the rational first rounds to 1
+ERROR = 4.2e-7
 LINEAR = F32(0.0004)  # below it tanh(x) rounds to x; the select also keeps subnormals out of the division
 
 
@@ -47,6 +49,11 @@ def tanh_f32(x: Array) -> Array:
     return np.where(small, t, (z * p) / q)
 
 
+def derivative(x: Array) -> Array:
+    """Of the hyperbolic tangent."""
+    return np.asarray(1.0 / np.cosh(np.clip(x, -300, 300)) ** 2)
+
+
 @dataclass(frozen=True, eq=False)
 class Tanh(ElementwiseLayer):
     """`y = tanh_f32(x)`, within 4.2e-7 of the hyperbolic tangent and within [-1, 1]."""
@@ -57,11 +64,19 @@ class Tanh(ElementwiseLayer):
         return tanh_f32(x)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
-        slack = 4.2e-7
-        return np.maximum(np.tanh(low) - slack, -1.0), np.minimum(np.tanh(high) + slack, 1.0)
+        return np.maximum(np.tanh(low) - ERROR, -1.0), np.minimum(np.tanh(high) + ERROR, 1.0)
 
     def lipschitz(self) -> float:
         return 1.0
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return bell_slopes(derivative, low, high)
+
+    def exact(self, x: Array) -> Array:
+        return np.tanh(x)
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.width, ERROR)
 
     def takes(self, activation: str, scale: Array) -> Array:
         return np.full(self.width, TWINS[activation].input_scale)  # it saturates where tanh is 1
@@ -100,7 +115,16 @@ class IntegerTanh(ElementwiseLayer):
         return reach[0] - 2, reach[1] + 2  # neighbouring segments may meet a step or two out of order
 
     def lipschitz(self) -> float:
-        return float(tanh_table()[1].max() / 2**SEGMENT_BITS)
+        return self.input_scale / self.output_scale
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return _scaled_slopes(self, low, high)
+
+    def exact(self, x: Array) -> Array:
+        return np.tanh(x * self.input_scale) / self.output_scale
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.width, _error(IntegerTanh, "int16"))
 
 
 def byte_table() -> Array:
@@ -128,7 +152,31 @@ class ByteTanh(ElementwiseLayer):
         return ends[0], ends[1]
 
     def lipschitz(self) -> float:
-        return float(np.diff(byte_table().astype(np.int64)).max())
+        return self.input_scale / self.output_scale
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        return _scaled_slopes(self, low, high)
+
+    def exact(self, x: Array) -> Array:
+        return np.tanh(x * self.input_scale) / self.output_scale
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.width, _error(ByteTanh, "int8"))
+
+
+def _scaled_slopes(layer: IntegerTanh | ByteTanh, low: Array, high: Array) -> tuple[Array, Array]:
+    least, most = bell_slopes(derivative, low * layer.input_scale, high * layer.input_scale)
+    gain = layer.input_scale / layer.output_scale
+    return least * gain, most * gain
+
+
+@cache
+def _error(kind: type[IntegerTanh] | type[ByteTanh], activation: str) -> float:
+    """How far a table is from the hyperbolic tangent, over all its inputs."""
+    limits = np.iinfo(activation)
+    x = np.arange(limits.min, limits.max + 1)[:, None]
+    layer = kind(1)
+    return float(np.abs(layer.run(x.astype(activation)) - layer.exact(x)).max()) * (1 + 1e-12)
 
 
 TWINS: dict[str, type[IntegerTanh] | type[ByteTanh]] = {"int8": ByteTanh, "int16": IntegerTanh}

@@ -15,12 +15,13 @@ from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.importers.parts.body import Body, Value, told
 from tinyctl.layers.base import F32, Array
+from tinyctl.layers.bend import IntegerBend
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.curve import SEGMENTS, IntegerCurve
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, IntegerDense
-from tinyctl.layers.table import ByteTable, IntegerTable, segments
+from tinyctl.layers.table import ByteTable
 
 FORMATS = {"int8": "w8a8", "int16": "w8a16"}
 REACH = 2.0**30  # how large a value to encode may be, in steps: below what 32 bits hold
@@ -47,6 +48,8 @@ class Units:
 
     def steps(self, real: Array) -> Array:
         """The integers nearest to real values, saturated; float64."""
+        if np.isnan(real).any():
+            raise TinyctlError("a constant is not a number")
         return np.clip(np.floor(real / self.scale + self.zero + 0.5), *self.limits)
 
 
@@ -79,61 +82,51 @@ def decode(body: Body, x: Columns, name: str) -> Value:
 def dense(body: Body, x: Columns, weight: Array, unit: Array, bias: Array, units: Units, name: str) -> Columns:
     """`weight` (n_out, n_in) of integers, each row times its `unit` (n_out,); `bias` (n_out,) in steps of the sums."""
     assert x.units is not None
-    whole = weight.astype(np.int64)
-    sums = bias.astype(np.float64) - x.units.zero * whole.sum(axis=1)
-    gain = x.units.scale * unit / units.scale
-    return _rows(body, x, whole, gain, sums * gain + units.zero, units, name)
+    if (weight == -128).any():
+        raise TinyctlError("a weight is -128", where=told(name), fix="convert again with symmetric weights")
+    rows, gain = weight.astype(np.int64), x.units.scale * unit / units.scale
+    shift = (bias.astype(np.float64) - x.units.zero * rows.sum(axis=1)) * gain + units.zero  # in steps of the result
+    # A multiplier is less than a half: rows that need more get larger weights; for one without weights any will do.
+    largest = np.abs(rows).max(axis=1)
+    factor = np.where(gain < 0.5, 1, 127 // np.maximum(largest, 1))
+    gain = np.where(largest == 0, 0.25, gain / factor)
+    rows, whole = rows * factor[:, None], np.floor(shift / gain + 0.5)
+    multiplier = np.floor(gain * 2.0**MULTIPLIER_BITS + 0.5)
+    reach = np.abs(rows).sum(axis=1) * -x.units.limits[0] + np.abs(whole)
+    bad = (multiplier > ACCUMULATOR_LIMIT) | ~(reach <= ACCUMULATOR_LIMIT)
+    if bad.any():
+        raise TinyctlError(
+            f"row {int(bad.argmax())} could grow beyond 32 bits",
+            where=told(name),
+            fix="import the float model and quantize it here",
+        )
+    made = IntegerDense(units.dtype, rows.astype(np.int8), whole.astype(np.int32), multiplier.astype(np.int32))
+    return Columns(body.node(made, (x.value,), name, FORMATS[units.dtype]), units)
 
 
-def affine(body: Body, x: Columns, gain: Array, offset: Array, units: Units, name: str) -> Columns:
-    """The real value times `gain` plus `offset` (n,). For int16 the multipliers of a dense layer are fine enough."""
+def affine(body: Body, x: Columns, gain: Array, offset: Array, units: Units, name: str, slope: float = 1.0) -> Columns:
+    """The real value times `gain` plus `offset` (n,); of int16 values times `slope` as well where they are negative."""
     assert x.units is not None
     steps = gain * x.units.scale / units.scale
     shift = offset / units.scale - steps * x.units.zero + units.zero
-    if units.dtype == "int16":
-        weight = np.diag(np.sign(gain)).astype(np.int64)
-        return _rows(body, x, weight, np.abs(steps), shift, units, name)
-    return Columns(body.node(Requantize.of("int8", "int8", steps, shift), (x.value,), name, "w8a8"), units)
-
-
-def _rows(body: Body, x: Columns, weight: Array, gain: Array, shift: Array, units: Units, name: str) -> Columns:
-    """`gain * (weight @ x) + shift` in steps of the result, rows of an integer dense layer."""
-    assert x.units is not None
-    largest = np.abs(weight).max(axis=1)
-    if largest.max() > 127:
-        raise TinyctlError("a weight is -128", where=told(name), fix="convert again with symmetric weights")
-    # A multiplier is less than a half: rows that need more get larger weights; for one without weights any will do.
-    factor = np.where(gain < 0.5, 1, 127 // np.maximum(largest, 1))
-    gain = np.where(largest == 0, 0.25, gain / factor)
-    multiplier = np.floor(gain * 2.0**MULTIPLIER_BITS + 0.5)
-    weight = weight * factor[:, None]
-    bias = np.floor(shift / gain + 0.5)
-    reach = np.abs(weight).sum(axis=1) * -x.units.limits[0] + np.abs(bias)
-    for what, bad in (("grow", multiplier > ACCUMULATOR_LIMIT), ("sum up", ~(reach <= ACCUMULATOR_LIMIT))):
-        if bad.any():
-            raise TinyctlError(
-                f"row {int(bad.argmax())} could {what} beyond 32 bits",
-                where=told(name),
-                fix="import the float model and quantize it here",
-            )
-    made = IntegerDense(units.dtype, weight.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int32))
+    bent = units.dtype == "int16"
+    made = IntegerBend.of(steps, shift, slope) if bent else Requantize.of("int8", "int8", steps, shift)
     return Columns(body.node(made, (x.value,), name, FORMATS[units.dtype]), units)
 
 
 def function(body: Body, x: Columns, of: Callable[[Array], Array], units: Units, name: str) -> Columns:
-    """A function of each real value: for int8 a table, for int16 straight lines between every 128th integer."""
+    """A function of each real value of int8: a table."""
     assert x.units is not None
-    if units.dtype == "int8":
-        values = units.steps(of(x.units.scale * (np.arange(-128, 128) - x.units.zero))).astype(np.int8)
-        return Columns(body.node(ByteTable(x.value.width, values), (x.value,), name, "w8a8"), units)
-    made = IntegerTable(x.value.width, *segments(of, x.units.scale, units.scale))
-    return Columns(body.node(made, (x.value,), name, "w8a16"), units)
+    values = units.steps(of(x.units.scale * (np.arange(-128, 128) - x.units.zero))).astype(np.int8)
+    return Columns(body.node(ByteTable(x.value.width, values), (x.value,), name, "w8a8"), units)
 
 
 def sigmoid(body: Body, x: Columns, kind: str, units: Units, name: str) -> Columns:
     """tanh or sigmoid of int16 values as TensorFlow Lite computes them (`reference/integer_ops/tanh.h`, `logistic.h`):
     256 values of the sigmoid at every 24th with straight lines between, their places with multipliers of 15 bits."""
     assert x.units is not None
+    if (units.scale, units.zero) != (2.0**-15, 0):
+        raise TinyctlError(f"its result has the scale {units.scale:g} instead of 1/32768", where=told(name))
     place = x.units.scale * 3 * 4096  # 12288 places are 1 for the sigmoid, 1/2 for tanh
     shift = 0
     while place <= 32767 / 2 and shift <= 30:
@@ -146,8 +139,6 @@ def sigmoid(body: Body, x: Columns, kind: str, units: Units, name: str) -> Colum
     value = 1 / (1 + np.exp(-np.abs(at) / 24))
     raised = value + value * (1 - value) * (2 * value - 1) / 24**2 / 16  # by half of what a chord is too low
     upper = np.where(np.abs(at) < half - 1, np.floor(2.0**16 * raised + 0.5), 2**16 - 1 - drop)
-    if (units.scale, units.zero) != (2.0**-15, 0):
-        raise TinyctlError(f"its result has the scale {units.scale:g} instead of 1/32768", where=told(name))
     knots = (np.sign(at) * (upper - 2**15)).astype(np.int16)
     made = IntegerCurve(x.value.width, int(place), shift, bits, drop, offset, knots)
     return Columns(body.node(made, (x.value,), name, "w8a16"), units)

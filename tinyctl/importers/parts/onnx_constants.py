@@ -52,7 +52,10 @@ def attribute(node: Any, name: str, otherwise: Any) -> Any:
         if a.name == name:
             if a.ref_attr_name:
                 raise ValueError(f"attribute {name} refers to a function's")
-            return {1: a.f, 2: a.i, 3: a.s, 4: a.t, 6: list(a.floats), 7: list(a.ints)}[a.type]
+            values = {1: a.f, 2: a.i, 3: a.s, 4: a.t, 6: list(a.floats), 7: list(a.ints)}
+            if a.type not in values:
+                raise ValueError(f"attribute {name} of the type {a.type}")
+            return values[a.type]
     return otherwise
 
 

@@ -45,7 +45,8 @@ class Namespace:
         dtype = np.dtype("<f4" if self.type == "float" else "<f8")
         if prod(self.shape) > MAX_ELEMENTS or prod(self.shape) * dtype.itemsize != len(self.memory):
             raise TinyctlError(f"{len(self.memory)} bytes are not an array of shape {self.shape!s:.60}", where=where)
-        return np.frombuffer(self.memory, dtype).reshape(self.shape).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            return np.frombuffer(self.memory, dtype).reshape(self.shape).astype(np.float64)
 
 
 def parse_header(text: str) -> dict[tuple[str, ...], Namespace]:

@@ -7,7 +7,6 @@ depends on constants alone is computed by PyTorch. The result is replayed agains
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import Request, contract_of
 from tinyctl.importers.parts.body import Body, Value
-from tinyctl.layers.base import F32, Array
+from tinyctl.importers.parts.torch_operations import Call, apply
+from tinyctl.layers.base import F32
 from tinyctl.policy import Policy
 
 REPLAYED = 16  # observations on which policy and module are compared
@@ -71,7 +71,7 @@ def _walk(exported: Any, body: Body) -> Value:
         elif node.op == "call_function":
             known[node.name] = _call(node, known, body)
         else:
-            raise TinyctlError(f"{node.op} is not read", where=_where(node))
+            raise TinyctlError(f"{node.op} is not read", where=f"node {node.name!s:.60}")
     raise TinyctlError("has no output")
 
 
@@ -80,114 +80,12 @@ def _call(node: Any, known: dict[str, Any], body: Body) -> Any:
     if not any(isinstance(a, Value) for a in args):
         with torch.no_grad():
             return node.target(*args, **node.kwargs)
-    name = str(node.target).split(".")[1]
-    if name not in OPERATIONS:
-        raise TinyctlError(
-            f"{node.target!s:.60} is not read", where=_where(node), fix=f"these are: {', '.join(sorted(OPERATIONS))}"
-        )
-    try:
-        return OPERATIONS[name](body, node, args)
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise TinyctlError(f"a form that is not read ({error})", where=_where(node)) from None
-
-
-def _where(node: Any) -> str:
-    return f"node {node.name!s:.60}"
-
-
-def _numbers(value: Any) -> Array:
-    return np.asarray(value.to(torch.float64) if isinstance(value, torch.Tensor) else value, np.float64)
-
-
-def _across(node: Any, x_at: int, value: Any) -> Array:
-    """A constant, broadcast to the columns of the operand `x_at`."""
-    shape = tuple(node.args[x_at].meta["val"].shape)
-    return np.broadcast_to(_numbers(value), shape).reshape(-1)
-
-
-def _linear(body: Body, node: Any, args: list[Any]) -> Value:
-    x, weight = args[:2]
-    if tuple(node.args[0].meta["val"].shape)[-1] != x.width:
-        raise ValueError("a product with more than one row")
-    bias = args[2] if len(args) > 2 else None
-    matrix = _numbers(weight)
-    return body.dense(x, matrix, np.zeros(len(matrix)) if bias is None else _numbers(bias), node.name)
-
-
-def _matmul(body: Body, node: Any, args: list[Any]) -> Value:
-    return _linear(body, node, [args[0], args[1].T])
-
-
-def _addmm(body: Body, node: Any, args: list[Any]) -> Value:
-    bias, x, weight = args
-    matrix = _numbers(weight).T
-    return body.dense(x, matrix, np.broadcast_to(_numbers(bias), (len(matrix),)), node.name)
-
-
-def _arithmetic(kind: str) -> Callable[[Body, Any, list[Any]], Value]:
-    def call(body: Body, node: Any, args: list[Any]) -> Value:
-        if kind == "add" and len(args) == 2 and not node.kwargs and all(isinstance(a, Value) for a in args):
-            return body.add(args[0], args[1], node.name)
-        if len(args) != 2 or node.kwargs or all(isinstance(a, Value) for a in args):
-            raise ValueError("not a computed value and a constant")
-        at = 0 if isinstance(args[0], Value) else 1
-        x, c = args[at], _across(node, at, args[1 - at])
-        if kind == "div" and (at or not c.all()):
-            raise ValueError("divides by a computed value or by zero")
-        forms: dict[str, tuple[Array | float, Array | float]] = {
-            "add": (1.0, c),
-            "sub": (-1.0 if at else 1.0, c if at else -c),
-            "rsub": (-1.0, c),
-            "mul": (c, 0.0),
-            "div": (1 / c if c.all() else c, 0.0),
-        }
-        gain, offset = forms[kind]
-        return body.scale(x, gain, offset, node.name)
-
-    return call
-
-
-def _clamp(body: Body, node: Any, args: list[Any]) -> Value:
-    given = dict(zip(("min", "max"), args[1:], strict=False)) | dict(node.kwargs)
-    low, high = given.get("min"), given.get("max")
-    ends = (-np.inf if low is None else _across(node, 0, low), np.inf if high is None else _across(node, 0, high))
-    return body.clip(args[0], ends[0], ends[1], node.name)
-
-
-def _hardtanh(body: Body, node: Any, args: list[Any]) -> Value:
-    low, high = args[1:] or (-1.0, 1.0)
-    return body.clip(args[0], low, high, node.name)
-
-
-def _activation(kind: str) -> Callable[[Body, Any, list[Any]], Value]:
-    def call(body: Body, node: Any, args: list[Any]) -> Value:
-        return body.activation(args[0], kind, node.name, *(float(a) for a in args[1:]))
-
-    return call
-
-
-def _same(body: Body, node: Any, args: list[Any]) -> Value:
-    """Another shape of the same columns in the same order."""
-    x: Value = args[0]
-    if node.meta["val"].numel() != x.width or node.meta["val"].dtype != torch.float32:
-        raise ValueError("changes the number of columns or their type")
-    return x
-
-
-OPERATIONS: dict[str, Callable[[Body, Any, list[Any]], Value]] = {
-    "linear": _linear,
-    "matmul": _matmul,
-    "mm": _matmul,
-    "addmm": _addmm,
-    **{kind: _arithmetic(kind) for kind in ("add", "sub", "rsub", "mul", "div")},
-    "neg": lambda body, node, args: body.scale(args[0], -1.0, 0.0, node.name),
-    "clamp": _clamp,
-    "hardtanh": _hardtanh,
-    **{kind: _activation(kind) for kind in ("relu", "tanh", "sigmoid", "elu", "leaky_relu")},
-    **dict.fromkeys(
-        ("flatten", "view", "reshape", "squeeze", "unsqueeze", "alias", "clone", "detach", "dropout"), _same
-    ),
-}
+    shapes = tuple(tuple(a.meta["val"].shape) if hasattr(a, "name") else () for a in node.args)
+    result = node.meta["val"]
+    dtype = str(result.dtype).removeprefix("torch.")
+    call = Call(node.name, str(node.target), shapes, tuple(result.shape), dtype, dict(node.kwargs))
+    arrays = [a.to(torch.float64).numpy() if isinstance(a, torch.Tensor) else a for a in args]
+    return apply(body, call, arrays)
 
 
 def _replay(module: Any, body: Body, y: Value) -> None:

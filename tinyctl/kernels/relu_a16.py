@@ -1,4 +1,4 @@
-"""ReLU, integers."""
+"""ReLU, int16."""
 
 from tinyctl.contract import Contract
 from tinyctl.kernels.base import Kernel
@@ -6,4 +6,4 @@ from tinyctl.layers.relu import Relu
 
 
 def kernel(layer: Relu, contract: Contract) -> Kernel:
-    return Kernel()
+    return Kernel(helpers=("relu_a16",))

@@ -1,0 +1,9 @@
+"""ReLU, int8."""
+
+from tinyctl.contract import Contract
+from tinyctl.kernels.base import Kernel
+from tinyctl.layers.relu import Relu
+
+
+def kernel(layer: Relu, contract: Contract) -> Kernel:
+    return Kernel(helpers=("relu_a8",))
