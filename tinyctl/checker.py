@@ -39,10 +39,11 @@ class TimingReport:
     `stack_bytes` holds one exception frame and the larger of two: the stack that was painted over, and that of the
     deepest chain of calls in the machine code (`stack_chain`; `stack_left_out` says what that cannot know).
     `flash_bytes` and `ram_bytes` are the controller's alone, `image_flash_bytes` the whole image; the budgets are what
-    the board's firmware leaves. `parting` names where paths part, when there is more than one. `findings` are the
-    places in reach of the function that use double, libm or the heap, or divide by data. `latency_us` is the delay
-    that training assumed, 0 where none was. `schedule` tells whether the firmware's tasks, where they are known, all
-    meet their deadlines with this controller in one of them.
+    the board's firmware leaves. `constants_bytes` are the tables that the start-up code copies to `constants_region`;
+    they count as flash too, and as RAM where that is the region of the data. `parting` names where paths part, when
+    there is more than one. `findings` are the places in reach of the function that use double, libm or the heap, or
+    divide by data. `latency_us` is the delay that training assumed, 0 where none was. `schedule` tells whether the
+    firmware's tasks, where they are known, all meet their deadlines with this controller in one of them.
     Where the board's time cannot be predicted `layers` is empty, a reason says so, and figures about time mean nothing.
     """
 
@@ -73,6 +74,8 @@ class TimingReport:
     flash_bytes: int
     flash_budget_bytes: int
     image_flash_bytes: int
+    constants_region: str
+    constants_bytes: int
     ram_bytes: int
     ram_budget_bytes: int
     stack_bytes: int
@@ -170,6 +173,8 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
     by_lines, by_instructions = by_line(trial, timing, lines) if timing else ((), ())
     single = len(trial.seen) == 1
     loaded = sum(s.size for s in image.sections if s.loaded)
+    moved = image.section_bytes(".constants") if own else 0
+    place = next((s.address for s in image.sections if s.name == ".constants" and moved), board.code.origin)
     held = sum(s.size for s in image.sections if board.data.contains(s.address))
     return TimingReport(
         contract_hash=said.contract_hash,
@@ -196,10 +201,12 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         parting=parting(trial, lines),
         samples=trial.samples,
         margin=margin,
-        flash_bytes=image.section_bytes(".unit") if own else loaded,
+        flash_bytes=image.section_bytes(".unit") + moved if own else loaded,
         flash_budget_bytes=board.firmware.flash_bytes if own else board.code.length,
         image_flash_bytes=loaded,
-        ram_bytes=said.struct_bytes if own else held,
+        constants_region=next(name for name, region in board.regions if region.contains(place)),
+        constants_bytes=moved,
+        ram_bytes=said.struct_bytes + moved * board.data.contains(place) if own else held,
         ram_budget_bytes=board.firmware.ram_bytes if own else board.data.length,
         stack_budget_bytes=board.firmware.stack_bytes,
         stack_bytes=max(trial.stack_bytes, stack.bytes) + EXCEPTION_FRAME_BYTES[board.fpu != "none"],

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from tinyctl import api
 from tinyctl.baseline import Growth, compare, parse_tolerance
-from tinyctl.cli.base import BoardName, Json, Seed, ToolchainName, as_json, results, table, write_json
+from tinyctl.builder import FLASH
+from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, results, table, write_json
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
@@ -26,6 +27,7 @@ def command(
     source: Annotated[Path, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")],
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
+    place: Place = FLASH,
     deadline_us: Annotated[
         float | None, typer.Option(help="Deadline; the board's loop period by default.", min=0)
     ] = None,
@@ -52,7 +54,7 @@ def command(
     """Predict cycles, worst case, stack and memory on a board; exit status 1 when the verdict is bad."""
     allowed = parse_tolerance(tolerance)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
-        image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch))
+        image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch), place)
         report = api.check(
             image,
             board,
@@ -187,6 +189,8 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         *(("beside", left_out) for left_out in report.stack_left_out),
         *(("finding", finding) for finding in map(str, report.findings) if finding not in report.reasons),
     ]
+    if report.constants_bytes:
+        rows.append(("constants", f"{report.constants_bytes:,} bytes of them in {report.constants_region}"))
     if report.toolchain:
         rows.append(("compiler", report.toolchain))
     return rows + [("because", reason) for reason in report.reasons]
