@@ -600,8 +600,9 @@ static INTEGER_ENTRY_NOINLINE uint32_t integer_entry_screen_q(const int16_t *obs
         y[i] = (int16_t)integer_entry_choose(bad, limits[2], integer_entry_between(obs_q[i], limits[0], limits[1]));
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        const int32_t past = (applied_q[integer_entry_applied_q_output[i]] * integer_entry_applied_q_weight[i] + integer_entry_applied_q_offset[i]) >> integer_entry_applied_q_shift[i];
-        y[2 + i] = (int16_t)integer_entry_between(past, limits[0], limits[1]);
+        const int32_t past = applied_q[integer_entry_applied_q_output[i]] * integer_entry_applied_q_weight[i];
+        const int32_t column = (past + integer_entry_applied_q_offset[i]) >> integer_entry_applied_q_shift[i];
+        y[2 + i] = (int16_t)integer_entry_between(column, limits[0], limits[1]);
     }
     return status;
 }
