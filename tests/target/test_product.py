@@ -76,11 +76,13 @@ def suite(
         defines += [f"#define {name.upper()}_ASSEMBLY 0" for name in cases.MAKERS]
     (work / "unit.c").write_text("\n".join([*defines, *(f'#include "{name}.c"' for name in cases.MAKERS), ""]))
     (work / "entry.c").write_text("void tinyctl_reset(void);\nvoid tinyctl_reset(void) { for (;;) { } }\n")
-    regions = {
-        key: {"name": key, "origin": f"{region.origin:#x}", "length": f"{region.length:#x}"}
-        for key, region in (("code", CODE), ("data", DATA))
-    }
-    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, unit_object="*unit.o", **regions))
+    regions = [
+        {"name": name, "access": region.access, "origin": f"{region.origin:#x}", "length": f"{region.length:#x}"}
+        for name, region in board.regions
+    ]
+    places = {"code": "code", "data": "data", "constants": "code"}
+    script = template("link.ld.j2").render(board=board.name, unit_object="*unit.o", regions=regions, **places)
+    (work / "link.ld").write_text(script)
     compiler = Compiler.choose(board, toolchain)
     for name in ("unit", "entry"):
         compiler.compile(work, f"{name}.c", f"{name}.o")
