@@ -20,8 +20,10 @@ from tinyctl.policy import Policy
 NETS: dict[str, tuple[tuple[int, ...], type[Tanh] | type[Relu]]] = {
     "N1": ((18, 64, 64, 4), Tanh),  # a hover policy
     "N2": ((146, 64, 64, 4), Tanh),  # the same with an action history: the policy of Learning to Fly in Seconds
+    "N1s": ((18, 64, 64, 4), Relu),  # N1 pruned: 80 % of its weights are zero
     "N4": ((640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640), Relu),  # MLPerf Tiny, anomaly detection
 }
+ZEROS = {"N1s": 0.8}  # the share of weights that are zero, wherever they stand
 
 
 def net(name: str, seed: int = 0) -> Policy:
@@ -40,6 +42,9 @@ def net(name: str, seed: int = 0) -> Policy:
     ]
     for k, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         weight = rng.standard_normal((n_out, n_in)) * gain / np.sqrt(n_in)
+        if name in ZEROS:
+            kept = rng.random(weight.shape) >= ZEROS[name]
+            weight = np.where(kept, weight, 0) / np.sqrt(1 - ZEROS[name])
         layers.append((f"dense{k}", Dense(weight.astype(F32), (0.1 * rng.standard_normal(n_out)).astype(F32))))
         if k < len(widths) - 2:
             layers.append((f"bend{k}", bend(n_out)))

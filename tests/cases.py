@@ -19,6 +19,8 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "widths": networks.widths,
     "activations": networks.activations,
     "joins": networks.joins,
+    "csr": partial(networks.sparse, "csr"),
+    "straight": partial(networks.sparse, "straight"),
 }
 INTEGERS = [name for name, chosen in FORMATS.items() if chosen.integer]
 

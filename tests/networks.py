@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -324,6 +325,24 @@ def joins(seed: int = 5) -> Policy:
         "clip": (Clip.of(contract), ("sum",)),
     }
     return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
+
+
+def sparse(storage: str, seed: int = 6) -> Policy:
+    """Dense layers with many zero weights: rows and columns of nothing but zeros, negative zeros among the biases, more
+    columns than a byte can number, blocks of rows and batches of terms that are not full."""
+    rng = np.random.default_rng(seed)
+    contract = all_layers_contract()
+    layers: list[tuple[str, Layer]] = [("screen", Screen.of(contract))]
+    widths = (7, 18, 259, 5, 3)
+    for k, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+        full = dense(rng, n_in, n_out, gain=2.0)
+        weight = np.where(rng.random(full.weight.shape) < 0.3, full.weight, F32(0))
+        weight[1], weight[:, 2] = 0, 0
+        bias = np.where(np.arange(n_out) % 4 == 1, F32(-0.0), full.bias)
+        layers.append((f"dense{k}", Dense(weight, bias, storage)))
+        if k < len(widths) - 2:
+            layers.append((f"relu{k}", Relu(n_out)))
+    return Policy(contract, chain([*layers, ("clip", Clip.of(contract))]))
 
 
 def random_integer_dense(r: np.random.Generator) -> IntegerDense:

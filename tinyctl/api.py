@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyctl import archive, builder, certificate, emitter, quantizer
+from tinyctl import archive, builder, certificate, emitter, pruner, quantizer
 from tinyctl.bare import Program
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
@@ -32,6 +32,7 @@ from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
+from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.unit import load_unit
 
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
     from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
+    from tinyctl.mixer import Mix
     from tinyctl.sims.plant import Plant
+    from tinyctl.storage import Tried
     from tinyctl.trainers.apg import ApgConfig, TrainResult
 
 certify = certificate.certify
@@ -142,6 +145,55 @@ def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None
     return np.stack(recorder.seen)
 
 
+def prune(
+    policy: Policy,
+    *,
+    keep: float = 1.0,
+    neurons: float = 1.0,
+    threshold: pruner.Threshold = "global",
+    calibration: Array | None = None,
+    plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+    board: str | Path | Board | None = None,
+    toolchain: builder.Toolchain | None = None,
+    tune: bool = True,
+    seed: int = 0,
+    progress: pruner.Progress | None = None,
+) -> tuple[Policy, PruneReport]:
+    """A policy without dead neurons, with `neurons` of each hidden layer's neurons and at most `keep` of the products.
+
+    What to take away is judged on `calibration`, as in `quantize`. With a plant it is taken in steps, after each of
+    which the rest is fitted to the policy again in closed loop, unless `tune` is false, and the report holds the costs.
+    With a board, layers with zeros are stored as is fastest there in float32.
+    """
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    calibration = _calibration(policy, calibration, which, task)
+    pruned = pruner.prune(policy, calibration, keep=keep, neurons=neurons, threshold=threshold)
+    stages = [policy, pruned]
+    if which is not None and tune and pruned.hash != policy.hash:
+        require_train()
+        from tinyctl.trainers.distill import prune_gradually
+
+        pruned = prune_gradually(
+            policy,
+            calibration,
+            which,
+            which.task(task),
+            keep=keep,
+            neurons=neurons,
+            threshold=threshold,
+            seed=seed,
+            progress=progress,
+        )
+        stages.append(pruned)
+    costs = [] if which is None else [_closed_loop_cost(Graph(p.contract, p.nodes), which, task) for p in stages]
+    tried: tuple[Tried, ...] = ()
+    if board is not None:
+        graph, tried = _stored(Graph(pruned.contract, pruned.nodes), board, toolchain)
+        pruned = Policy(graph.contract, graph.nodes)
+    return pruned, pruner.report(policy, pruned, calibration, costs, tried)
+
+
 def quantize(
     policy: Policy,
     formats: str | Mapping[str, str],
@@ -149,29 +201,42 @@ def quantize(
     calibration: Array | None = None,
     plant_name: str | Path | Plant | None = None,
     task: str | None = None,
+    board: str | Path | Board | None = None,
+    toolchain: builder.Toolchain | None = None,
+    budget: float | None = None,
+    progress: pruner.Progress | None = None,
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, or in one for each node that a mapping names, and what that costs.
 
+    `auto` takes the fastest mix for the board inside `budget`: of closed-loop cost over the float policy's where a
+    plant is given (1.02), else of RMS output error as a share of the outputs' range (0.002).
+
     Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
-    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's.
+    standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's. With a
+    board, layers with zeros are stored as is fastest there; without one as the policy says.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
-    if calibration is None:
-        calibration = (
-            calibration_from_plant(policy, which, task)
-            if which is not None
-            else quantizer.random_sequences(policy.contract, None, None)
+    calibration = _calibration(policy, calibration, which, task)
+    cost = None if which is None else _cost_ratio(policy, which, task)
+    mixes: tuple[Mix, ...] = ()
+    if formats == "auto":
+        if board is None:
+            raise TinyctlError("format auto needs a board to time the formats on")
+        from tinyctl.mixer import choose_formats
+
+        target = board if isinstance(board, Board) else load_board(board)
+        formats, mixes = choose_formats(
+            policy, target, calibration, budget=budget, cost=cost, toolchain=toolchain, progress=progress
         )
-    calibration = quantizer.as_sequences(calibration, policy.contract, "calibration")
     graph = quantizer.quantize(policy, formats, calibration)
+    tried: tuple[Tried, ...] = ()
+    if board is not None:
+        graph, tried = _stored(graph, board, toolchain)
     rms, largest = quantizer.measure(policy, graph, calibration)
-    ratio = None
-    if which is not None:
-        reference = Graph(policy.contract, policy.nodes)
-        ratio = _closed_loop_cost(graph, which, task) / _closed_loop_cost(reference, which, task)
+    ratio = None if cost is None else cost(graph)
     name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes
     )
 
 
@@ -184,17 +249,19 @@ def build(
     name: str = "policy",
     program: Program = "loop",
     hooks: Path | None = None,
+    place: str = builder.FLASH,
 ) -> Image:
     """A firmware image from a graph or an emitted folder: the control loop, or service behind a link (`program`).
 
-    `hooks` is a C file with the sensors and actuators.
+    `hooks` is a C file with the sensors and actuators. `place` says where the constants lie: `flash`, `ram`, or a
+    region of the board that can be written.
     """
     target = board if isinstance(board, Board) else load_board(board)
     if not isinstance(source, Graph):
-        return builder.build(source, target, toolchain, out=out, program=program, hooks=hooks)
+        return builder.build(source, target, toolchain, out=out, program=program, hooks=hooks, place=place)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         emit(source, Path(scratch), name)
-        return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks)
+        return builder.build(Path(scratch), target, toolchain, out=out, program=program, hooks=hooks, place=place)
 
 
 def build_with_platformio(
@@ -275,12 +342,20 @@ def flash(
     )
 
 
-def image_of(source: Path, board: str | Path | Board, toolchain: builder.Toolchain | None, scratch: Path) -> Path:
+def image_of(
+    source: Path,
+    board: str | Path | Board,
+    toolchain: builder.Toolchain | None,
+    scratch: Path,
+    place: str = builder.FLASH,
+) -> Path:
     """The image that `source` is (`.elf`), or one built from it (a `.tctl` file, an emitted folder) into `scratch`."""
     what = flyable(source).source
     if isinstance(what, Path) and not what.is_dir():
+        if place != builder.FLASH:
+            raise TinyctlError("where constants lie was settled when it was built", where=what, fix="build it again")
         return what
-    return build(what, board, toolchain=toolchain, out=scratch / "image.elf").path
+    return build(what, board, toolchain=toolchain, out=scratch / "image.elf", place=place).path
 
 
 @dataclass(frozen=True)
@@ -448,6 +523,30 @@ class _Recorder(GraphController):
     def step(self, observations: Array) -> Array:
         self.seen.append(observations.copy())
         return super().step(observations)
+
+
+def _calibration(policy: Policy, given: Array | None, which: Plant | None, task: str | None) -> Array:
+    """(steps, sequences, n_obs): what was given, else closed-loop observations, else standard-normal ones."""
+    if given is None and which is not None:
+        given = calibration_from_plant(policy, which, task)
+    elif given is None:
+        given = quantizer.random_sequences(policy.contract, None, None)
+    return quantizer.as_sequences(given, policy.contract, "calibration")
+
+
+def _stored(
+    graph: Graph, board: str | Path | Board, toolchain: builder.Toolchain | None
+) -> tuple[Graph, tuple[Tried, ...]]:
+    """The graph with the storage that is fastest on a board."""
+    from tinyctl.storage import choose_storage
+
+    return choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
+
+
+def _cost_ratio(policy: Policy, which: Plant, task: str | None) -> Callable[[Graph], float]:
+    """A function that flies a graph: its closed-loop cost over the policy's."""
+    reference = _closed_loop_cost(Graph(policy.contract, policy.nodes), which, task)
+    return lambda graph: _closed_loop_cost(graph, which, task) / reference
 
 
 def _closed_loop_cost(graph: Graph, which: Plant, task: str | None) -> float:

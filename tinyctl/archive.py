@@ -89,7 +89,9 @@ def members(network: Network) -> Iterator[tuple[str, bytes]]:
 
 
 def _layer_fields(layer: Layer) -> list[tuple[str, Any]]:
-    return [(f.name, getattr(layer, f.name)) for f in fields(layer)]
+    """Names and values. A field at its default is left out: a field that is new changes no older file and no hash."""
+    found = ((f, getattr(layer, f.name)) for f in fields(layer))
+    return [(f.name, value) for f, value in found if isinstance(value, np.ndarray) or value != f.default]
 
 
 def _plain(value: Any) -> Any:

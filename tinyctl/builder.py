@@ -22,6 +22,8 @@ from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, load_unit
 
 Toolchain = Literal["gcc", "zig"]
+FLASH, RAM = "flash", "ram"  # with the code, with the data
+UNIT_OBJECT = "*unit.o"  # the linker's pattern
 
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 # Which line code comes from, for `check`; changes no byte that is loaded.
@@ -57,23 +59,26 @@ def build(
     out: str | Path,
     program: bare.Program = "loop",
     hooks: Path | None = None,
+    place: str = FLASH,
 ) -> Image:
     """Build the unit in `unit_dir` into the ELF file `out` for `board`; its record goes beside it, as `.json`.
 
     `program` is what the firmware does with the controller: the control loop, or service behind a link. `hooks` is a C
-    file with the sensors and actuators (docs/hil.md). `toolchain` None takes gcc where installed, else zig. Raises
-    `TinyctlError` when the unit does not compile without a warning, or needs anything that is not in it (soft float,
-    double, libm, heap).
+    file with the sensors and actuators (docs/hil.md). `place` is where the unit's constants lie when it runs: `flash`
+    with the code, `ram` with the data, else a region of the board that can be written; the start-up code copies them
+    there. `toolchain` None takes gcc where installed, else zig. Raises `TinyctlError` when the unit does not compile
+    without a warning, or needs anything that is not in it (soft float, double, libm, heap).
     """
     folder, out = Path(unit_dir), Path(out)
     unit = load_unit(folder)
     if unit.name.startswith("tinyctl"):
         raise TinyctlError(f"name {unit.name!r} begins as the firmware's own names do", where=folder / FACTS)
+    region = _place(board, place)
     compiler = Compiler.choose(board, toolchain)
     with tempfile.TemporaryDirectory(prefix="tinyctl-build-") as name:
         work = Path(name)
-        gather(work, folder, unit, board, compiler)
-        compiler.compile(work, f"{unit.name}.c", "unit.o")
+        gather(work, folder, unit, board, compiler, region)
+        compiler.compile(work, f"{unit.name}.c", "unit.o", _constants(unit, board, region))
         audit_object(work / "unit.o", board, unit.name)
         compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
         objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
@@ -186,12 +191,13 @@ class Compiler:
         names = ["TINYCTL_FPU"] * self.fpu + [f"TINYCTL_{self.family.upper()}"] * (self.family != "none")
         return [f"-D{name}" for name in names]
 
-    def compile(self, work: Path, source: str, target: str) -> None:
+    def compile(self, work: Path, source: str, target: str, *defines: str) -> None:
         words = [
             *self.command,
             *self.flags.flags,
             *WARNINGS,
             *self.defines,
+            *defines,
             "-ffreestanding",
             LINE_TABLE[self.name],
             f"-fdebug-prefix-map={work}=.",
@@ -216,16 +222,42 @@ class Compiler:
         toolchains.run(words, what=f"linking with {self.label}", cwd=work)
 
 
+def _place(board: Board, place: str) -> str:
+    """The name of the region that the unit's constants lie in. Raises `TinyctlError` when there is none."""
+    writable = {name: name for name, region in board.regions if "w" in region.access}
+    able = {FLASH: board.link.code, RAM: board.link.data} | writable
+    if place not in able:
+        raise TinyctlError(
+            f"constants cannot be placed in {place!r:.40}",
+            where=f"board {board.name}",
+            fix=f"choose one of {', '.join(able)}",
+        )
+    return able[place]
+
+
+def _constants(unit: Unit, board: Board, region: str) -> str:
+    """The macro that gives the unit's constants a section of their own, unless they stay with the code."""
+    section = "" if region == board.link.code else '__attribute__((section(".tinyctl_constants")))'
+    return f"-D{unit.name.upper()}_CONSTANTS={section}"
+
+
 def gather(
-    work: Path, folder: Path, unit: Unit, board: Board, compiler: Compiler, unit_object: str = "*unit.o"
+    work: Path,
+    folder: Path,
+    unit: Unit,
+    board: Board,
+    compiler: Compiler,
+    place: str | None = None,
+    unit_object: str = UNIT_OBJECT,
 ) -> None:
     """Put all sources into the work folder: the unit's three, the start-up code, the generated two.
 
-    `unit_object` is the linker's pattern for the object of the unit.
+    The constants of the unit go to the region `place`, by default that of the code; `unit_object` is the linker's
+    pattern for the object of the unit.
     """
     for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
         _copy(folder / name, work / name)
-    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), unit_object)
+    _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), place, unit_object)
     (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
             name=unit.name,
@@ -244,18 +276,29 @@ def _copy(source: Path, target: Path) -> None:
         raise FileError(f"cannot be read ({error.strerror})", where=source) from None
 
 
-def _gather_firmware(work: Path, board: Board, facts: dict[str, str], unit_object: str = "*unit.o") -> None:
+def _gather_firmware(
+    work: Path, board: Board, facts: dict[str, str], place: str | None = None, unit_object: str = UNIT_OBJECT
+) -> None:
     """Put the firmware's sources into the work folder, its facts of the board, and the linker script."""
     firmware = work / "firmware"
     firmware.mkdir(exist_ok=True)
     for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
         shutil.copyfile(path, firmware / path.name)
     (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
-    regions = {
-        key: {"name": getattr(board.link, key), "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
-        for key, region in (("code", board.code), ("data", board.data))
-    }
-    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, unit_object=unit_object, **regions))
+    regions = [
+        {"name": name, "access": region.access, "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
+        for name, region in board.regions
+    ]
+    (work / "link.ld").write_text(
+        template("link.ld.j2").render(
+            board=board.name,
+            regions=regions,
+            code=board.link.code,
+            data=board.link.data,
+            constants=place or board.link.code,
+            unit_object=unit_object,
+        )
+    )
 
 
 def _check_said(unit: Unit, said: Descriptor) -> None:

@@ -7,6 +7,7 @@ comes from a file is a number.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tinyctl.kernels import kernel, kernel_name
 from tinyctl.kernels.base import Table
 from tinyctl.layers.base import Array, StatefulLayer
 from tinyctl.layers.convert import Decode, Encode
+from tinyctl.layers.dense import storage_of
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.table import SEGMENT_BITS
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
@@ -35,7 +37,7 @@ from tinyctl.version import VERSION
 C_TYPES = {"float32": ("float", "f32", 4), "int16": ("int16_t", "i16", 2), "int8": ("int8_t", "i8", 1)}
 STATE_TYPES = {"float32": "float", "int32": "int32_t"}  # of four bytes, so that the state is words
 SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
-TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "int8_t": 1}
+TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
     "screen_any",
@@ -70,25 +72,30 @@ HELPER_ORDER = (
     "table_a16",
     "integers",
 )
+SECTION = r"\.?[A-Za-z_][\w.]{0,60}"
 LINE = 118  # columns of generated tables
 
 
-def emit(graph: Graph, folder: str | Path, name: str = "policy", layout: str = PLAIN) -> Unit:
+def emit(
+    graph: Graph, folder: str | Path, name: str = "policy", layout: str = PLAIN, section: str | None = None
+) -> Unit:
     """Write the C of a graph into `folder`, packaged as `layout` says; raises `TinyctlError` before anything is
-    written."""
+    written. With `section` the constants get this section, which a linker script can place."""
     check_identifier(name, "name")
     if name == "stdint":
         raise TinyctlError("name 'stdint' is that of the header the C includes")
     if name.upper() == name:
         raise TinyctlError(f"name {name!r} is all upper case, which the header uses for constants")
+    if section is not None and not re.fullmatch(SECTION, section, re.ASCII):
+        raise TinyctlError(f"section {section!r:.80} is not a name of letters, digits, _ and .")
     check_layout(layout)
-    unit, texts = render(graph, name)
+    unit, texts = render(graph, name, section)
     for path, text in lay_out(layout, texts, graph.contract, _packaging(unit)).items():
         write_atomically(Path(folder) / path, text)
     return unit
 
 
-def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
+def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, dict[str, str]]:
     """The facts and the text of every file of the unit `name`."""
     slots, places = _allocate(graph)
     parts = {node.name: kernel(node, graph.contract) for node in graph.nodes}
@@ -119,7 +126,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         }
         nodes.append(
             {
-                "title": f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}",
+                "title": _title(node),
                 "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
                 "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
                 "call": _call(symbol, node.layer, node.name, reads, writes),
@@ -150,6 +157,7 @@ def render(graph: Graph, name: str) -> tuple[Unit, dict[str, str]]:
         uses_dsp=f"{common['macro']}_DSP" in code,
         uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
+        section=section,
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
@@ -294,6 +302,12 @@ def _helper(name: str, common: dict[str, Any]) -> str:
 def _symbol(unit: str, node: str) -> str:
     """The function of a node; its tables are called SYMBOL_word, so no other node's symbol can be the same."""
     return f"{unit}_{node}_node"
+
+
+def _title(node: Node) -> str:
+    storage = storage_of(node.layer)
+    stored = "" if storage in (None, "dense") else f", {storage}"
+    return f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}{stored}"
 
 
 def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Place) -> str:

@@ -186,6 +186,13 @@ def chain(layers: Iterable[tuple[str, Layer]], formats: Sequence[str] | None = N
     return tuple(nodes)
 
 
+def free_name(nodes: Iterable[Node], name: str, word: str) -> str:
+    """A name made of `name` and `word` that none of `nodes` has; it stays a C identifier of legal length."""
+    taken = {node.name for node in nodes}
+    stem = f"{name[:40].rstrip('_')}_{word}"
+    return next(n for n in (stem, *(f"{stem}{k}" for k in range(2, 600))) if n not in taken)
+
+
 def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
     """Raise `TinyctlError` for nodes that do not fit each other or the contract."""
     if not 2 <= len(nodes) <= MAX_NODES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,20 +20,25 @@ from tinyctl.formats.base import F32, MULTIPLIER_BITS, Format
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array, Layer, Twin
 from tinyctl.layers.convert import Decode, Encode, Requantize
-from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense
+from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense, count_weights
 from tinyctl.layers.scale import Scale
-from tinyctl.network import Network, Node
+from tinyctl.network import Network, Node, free_name
 from tinyctl.policy import Policy
 
+if TYPE_CHECKING:  # they time with an emulator
+    from tinyctl.mixer import Mix
+    from tinyctl.storage import Tried
+
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
-ALIKE = 4.0  # outputs whose ranges differ by no more than this have one scale
+ALIKE = {"int8": 4.0, "int16": 16.0}  # outputs whose ranges differ by no more than this have one scale
 REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
 @dataclass(frozen=True)
 class QuantizeReport:
     """What the format costs: RMS and largest action error along the calibration sequences, relative to the policy in
-    float32, and (where a plant was given) the closed-loop cost over the policy's."""
+    float32, and (where a plant was given) the closed-loop cost over the policy's. `storage` is what was timed to choose
+    how weights are stored, where a board was given, `mixes` to choose the formats."""
 
     format: str
     weight_bytes: int
@@ -42,6 +47,8 @@ class QuantizeReport:
     closed_loop_cost_ratio: float | None
     contract_hash: str
     graph_hash: str
+    storage: tuple[Tried, ...] = ()
+    mixes: tuple[Mix, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}
@@ -83,9 +90,9 @@ def measure(policy: Policy, graph: Graph, calibration: Array) -> tuple[float, fl
 
 
 def weight_bytes(graph: Graph) -> int:
-    """Bytes of weights and biases as stored."""
+    """Bytes of weights, without the zeros that are not stored, and biases."""
     dense = [n.layer for n in graph.nodes if isinstance(n.layer, Dense | IntegerDense)]
-    return sum(layer.weight.nbytes + layer.bias.nbytes for layer in dense)
+    return sum(count_weights(layer) * layer.weight.itemsize + layer.bias.nbytes for layer in dense)
 
 
 def random_sequences(contract: Contract, low: float | None, high: float | None, seed: int = 0) -> Array:
@@ -219,7 +226,7 @@ class _Rewriter:
             out = np.maximum(out, 2.001 * row_units(node.layer, scales[0], chosen))
         readers = [n for n in self.policy.nodes if node.name in n.inputs]
         # A common scale is safer where a column may grow, and decodes faster; but outputs have units of their own.
-        if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE * out.min():
+        if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE[chosen.activation] * out.min():
             out = np.full(node.layer.n_out, out.max())
         wishes = [
             reader.layer.takes(chosen.activation, out)
@@ -276,15 +283,9 @@ class _Rewriter:
         activation = layer.returns(chosen.activation)
         key = (name, activation, b"" if scale is None else scale.tobytes())
         if key not in self.doors:
-            made = Node(self._free(name, verb), layer, (source.name,), chosen.name)
+            made = Node(free_name((*self.policy.nodes, *self.made), name, verb), layer, (source.name,), chosen.name)
             self.doors[key] = self._add(made, activation, scale)
         return self.doors[key]
-
-    def _free(self, name: str, verb: str) -> str:
-        """A name for the node that converts `name`; it stays a C identifier of legal length."""
-        taken = {n.name for n in self.policy.nodes} | {n.name for n in self.made}
-        stem = f"{name[:40].rstrip('_')}_{verb}"
-        return next(n for n in (stem, *(f"{stem}{k}" for k in range(2, 600))) if n not in taken)
 
     def _without_unread(self) -> tuple[Node, ...]:
         """Drop doors that nobody reads in the end, and the scales that were folded into an encode."""
@@ -319,4 +320,5 @@ def integer_dense(layer: Dense, in_scale: Array, out_scale: float | Array, chose
         np.floor(weight / unit[:, None] + 0.5).astype(chosen.weight),
         np.floor(layer.bias.astype(np.float64) / unit + 0.5).astype(np.int32),
         multiplier.astype(np.int32),
+        layer.storage,
     )

@@ -1,5 +1,6 @@
 /* Vector table and reset handler of a Cortex-M. Sources: ARM DDI 0403 (ARMv7-M), B1.5.3 and B3.2.2. */
 #include "firmware.h"
+#include "memory.h"
 #include "registers.h"
 #include "tinyctl_board.h"
 
@@ -8,12 +9,7 @@
 #define N_SYSTEM_VECTORS 16
 #define N_INTERRUPTS 82 /* STM32F405: RM0090, table 61 */
 
-/* Set by the linker script. Arrays, because a compiler may take two objects to have different addresses, and the
- * sections between these can be empty. */
-extern uint32_t tinyctl_stack_top[];
-extern uint32_t tinyctl_data_begin[], tinyctl_data_end[];
-extern const uint32_t tinyctl_data_source[];
-extern uint32_t tinyctl_bss_begin[], tinyctl_bss_end[];
+extern uint32_t tinyctl_stack_top[]; /* set by the linker script */
 
 void tinyctl_reset(void);
 
@@ -43,13 +39,7 @@ void tinyctl_reset(void)
     SCB_CPACR |= CPACR_FPU_FULL_ACCESS;
     __asm volatile("dsb\n\tisb" ::: "memory");
 #endif
-    const volatile uint32_t *from = tinyctl_data_source;
-    for (volatile uint32_t *to = tinyctl_data_begin; to < tinyctl_data_end; to++) {
-        *to = *from++;
-    }
-    for (volatile uint32_t *to = tinyctl_bss_begin; to < tinyctl_bss_end; to++) {
-        *to = 0u;
-    }
+    tinyctl_fill_memory();
     (void)main();
     tinyctl_halt();
 }

@@ -2,13 +2,11 @@
  * Volume II, 3.1. What chips add to that (interrupt controllers, timers) differs, so the loop's period is counted in
  * mcycle; the ESP32-C3 does not have even that, and starts through its boot ROM: there the emitted C goes into ESP-IDF. */
 #include "firmware.h"
+#include "memory.h"
 
 #define CSR(instruction) ".option push\n\t.option arch, +zicsr\n\t" instruction "\n\t.option pop\n\t"
 
 extern uint32_t tinyctl_stack_top[];
-extern uint32_t tinyctl_data_begin[], tinyctl_data_end[];
-extern const uint32_t tinyctl_data_source[];
-extern uint32_t tinyctl_bss_begin[], tinyctl_bss_end[];
 
 void tinyctl_reset(void);
 void tinyctl_start(void) __attribute__((used));
@@ -26,13 +24,7 @@ __attribute__((naked, used, section(".vectors"))) void tinyctl_reset(void)
 
 void tinyctl_start(void)
 {
-    const volatile uint32_t *from = tinyctl_data_source;
-    for (volatile uint32_t *to = tinyctl_data_begin; to < tinyctl_data_end; to++) {
-        *to = *from++;
-    }
-    for (volatile uint32_t *to = tinyctl_bss_begin; to < tinyctl_bss_end; to++) {
-        *to = 0u;
-    }
+    tinyctl_fill_memory();
     (void)main();
     tinyctl_halt();
 }

@@ -361,65 +361,123 @@ static inline BYTES_THROUGHOUT_UNUSED int8_t bytes_throughout_requantize8(int32_
 #endif
 }
 
-#if BYTES_THROUGHOUT_DSP
-typedef int32_t bytes_throughout_bytes __attribute__((may_alias)); /* four of them */
-
-/* Bytes 0 and 2, or 1 and 3, of a word as two numbers of 16 bits. */
-static inline int32_t bytes_throughout_even(int32_t word)
-{
-    int32_t pair;
-    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
-    return pair;
-}
-
-static inline int32_t bytes_throughout_odd(int32_t word)
-{
-    int32_t pair;
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
-    return pair;
-}
-
-static inline int32_t bytes_throughout_dual_mac(int32_t w, int32_t x, int32_t sum)
-{
-    int32_t result;
-    __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(w), "r"(x), "r"(sum));
-    return result;
-}
-#endif
-
 /* y = requantize(bias + weight x) for `blocks` blocks of four rows and `fours` groups of four columns. `w` runs by
-   blocks of rows, then groups of columns, then the rows of a block. */
-static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_rows4_a8(const int8_t *w, const int32_t *b, const int32_t *m, const int8_t *x,
-    int8_t *y, int32_t blocks, int32_t fours)
+   blocks: the biases of the first rows of the two pairs of rows; for columns 0 and 2, then 1 and 3 of each group the two pairs of rows, a half
+   word being 256 times the weight of the second row plus that of the first; the biases of the second rows, raised by
+   what a 256th of the first bias takes from them; the multipliers of the first rows, then of the second ones. No row's
+   sum can overflow: that was proven when the weights were chosen. */
+static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_rows4_w8a8(const uint32_t *w, const int8_t *x, int8_t *y, int32_t blocks, int32_t fours)
 {
-    for (; blocks > 0; blocks--, b += 4, m += 4, y += 4) {
-        int32_t sum0 = b[0], sum1 = b[1], sum2 = b[2], sum3 = b[3], j;
-        for (j = 0; j < 4 * fours; j += 4, w += 16) {
 #if BYTES_THROUGHOUT_DSP
-            const bytes_throughout_bytes *words = (const bytes_throughout_bytes *)(const void *)w;
-            const int32_t v = *(const bytes_throughout_bytes *)(const void *)(x + j);
-            const int32_t w0 = words[0], w1 = words[1], w2 = words[2], w3 = words[3];
-            const int32_t even = bytes_throughout_even(v), odd = bytes_throughout_odd(v);
-            sum0 = bytes_throughout_dual_mac(bytes_throughout_even(w0), even, sum0);
-            sum0 = bytes_throughout_dual_mac(bytes_throughout_odd(w0), odd, sum0);
-            sum1 = bytes_throughout_dual_mac(bytes_throughout_even(w1), even, sum1);
-            sum1 = bytes_throughout_dual_mac(bytes_throughout_odd(w1), odd, sum1);
-            sum2 = bytes_throughout_dual_mac(bytes_throughout_even(w2), even, sum2);
-            sum2 = bytes_throughout_dual_mac(bytes_throughout_odd(w2), odd, sum2);
-            sum3 = bytes_throughout_dual_mac(bytes_throughout_even(w3), even, sum3);
-            sum3 = bytes_throughout_dual_mac(bytes_throughout_odd(w3), odd, sum3);
+    /* r0 weights, r1 inputs, r2 r3 two pairs of inputs, r4-r7 weights of two rows each, r8 r9 sums of first rows,
+       r10:r11 r12:lr 256 times those of second rows and those of first rows together. A turn is 8 groups, the first
+       is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
+    struct {
+        const uint32_t *w;
+        const int8_t *x;
+        int32_t entry;
+        const int8_t *x_end;
+        int8_t *y;
+        const int8_t *y_end;
+    } frame;
+    frame.w = w, frame.x = x, frame.entry = 64 * (-fours & 7) + 1, frame.x_end = x + 4 * fours;
+    frame.y = y, frame.y_end = y + 4 * blocks;
+    __asm__ volatile(
+        "mov r0, %[frame]\n"
+        "push {r7, lr}\n"
+        "ldm r0, {r0-r5}\n"
+        "adr r7, 1f\n"
+        "add r2, r7\n"
+        "push {r1-r5}\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldm sp, {r1, r2}\n"
+        "mov.w r3, #0\n"
+        "ldm.w r0!, {r8, r9}\n"
+        "umull r10, r11, r3, r3\n"
+        "umull r12, lr, r3, r3\n"
+        "bx r2\n"
+        ".balign 4\n"
+        "1:\n"
+        ".rept 8\n"
+        "ldr r2, [r1], #4\n"
+        "sxtb16 r3, r2, ror #8\n"
+        "sxtb16 r2, r2\n"
+        "ldm.w r0!, {r4-r7}\n"
+        "smlald r10, r11, r4, r2\n"
+        "smlald r12, lr, r5, r2\n"
+        "sxtb16 r4, r4\n"
+        "sxtb16 r5, r5\n"
+        "smlad r8, r4, r2, r8\n"
+        "smlad r9, r5, r2, r9\n"
+        "smlald r10, r11, r6, r3\n"
+        "smlald r12, lr, r7, r3\n"
+        "sxtb16 r6, r6\n"
+        "sxtb16 r7, r7\n"
+        "smlad r8, r6, r3, r8\n"
+        "smlad r9, r7, r3, r9\n"
+        ".endr\n"
+        "ldr r2, [sp, #8]\n"
+        "cmp r1, r2\n"
+        "bne.w 1b\n"
+        "ldm.w r0!, {r2-r7}\n"
+        "mvn r1, #0\n"
+        "smlal r10, r11, r8, r1\n"
+        "smlal r12, lr, r9, r1\n"
+        "add r2, r2, r11, lsl #24\n"
+        "add r3, r3, lr, lsl #24\n"
+        "add r10, r2, r10, lsr #8\n"
+        "add r12, r3, r12, lsr #8\n"
+        "smmulr r8, r8, r4\n"
+        "ssat r8, #8, r8\n"
+        "smmulr r9, r9, r5\n"
+        "ssat r9, #8, r9\n"
+        "smmulr r10, r10, r6\n"
+        "ssat r10, #8, r10\n"
+        "smmulr r12, r12, r7\n"
+        "ssat r12, #8, r12\n"
+        "ldr r1, [sp, #12]\n"
+        "ldr r2, [sp, #16]\n"
+        "bfi r8, r10, #8, #8\n"
+        "bfi r8, r9, #16, #8\n"
+        "bfi r8, r12, #24, #8\n"
+        "str r8, [r1], #4\n"
+        "str r1, [sp, #12]\n"
+        "cmp r1, r2\n"
+        "bne 2b\n"
+        "add sp, #20\n"
+        "pop {r7, lr}"
+        :
+        : [frame] "r"(&frame)
+        : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #else
-            sum0 += w[0] * x[j] + w[1] * x[j + 1] + w[2] * x[j + 2] + w[3] * x[j + 3];
-            sum1 += w[4] * x[j] + w[5] * x[j + 1] + w[6] * x[j + 2] + w[7] * x[j + 3];
-            sum2 += w[8] * x[j] + w[9] * x[j + 1] + w[10] * x[j + 2] + w[11] * x[j + 3];
-            sum3 += w[12] * x[j] + w[13] * x[j + 1] + w[14] * x[j + 2] + w[15] * x[j + 3];
-#endif
+    for (; blocks > 0; blocks--, w += 6, y += 4) {
+        int32_t first[2], second[2] = {0, 0}, pair;
+        const int8_t *v;
+        for (pair = 0; pair < 2; pair++) {
+            first[pair] = (int32_t)w[pair];
+            second[pair] = -first[pair] >> 8; /* what the carry of the bias takes from the second row */
         }
-        y[0] = bytes_throughout_requantize8(sum0, m[0]);
-        y[1] = bytes_throughout_requantize8(sum1, m[1]);
-        y[2] = bytes_throughout_requantize8(sum2, m[2]);
-        y[3] = bytes_throughout_requantize8(sum3, m[3]);
+        for (v = x, w += 2; v != x + 4 * fours; v += 4, w += 4) {
+            for (pair = 0; pair < 2; pair++) {
+                const int32_t w0 = (int16_t)w[0 + pair], w2 = (int32_t)w[0 + pair] >> 16;
+                const int32_t w1 = (int16_t)w[2 + pair], w3 = (int32_t)w[2 + pair] >> 16;
+                first[pair] += (int8_t)w0 * v[0];
+                second[pair] += ((w0 - (int8_t)w0) >> 8) * v[0];
+                first[pair] += (int8_t)w1 * v[1];
+                second[pair] += ((w1 - (int8_t)w1) >> 8) * v[1];
+                first[pair] += (int8_t)w2 * v[2];
+                second[pair] += ((w2 - (int8_t)w2) >> 8) * v[2];
+                first[pair] += (int8_t)w3 * v[3];
+                second[pair] += ((w3 - (int8_t)w3) >> 8) * v[3];
+            }
+        }
+        for (pair = 0; pair < 2; pair++) {
+            y[2 * pair] = bytes_throughout_requantize8(first[pair], (int32_t)w[2 + pair]);
+            y[2 * pair + 1] = bytes_throughout_requantize8((int32_t)((uint32_t)second[pair] + w[pair]), (int32_t)w[4 + pair]);
+        }
     }
+#endif
 }
 
 /* Choice by a mask of ones or zeros, as for floats: no branch. */
@@ -462,18 +520,12 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_screen_encode_node(const 
 }
 
 /* a: integer_dense, 2 -> 4, w8a8 */
-static const int8_t bytes_throughout_a_node_weight[16] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
-    37, -127, 0, 0, -17, -127, 0, 0, 127, 102, 0, 0, -42, 127, 0, 0,
-};
-static const int32_t bytes_throughout_a_node_bias[4] BYTES_THROUGHOUT_CONSTANTS = {
-    651, -274, 826, -485,
-};
-static const int32_t bytes_throughout_a_node_multiplier[4] BYTES_THROUGHOUT_CONSTANTS = {
-    5940918, 27746722, 16265992, 8794137,
+static const uint32_t bytes_throughout_a_node_weight[12] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
+    651u, 826u, 61221u, 54911u, 32897u, 32614u, 4294967025u, 4294966815u, 5940918u, 16265992u, 27746722u, 8794137u,
 };
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_a_node(const int8_t *x, int8_t *y)
 {
-    bytes_throughout_rows4_a8(bytes_throughout_a_node_weight, bytes_throughout_a_node_bias, bytes_throughout_a_node_multiplier, x, y, 1, 1);
+    bytes_throughout_rows4_w8a8(bytes_throughout_a_node_weight, x, y, 1, 1);
 }
 
 /* bend: byte_table, 4 -> 4, w8a8 */
@@ -487,26 +539,24 @@ static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_bend_node(const int8_t *x
 }
 
 /* b: integer_dense, 4 -> 1, w8a8 */
-static const int8_t bytes_throughout_b_node_weight[4] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
+static const int8_t bytes_throughout_b_node_weight_rest[4] BYTES_THROUGHOUT_CONSTANTS = {
     -53, -127, 73, -16,
 };
-static const int32_t bytes_throughout_b_node_bias[1] BYTES_THROUGHOUT_CONSTANTS = {
-    4476,
-};
-static const int32_t bytes_throughout_b_node_multiplier[1] BYTES_THROUGHOUT_CONSTANTS = {
-    32089783,
+static const int32_t bytes_throughout_b_node_affine[2] BYTES_THROUGHOUT_ALIGNED BYTES_THROUGHOUT_CONSTANTS = {
+    4476, 32089783,
 };
 static BYTES_THROUGHOUT_NOINLINE void bytes_throughout_b_node(const int8_t *x, int8_t *y)
 {
-    const int8_t *w = bytes_throughout_b_node_weight + 0;
+    const int8_t *w = bytes_throughout_b_node_weight_rest;
+    const int32_t *affine = bytes_throughout_b_node_affine; /* bias, multiplier */
     int32_t i, j;
 
-    for (i = 0; i < 1; i++) {
-        int32_t sum = bytes_throughout_b_node_bias[i];
+    for (i = 0; i < 1; i++, affine += 2) {
+        int32_t sum = affine[0];
         for (j = 0; j < 4; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = bytes_throughout_requantize8(sum, bytes_throughout_b_node_multiplier[i]);
+        y[i] = bytes_throughout_requantize8(sum, affine[1]);
     }
 }
 

@@ -432,26 +432,24 @@ static MIXED_NOINLINE void mixed_a_requantize_node(const int16_t *x, int8_t *y)
 }
 
 /* b: integer_dense, 3 -> 3, w8a8 */
-static const int8_t mixed_b_node_weight[12] MIXED_ALIGNED MIXED_CONSTANTS = {
-    78, 29, -127, 0, -127, 66, -73, 0, 107, 126, 127, 0,
+static const int8_t mixed_b_node_weight_rest[9] MIXED_CONSTANTS = {
+    78, 29, -127, -127, 66, -73, 107, 126, 127,
 };
-static const int32_t mixed_b_node_bias[3] MIXED_CONSTANTS = {
-    -32, 1806, -664,
-};
-static const int32_t mixed_b_node_multiplier[3] MIXED_CONSTANTS = {
-    13090782, 12323957, 21927949,
+static const int32_t mixed_b_node_affine[6] MIXED_ALIGNED MIXED_CONSTANTS = {
+    -32, 13090782, 1806, 12323957, -664, 21927949,
 };
 static MIXED_NOINLINE void mixed_b_node(const int8_t *x, int8_t *y)
 {
-    const int8_t *w = mixed_b_node_weight + 0;
+    const int8_t *w = mixed_b_node_weight_rest;
+    const int32_t *affine = mixed_b_node_affine; /* bias, multiplier */
     int32_t i, j;
 
-    for (i = 0; i < 3; i++) {
-        int32_t sum = mixed_b_node_bias[i];
-        for (j = 0; j < 4; j++, w++) {
+    for (i = 0; i < 3; i++, affine += 2) {
+        int32_t sum = affine[0];
+        for (j = 0; j < 3; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = mixed_requantize8(sum, mixed_b_node_multiplier[i]);
+        y[i] = mixed_requantize8(sum, affine[1]);
     }
 }
 

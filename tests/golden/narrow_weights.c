@@ -375,7 +375,7 @@ static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_requantize(int32_t su
 }
 
 /* y = requantize(bias + weight x) for `blocks` blocks of four rows and `fours` groups of four columns. `w` runs by
-   blocks: the biases of the first rows of the two pairs of rows; for each pair of columns the two pairs of rows, a half
+   blocks: the biases of the first rows of the two pairs of rows; for columns 0 and 1, then 2 and 3 of each group the two pairs of rows, a half
    word being 256 times the weight of the second row plus that of the first; the biases of the second rows, raised by
    what a 256th of the first bias takes from them; the multipliers of the first rows, then of the second ones. No row's
    sum can overflow: that was proven when the weights were chosen. */
@@ -383,7 +383,7 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
 {
 #if NARROW_WEIGHTS_DSP
     /* r0 weights, r1 inputs, r2 r3 two pairs of inputs, r4-r7 weights of two rows each, r8 r9 sums of first rows,
-       r10:r11 r12:lr 256 times those of second rows and those of first rows together. A turn is sixteen groups, the first
+       r10:r11 r12:lr 256 times those of second rows and those of first rows together. A turn is 16 groups, the first
        is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
     struct {
         const uint32_t *w;
@@ -447,10 +447,10 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
         "ssat r10, #16, r10\n"
         "smmulr r12, r12, r7\n"
         "ssat r12, #16, r12\n"
-        "pkhbt r8, r8, r10, lsl #16\n"
-        "pkhbt r9, r9, r12, lsl #16\n"
         "ldr r1, [sp, #12]\n"
         "ldr r2, [sp, #16]\n"
+        "pkhbt r8, r8, r10, lsl #16\n"
+        "pkhbt r9, r9, r12, lsl #16\n"
         "str r8, [r1], #4\n"
         "str r9, [r1], #4\n"
         "str r1, [sp, #12]\n"
@@ -469,11 +469,18 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
             first[pair] = (int32_t)w[pair];
             second[pair] = -first[pair] >> 8; /* what the carry of the bias takes from the second row */
         }
-        for (v = x, w += 2; v != x + 4 * fours; v += 2, w += 2) {
+        for (v = x, w += 2; v != x + 4 * fours; v += 4, w += 4) {
             for (pair = 0; pair < 2; pair++) {
-                const int32_t w0 = (int16_t)w[pair], w1 = (int32_t)w[pair] >> 16;
-                first[pair] += (int8_t)w0 * v[0] + (int8_t)w1 * v[1];
-                second[pair] += ((w0 - (int8_t)w0) >> 8) * v[0] + ((w1 - (int8_t)w1) >> 8) * v[1];
+                const int32_t w0 = (int16_t)w[0 + pair], w1 = (int32_t)w[0 + pair] >> 16;
+                const int32_t w2 = (int16_t)w[2 + pair], w3 = (int32_t)w[2 + pair] >> 16;
+                first[pair] += (int8_t)w0 * v[0];
+                second[pair] += ((w0 - (int8_t)w0) >> 8) * v[0];
+                first[pair] += (int8_t)w1 * v[1];
+                second[pair] += ((w1 - (int8_t)w1) >> 8) * v[1];
+                first[pair] += (int8_t)w2 * v[2];
+                second[pair] += ((w2 - (int8_t)w2) >> 8) * v[2];
+                first[pair] += (int8_t)w3 * v[3];
+                second[pair] += ((w3 - (int8_t)w3) >> 8) * v[3];
             }
         }
         for (pair = 0; pair < 2; pair++) {

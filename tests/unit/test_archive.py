@@ -32,6 +32,8 @@ NETWORKS: dict[str, Network] = {
     "f32": networks.in_format(networks.all_layers(), "f32"),
     "w16a16": networks.in_format(networks.all_layers(), "w16a16"),
     "branching": networks.branching(),
+    "csr": networks.sparse("csr"),
+    "straight": networks.in_format(networks.sparse("straight"), "w8a16"),
 }
 TINY = networks.in_format(networks.tiny(), "w16a16")
 
@@ -71,6 +73,13 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
             else:
                 assert a == b
                 assert type(a) is type(b)
+
+
+def test_a_field_at_its_default_is_left_out() -> None:
+    """So that files and hashes from before the field was there stay what they are."""
+    manifest = dict(members(networks.sparse("dense")))[archive.MANIFEST].decode()
+    assert "storage" not in manifest
+    assert dict(members(networks.sparse("csr")))[archive.MANIFEST].decode().count('"storage":"csr"') == 4
 
 
 def test_signs_and_subnormals_survive(tmp_path: Path) -> None:

@@ -40,6 +40,24 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(11)
 
 
+@pytest.mark.parametrize("storage", ["csr", "straight"])
+def test_a_skipped_zero_keeps_the_sign_of_a_zero_sum(storage: str) -> None:
+    weight, bias, x = floats(0.0, -0.0)[None], floats(-0.0), floats(1.0, 1.0)[None]
+    assert bits(Dense(weight, bias).run(x)).tolist() == [[0]]
+    assert bits(Dense(weight, bias, storage).run(x)).tolist() == [[0x8000_0000]]
+    random = rng()
+    weight = np.where(random.random((9, 30)) < 0.3, random.standard_normal((9, 30)), 0.0).astype(F32)
+    x, bias = random.standard_normal((50, 30)).astype(F32), random.standard_normal(9).astype(F32)
+    np.testing.assert_array_equal(bits(Dense(weight, bias, storage).run(x)), bits(Dense(weight, bias).run(x)))
+
+
+def test_storage_is_checked() -> None:
+    with pytest.raises(TinyctlError, match="dense: storage 'coo' is not one of dense, csr, straight"):
+        Dense(np.ones((1, 1), F32), np.zeros(1, F32), "coo")
+    with pytest.raises(TinyctlError, match="2047 inputs; straight-line code reads at most 2046"):
+        Dense(np.ones((1, 2047), F32), np.zeros(1, F32), "straight")
+
+
 def test_every_layer_is_found() -> None:
     assert set(LAYERS) == {
         "screen",

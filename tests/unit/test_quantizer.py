@@ -396,6 +396,8 @@ def test_report(tmp_path: Path) -> None:
         "closed_loop_cost_ratio": None,
         "contract_hash": made.contract.hash,
         "graph_hash": graph.hash,
+        "storage": (),
+        "mixes": (),
     }
     assert weight_bytes(api.quantize(made, "f32")[0]) == 4 * 24 + 4 * 5
     archive.save(graph, tmp_path / "g.tctl")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -23,6 +23,8 @@ from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 
 MAX_NPY_BYTES = 1 << 30
+if TYPE_CHECKING:
+    from tinyctl.storage import Tried
 
 people = Console(stderr=True)  # progress and logs; standard output belongs to results
 results = Console()
@@ -32,6 +34,9 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 BoardName = Annotated[str, typer.Option("--board", help="Name of a board, or path of a TOML file.")]
 ToolchainName = Annotated[
     Literal["gcc", "zig"] | None, typer.Option("--toolchain", help="gcc or zig; gcc where it is installed.")
+]
+Place = Annotated[
+    str, typer.Option(help="Where the constants lie: flash, ram, or a region of the board, e.g. ccm.", metavar="REGION")
 ]
 Task = Annotated[str | None, typer.Option(help="Task of the plant; its first by default.")]
 
@@ -58,6 +63,20 @@ def table(title: str, rows: list[tuple[str, str]]) -> Table:
     made.add_column(overflow="fold")
     for row in rows:
         made.add_row(*(escape(text) for text in row))
+    return made
+
+
+def storages(tried: tuple[Tried, ...]) -> Table:
+    """What was timed to choose how the weights are stored."""
+    made = Table(title="Storage", title_justify="left")
+    for heading in ("layer", "stored"):
+        made.add_column(heading)
+    for heading in ("cycles", "flash, B"):
+        made.add_column(heading, justify="right")
+    made.add_column("")
+    for row in tried:
+        chosen = "chosen" if row.chosen else ""
+        made.add_row(escape(row.node), row.storage, f"{row.cycles:,}", f"{row.flash_bytes:,}", chosen)
     return made
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from tinyctl import api
-from tinyctl.cli.base import BoardName, Json, ToolchainName, as_json, load_graph, results, table
+from tinyctl.builder import FLASH
+from tinyctl.cli.base import BoardName, Json, Place, ToolchainName, as_json, load_graph, results, table
 from tinyctl.errors import TinyctlError
 
 
@@ -16,6 +17,7 @@ def command(
     source: Annotated[Path, typer.Argument(help="A graph (.tctl) or an emitted folder.")],
     board: BoardName = api.DEFAULT_BOARD,
     toolchain: ToolchainName = None,
+    place: Place = FLASH,
     name: Annotated[str, typer.Option(help="Prefix of symbols, for a graph.")] = "policy",
     program: Annotated[
         Literal["loop", "hil_usart", "hil_semihosting"],
@@ -39,12 +41,15 @@ def command(
     """Build a firmware image for a board."""
     what = source if source.is_dir() else load_graph(source)
     if builder == "tinyctl" and project is None:
-        image = api.build(what, board, toolchain=toolchain, out=out, name=name, program=program, hooks=hooks)
-    elif builder == "platformio" and toolchain != "zig" and program == "loop":
+        image = api.build(
+            what, board, toolchain=toolchain, out=out, name=name, program=program, hooks=hooks, place=place
+        )
+    elif builder == "platformio" and toolchain != "zig" and program == "loop" and place == FLASH:
         image = api.build_with_platformio(what, board, out=out, name=name, hooks=hooks, project=project)
     else:
         raise TinyctlError(
-            "--project, gcc and the control loop are what --with platformio is for", fix="leave out what does not fit"
+            "--project, gcc, the control loop and constants in flash are what --with platformio is for",
+            fix="leave out what does not fit",
         )
     if as_object:
         print(as_json(image.to_json()))

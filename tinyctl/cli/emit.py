@@ -16,10 +16,13 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder for the C files.")],
     name: Annotated[str, typer.Option(help="Prefix of files and symbols.")] = "policy",
     layout: Annotated[str, typer.Option(help=f"Packaging: {', '.join(layouts.layout_names())}.")] = layouts.PLAIN,
+    section: Annotated[
+        str | None, typer.Option(help="Section for the constants, e.g. .ccmdata: your linker script places it.")
+    ] = None,
     as_object: Json = False,
 ) -> None:
     """Write the C of a graph."""
-    unit = api.emit(load_graph(graph), out, name, layout)
+    unit = api.emit(load_graph(graph), out, name, layout, section)
     if as_object:
         print(as_json(unit.to_json()))
         return

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from tinyctl import api, quantizer
-from tinyctl.cli.base import Json, Task, as_json, load_npy, load_policy, people, results, table
+from tinyctl.cli.base import (
+    Json,
+    Task,
+    ToolchainName,
+    as_json,
+    load_npy,
+    load_policy,
+    people,
+    progress,
+    results,
+    storages,
+    table,
+)
 from tinyctl.errors import TinyctlError
-from tinyctl.formats import find_format
 from tinyctl.layers.base import Array
+
+if TYPE_CHECKING:
+    from tinyctl.mixer import Mix
 
 
 def command(
     policy: Path,
-    format_name: Annotated[str, typer.Option("--format", help="f32 or w16a16.")] = "w16a16",
+    format_name: Annotated[
+        str, typer.Option("--format", help="f32, w16a16, w8a16, w8a8, or auto: the fastest mix for --board.")
+    ] = "w16a16",
     plant: Annotated[str | None, typer.Option(help="Calibrate in closed loop with this plant.")] = None,
     task: Task = None,
     calibration: Annotated[
@@ -28,6 +46,17 @@ def command(
     ] = None,
     range_: Annotated[
         tuple[float, float] | None, typer.Option("--range", help="Calibrate on uniform observations.")
+    ] = None,
+    board: Annotated[
+        str | None, typer.Option(help="Store layers with zeros as is fastest on this board, or one in a TOML file.")
+    ] = None,
+    toolchain: ToolchainName = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="What auto may cost: closed-loop cost over the policy's with --plant (1.02), else RMS output error as "
+            "a share of the outputs' range (0.002)."
+        ),
     ] = None,
     throughout: Annotated[
         bool, typer.Option("--throughout", help="Every layer in the format: no float arithmetic is left, for step_q.")
@@ -47,14 +76,50 @@ def command(
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
     formats = quantizer.everywhere(loaded, format_name) if throughout else format_name
-    graph, report = api.quantize(loaded, formats, calibration=data, plant_name=plant, task=task)
+    if budget is not None and format_name != "auto":
+        raise TinyctlError("--budget is for --format auto")
+    with progress("Timing formats", as_object or format_name != "auto") as update:
+        graph, report = api.quantize(
+            loaded,
+            formats,
+            calibration=data,
+            plant_name=plant,
+            task=task,
+            board=board,
+            toolchain=toolchain,
+            budget=budget,
+            progress=update,
+        )
     api.save(graph, out)
-    if data is None and plant is None and find_format(format_name).integer:
+    if data is None and plant is None and graph.formats != ("f32",):
         people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrated on standard-normal inputs")
     if as_object:
         print(as_json(report.to_json()))
-    else:
-        results.print(table(f"Quantized to {format_name}", [*summary(report), ("graph", str(out))]))
+        return
+    if report.mixes:
+        results.print(mixes(report.mixes))
+    if report.storage:
+        results.print(storages(report.storage))
+    results.print(table(f"Quantized to {report.format}", [*summary(report), ("graph", str(out))]))
+
+
+def mixes(tried: tuple[Mix, ...]) -> Table:
+    """What was tried, fastest first: a column for the format of each dense layer."""
+    made = Table(title="Formats", title_justify="left")
+    for node in tried[0].formats:
+        made.add_column(escape(node))
+    for heading in ("cycles", "RMS error", "cost"):
+        made.add_column(heading, justify="right")
+    made.add_column("")
+    for mix in tried:
+        made.add_row(
+            *mix.formats.values(),
+            "" if mix.cycles is None else f"{mix.cycles:,}",
+            "" if mix.output_error is None else f"{mix.output_error:.2%}",
+            "" if mix.cost_ratio is None else f"{mix.cost_ratio:.4f}",
+            escape(mix.verdict),
+        )
+    return made
 
 
 def summary(report: quantizer.QuantizeReport) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from tinyctl import api
 from tinyctl.cli.base import Json, as_json, results, table
 from tinyctl.image import read_image
+from tinyctl.layers.dense import storage_of
 from tinyctl.network import Network
 from tinyctl.unit import load_unit
 
@@ -56,6 +57,7 @@ def _network(network: Network, file: Path, as_object: bool) -> None:
                             "layer": n.layer.kind,
                             "inputs": list(n.inputs),
                             "format": n.format,
+                            "storage": storage_of(n.layer),
                             "n_in": n.layer.n_in,
                             "n_out": n.layer.n_out,
                             "parameters": _parameters(n.layer),
@@ -86,7 +88,7 @@ def _network(network: Network, file: Path, as_object: bool) -> None:
     for o in contract.outputs:
         signals.add_row("output", o.name, o.unit, o.frame, f"{o.low:g}", f"{o.high:g}", f"{o.safe:g}")
     nodes = Table(title="Nodes", title_justify="left")
-    for heading in ("name", "layer", "reads", "format", "shape", "parameters"):
+    for heading in ("name", "layer", "reads", "format", "storage", "shape", "parameters"):
         nodes.add_column(heading)
     for n in network.nodes:
         nodes.add_row(
@@ -94,6 +96,7 @@ def _network(network: Network, file: Path, as_object: bool) -> None:
             n.layer.kind,
             ", ".join(n.inputs),
             n.format,
+            storage_of(n.layer) or "",
             f"{n.layer.n_in} → {n.layer.n_out}",
             str(_parameters(n.layer)),
         )

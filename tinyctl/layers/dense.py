@@ -1,4 +1,9 @@
-"""A fully connected layer: float32, and integer with 32-bit accumulators."""
+"""A fully connected layer: float32, and integer with 32-bit accumulators.
+
+Its `storage` is how the C keeps the weights: `dense` has all of them in a table, `csr` those that are not zero in
+compressed rows, `straight` writes one line of code for each of those. Skipping a zero changes the sign of a float
+zero, so storage is part of the arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ from tinyctl.formats.base import MULTIPLIER_BITS, requantize
 from tinyctl.layers.base import Array, Layer, array_field, extremes, rounding, saturating_slopes
 
 ACCUMULATOR_LIMIT = 2**31 - 1
+STORAGES = ("dense", "csr", "straight")
+STRAIGHT_COLUMNS = 2046  # 16-bit inputs that a load can reach by its 12-bit offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,15 +26,18 @@ class Dense(Layer):
     """`y_i = (..((b_i + w_i0 x_0) + w_i1 x_1) + ..)`: every product and sum rounded to float32, inputs in order.
 
     `weight` is (n_out, n_in), `bias` (n_out,). The fixed order makes the result a definition, not an approximation.
+    Storage other than dense leaves out the products with weights that are zero.
     """
 
     kind: ClassVar[str] = "dense"
 
     weight: Array = array_field("float32", 2)
     bias: Array = array_field("float32", 1)
+    storage: str = "dense"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_storage(self.storage, self.n_in, "dense")
         if self.bias.shape != self.weight.shape[:1]:
             raise TinyctlError(f"bias {self.bias.shape} does not fit weight {self.weight.shape}", where="dense")
 
@@ -43,7 +53,8 @@ class Dense(Layer):
         columns = np.ascontiguousarray(x.T)  # (n_in, batch)
         sums = np.repeat(self.bias[:, None], len(x), axis=1)  # (n_out, batch)
         for j in range(self.n_in):
-            sums += self.weight[:, j, None] * columns[j]
+            rows = slice(None) if self.storage == "dense" else np.flatnonzero(self.weight[:, j])
+            sums[rows] += self.weight[rows, j, None] * columns[j]
         return np.ascontiguousarray(sums.T)
 
     def bound(self, low: Array, high: Array) -> tuple[Array, Array]:
@@ -82,9 +93,11 @@ class IntegerDense(Layer):
     weight: Array = array_field("int8|int16", 2)
     bias: Array = array_field("int32", 1)
     multiplier: Array = array_field("int32", 1)
+    storage: str = "dense"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_storage(self.storage, self.n_in, "integer_dense")
         if self.activation not in ("int8", "int16"):
             raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_dense")
         if (self.weight == np.iinfo(self.weight.dtype).min).any():
@@ -151,3 +164,20 @@ class IntegerDense(Layer):
 
     def error(self, low: Array, high: Array) -> Array:
         return np.full(self.n_out, 0.5)
+
+
+def count_weights(layer: Dense | IntegerDense) -> int:
+    """The weights that are stored: with storage other than dense, those that are not zero."""
+    return int(layer.weight.size if layer.storage == "dense" else np.count_nonzero(layer.weight))
+
+
+def storage_of(layer: Layer) -> str | None:
+    """How a dense layer's weights are stored; None for any other layer."""
+    return layer.storage if isinstance(layer, Dense | IntegerDense) else None
+
+
+def _check_storage(storage: str, n_in: int, where: str) -> None:
+    if storage not in STORAGES:
+        raise TinyctlError(f"storage {storage!r:.20} is not one of {', '.join(STORAGES)}", where=where)
+    if storage == "straight" and n_in > STRAIGHT_COLUMNS:
+        raise TinyctlError(f"{n_in} inputs; straight-line code reads at most {STRAIGHT_COLUMNS}", where=where)
