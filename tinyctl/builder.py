@@ -285,19 +285,22 @@ def _gather_firmware(
     for path in (*bare.FOLDER.glob("*.c"), *bare.FOLDER.glob("*.h")):
         shutil.copyfile(path, firmware / path.name)
     (firmware / "tinyctl_board.h").write_text(template("board.h.j2").render(board=board.name, facts=facts))
+    (work / "link.ld").write_text(link_script(board, place, unit_object))
+
+
+def link_script(board: Board, place: str | None = None, unit_object: str = UNIT_OBJECT) -> str:
+    """The linker script of a board, by which the constants of the unit go to the region `place`."""
     regions = [
         {"name": name, "access": region.access, "origin": f"{region.origin:#010x}", "length": f"{region.length:#x}"}
         for name, region in board.regions
     ]
-    (work / "link.ld").write_text(
-        template("link.ld.j2").render(
-            board=board.name,
-            regions=regions,
-            code=board.link.code,
-            data=board.link.data,
-            constants=place or board.link.code,
-            unit_object=unit_object,
-        )
+    return template("link.ld.j2").render(
+        board=board.name,
+        regions=regions,
+        code=board.link.code,
+        data=board.link.data,
+        constants=place or board.link.code,
+        unit_object=unit_object,
     )
 
 

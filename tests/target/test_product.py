@@ -14,12 +14,11 @@ from replay import EmulatedCopies, of_case, play, play_q
 
 from tinyctl.audit import audit_object
 from tinyctl.boards import Board, Region, board_names, load_board
-from tinyctl.builder import Compiler
+from tinyctl.builder import Compiler, link_script
 from tinyctl.callgraph import reachable
 from tinyctl.emitter import render
 from tinyctl.image import Descriptor, ImageFile, ImageNode, read_program
 from tinyctl.sims.mcu.emulator import Emulator
-from tinyctl.templates import template
 from tinyctl.unit import Unit
 
 RUN = (60, 6, 5)  # steps, copies, seed
@@ -76,11 +75,7 @@ def suite(
         defines += [f"#define {name.upper()}_ASSEMBLY 0" for name in cases.MAKERS]
     (work / "unit.c").write_text("\n".join([*defines, *(f'#include "{name}.c"' for name in cases.MAKERS), ""]))
     (work / "entry.c").write_text("void tinyctl_reset(void);\nvoid tinyctl_reset(void) { for (;;) { } }\n")
-    regions = {
-        key: {"name": key, "origin": f"{region.origin:#x}", "length": f"{region.length:#x}"}
-        for key, region in (("code", CODE), ("data", DATA))
-    }
-    (work / "link.ld").write_text(template("link.ld.j2").render(board=board.name, unit_object="*unit.o", **regions))
+    (work / "link.ld").write_text(link_script(board))
     compiler = Compiler.choose(board, toolchain)
     for name in ("unit", "entry"):
         compiler.compile(work, f"{name}.c", f"{name}.o")
