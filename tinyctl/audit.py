@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tinyctl.boards import Board
 from tinyctl.callgraph import Body, called_function
 from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
-from tinyctl.image import ImageFile
+from tinyctl.image import Function, ImageFile
 
 # What an object for a core without FPU may leave to the compiler's own library.
 ARITHMETIC_HELPER = re.compile(
@@ -64,24 +64,31 @@ class Finding:
         return f"{self.caller} at {self.address:#010x}{place}: {self.symbol}, {self.what}"
 
 
-def call_sites(image: ImageFile, bodies: dict[int, Body], lines: Lines, board: Board) -> tuple[Finding, ...]:
-    """Where the functions of `bodies` call the libraries of mathematics or double arithmetic, divide by data, use the
-    heap or, on a core with FPU, soft float. What a library function does inside is not listed again."""
-
-    def sites(body: Body) -> Iterator[tuple[int, str, str]]:
-        yield from ((address, "a division instruction", DIVISION) for address in body.divisions)
-        yield from ((address, "an instruction", "arithmetic in double") for address in body.doubles)
+def call_sites(
+    image: ImageFile, bodies: dict[int, Body], root: Function, lines: Lines, board: Board
+) -> tuple[Finding, ...]:
+    """Where `root`, and what it reaches, calls the libraries of mathematics or double arithmetic, divides by data, uses
+    the heap or, on a core with FPU, soft float. What such a library function does inside is not listed again."""
+    found, waiting, seen = [], [root.start], set()
+    while waiting:
+        body = bodies[waiting.pop()]
+        if body.function.start in seen:
+            continue
+        seen.add(body.function.start)
+        sites = [(address, "a division instruction", DIVISION) for address in body.divisions]
+        sites += [(address, "an instruction", "arithmetic in double") for address in body.doubles]
         for call in body.calls:
-            if call.target is not None:
-                name = called_function(image, call.target).name
-                yield from ((call.address, name, what) for what in _costly(name, board))
-
-    found = [
-        Finding(what, symbol, body.function.name, address, str(lines.at(address) or ""))
-        for body in bodies.values()
-        if not _costly(body.function.name, board) and not ARITHMETIC_HELPER.fullmatch(body.function.name)
-        for address, symbol, what in sites(body)
-    ]
+            if call.target is None:
+                continue
+            name = called_function(image, call.target).name
+            costs = _costly(name, board)
+            sites += [(call.address, name, what) for what in costs]
+            if not costs and not ARITHMETIC_HELPER.fullmatch(name):
+                waiting.append(call.target)
+        found += [
+            Finding(what, symbol, body.function.name, address, str(lines.at(address) or ""))
+            for address, symbol, what in sites
+        ]
     return tuple(sorted(found, key=lambda finding: finding.address))
 
 

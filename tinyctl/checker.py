@@ -14,7 +14,7 @@ from tinyctl.callgraph import reachable, static_stack
 from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
 from tinyctl.image import read_image, read_program
-from tinyctl.profile import LayerCycles, LineCycles, by_line, layers
+from tinyctl.profile import InstructionCycles, LayerCycles, LineCycles, by_line, layers
 from tinyctl.schedule import Schedule, Task, schedule
 from tinyctl.sims.mcu.cores import CORES, unmodelled
 from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
@@ -35,7 +35,7 @@ class TimingReport:
     read whose address depends on data a miss. `cycles_worst`: that with `margin` on top, and what the slowest of each
     node on any path adds. `cycles_fastest` and `cycles_slowest` are of all inputs tried, warm: the jitter.
     `layers` follow the order of execution and end with the step function itself; `lines` have the same cycles by source
-    line.
+    line, and `instructions` are those that take most of them.
     `stack_bytes` holds one exception frame and the larger of two: the stack that was painted over, and that of the
     deepest chain of calls in the machine code (`stack_chain`; `stack_left_out` says what that cannot know).
     `flash_bytes` and `ram_bytes` are the controller's alone, `image_flash_bytes` the whole image; the budgets are what
@@ -87,6 +87,7 @@ class TimingReport:
     findings: tuple[Finding, ...]
     layers: tuple[LayerCycles, ...]
     lines: tuple[LineCycles, ...]
+    instructions: tuple[InstructionCycles, ...]
     schedule: Schedule | None
     evidence: str
     verdict: Literal["pass", "fail"]
@@ -100,7 +101,10 @@ class TimingReport:
             **asdict(self),
             **unknown,
             **{key: list(getattr(self, key)) for key in ("parting", "reasons", "stack_chain", "stack_left_out")},
-            **{key: [asdict(row) for row in getattr(self, key)] for key in ("layers", "lines", "findings")},
+            **{
+                key: [asdict(row) for row in getattr(self, key)]
+                for key in ("layers", "lines", "instructions", "findings")
+            },
         }
 
 
@@ -166,6 +170,7 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
     root = image.function(trial.target.name)
     bodies = reachable(image, root)
     stack = static_stack(image, bodies, root)
+    by_lines, by_instructions = by_line(trial, timing, lines) if timing else ((), ())
     single = len(trial.seen) == 1
     loaded = sum(s.size for s in image.sections if s.loaded)
     moved = image.section_bytes(".constants") if own else 0
@@ -209,9 +214,10 @@ def _report(trial: Trial, timing: Timing | None, deadline_us: float) -> TimingRe
         stack_static_bytes=stack.bytes,
         stack_chain=stack.chain,
         stack_left_out=stack.left_out,
-        findings=call_sites(image, bodies, lines, board),
+        findings=call_sites(image, bodies, root, lines, board),
         layers=layers(trial.target, timing) if timing else (),
-        lines=by_line(trial, timing, lines) if timing else (),
+        lines=by_lines,
+        instructions=by_instructions,
         schedule=None,
         evidence=core.evidence if core else "",
         verdict="pass",

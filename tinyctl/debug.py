@@ -14,8 +14,11 @@ from typing import Any
 from elftools.dwarf.ranges import BaseAddressEntry, RangeEntry
 from elftools.elf.elffile import ELFFile
 
+from tinyctl.image import printable
+
 MAX_UNITS = 20_000
 MAX_NAME = 200
+MAX_LINE_BYTES = 8 << 20  # of one compilation unit's table
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Lines:
         try:
             with path.open("rb") as file:
                 elf = ELFFile(file)
-                if elf.has_dwarf_info():
+                if elf.has_dwarf_info() and not any(_packed(section) for section in elf.iter_sections()):
                     self._dwarf = elf.get_dwarf_info()
                     self._units = sorted(self._ranges(), key=lambda unit: unit[:2])
         except Exception:  # pyelftools and its parts raise whatever a damaged file leads them to
@@ -84,7 +87,7 @@ class Lines:
     def _decode(self, unit: Any) -> list[tuple[int, Source | None]]:
         """Addresses where a line begins, sorted, each with its line; None where a sequence ends."""
         program = self._dwarf.line_program_for_CU(unit)
-        if program is None:
+        if program is None or program.header["unit_length"] > MAX_LINE_BYTES:
             return []
         version = program.header["version"]
         names = [_text(entry.name) for entry in program.header["file_entry"]]
@@ -100,7 +103,12 @@ class Lines:
         return sorted(table, key=lambda row: row[0])  # stable: of several at one address the last counts
 
 
+def _packed(section: Any) -> bool:
+    """Compressed, so that a small file may hold more than memory does."""
+    return bool(section.compressed) or section.name.startswith(".zdebug")
+
+
 def _text(name: Any) -> str:
-    """A file's name without folders, in characters that a terminal and a page can show."""
+    """A file's name without folders."""
     text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-    return "".join(c if c.isprintable() else "?" for c in text.replace("\\", "/").split("/")[-1][:MAX_NAME])
+    return printable(text.replace("\\", "/").split("/")[-1][:MAX_NAME])

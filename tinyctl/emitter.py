@@ -40,16 +40,19 @@ SATURATE = {"int16": "saturate", "int8": "saturate8"}  # helpers
 TABLE_BYTES = {"float": 4, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
 HELPER_ORDER = (
     "bits",
-    "screen",
     "screen_any",
+    "screen",
+    "clip",
     "scale_f32",
     "relu_f32",
     "tanh_f32",
+    "tanh_columns_f32",
     "rows16_f32",
     "rows4_f32",
     "saturate_a16",
     "encode_a16",
     "encode_gain_a16",
+    "encode_gains_a16",
     "encode_affine_a16",
     "decode_a16",
     "relu_a16",
@@ -57,6 +60,7 @@ HELPER_ORDER = (
     "saturate_a8",
     "encode_a8",
     "encode_gain_a8",
+    "encode_gains_a8",
     "encode_affine_a8",
     "decode_a8",
     "relu_a8",
@@ -154,7 +158,6 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         uses_fpu=f"{common['macro']}_FPU" in code,
         initial=_initial(graph),
         section=section,
-        result=f"s->{places[graph.nodes[-1].name].text}",
     )
     vectors = stored_steps(graph)
     steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
@@ -206,26 +209,26 @@ class _Slot:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a node's value lies."""
+    """Where a node's value lies: in a work buffer, or as the action last applied."""
 
-    slot: int
+    slot: int | None
     dtype: str
 
     @property
     def text(self) -> str:
-        return f"work{self.slot}.{C_TYPES[self.dtype][1]}"
+        return "applied" if self.slot is None else f"work{self.slot}.{C_TYPES[self.dtype][1]}"
 
 
 def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
-    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it."""
+    """Give every node's value a buffer; a buffer is reused once no later node reads what is in it. The last node writes
+    the action last applied."""
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-    last_use[graph.nodes[-1].name] = len(graph.nodes)
     slots: list[_Slot] = []
-    places: dict[str, _Place] = {}
-    busy: set[int] = set()
-    for i, node in enumerate(graph.nodes):
+    places = {graph.nodes[-1].name: _Place(None, "float32")}
+    busy: set[int | None] = set()
+    for i, node in enumerate(graph.nodes[:-1]):
         dying = [places[name] for name in node.inputs if last_use[name] == i]
-        reuse = [p.slot for p in dying if node.layer.in_place and p.dtype == node.returns]
+        reuse = [p.slot for p in dying if p.slot is not None and node.layer.in_place and p.dtype == node.returns]
         free = [k for k in range(len(slots)) if k not in busy]
         if not (reuse or free):
             slots.append(_Slot())
@@ -239,7 +242,9 @@ def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
 
 def _facts(graph: Graph, name: str, slots: list[_Slot], places: dict[str, _Place]) -> tuple[UnitNode, ...]:
     """What is told of every node: where in the struct its value lies, too."""
-    offsets = [_state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i]) for i in range(len(slots))]
+    offsets: dict[int | None, int] = {None: 0}  # the action last applied comes first
+    for i in range(len(slots)):
+        offsets[i] = _state_bytes(graph) + 4 * sum(slot.words for slot in slots[:i])
     return tuple(
         UnitNode(
             node.name,
@@ -400,7 +405,7 @@ def _table(owner: str, table: Table, macro: str) -> str:
         row += f" {word},"
     body = "\n".join([*lines, row])
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
-    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gain", "affine") else ""
+    aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gains", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
 
 

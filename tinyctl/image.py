@@ -136,6 +136,11 @@ class ImageFile:
         raise FileError(f"{count} bytes at {address:#x} are outside the image's segments", where=self.path)
 
 
+def printable(name: str) -> str:
+    """A name from a file, in characters that a terminal and a page can show."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
 def is_elf(path: Path) -> bool:
     """Whether the file begins as an ELF file does."""
     try:
@@ -203,10 +208,10 @@ def _parse(path: Path, content: bytes) -> ImageFile:
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table is not None else ():
         if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-            undefined.append(str(symbol.name))
+            undefined.append(printable(str(symbol.name)))
         elif symbol["st_info"]["type"] == "STT_FUNC":
             start = int(symbol["st_value"]) & ~1  # bit 0 marks Thumb code
-            functions.append(Function(str(symbol.name), start, start + int(symbol["st_size"])))
+            functions.append(Function(printable(str(symbol.name)), start, start + int(symbol["st_size"])))
     functions.sort(key=lambda f: (f.start, f.name))
     return ImageFile(
         path,

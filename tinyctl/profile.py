@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from tinyctl.debug import Lines, Source
@@ -62,7 +63,9 @@ def stalls(typical: Cycles, zero_wait: Cycles, part: int) -> dict[str, int]:
     return {cause: found[cause] for cause in SHOWN}
 
 
-# --- by source line --------------------------------------------------------------------------------------------------
+# --- by source line and instruction ----------------------------------------------------------------------------------
+
+MOST_INSTRUCTIONS = 40
 
 
 @dataclass(frozen=True)
@@ -79,31 +82,38 @@ class LineCycles:
     stalls: dict[str, int]
 
 
-class _ByLine(Program):
-    """A program whose parts are source lines instead of nodes, numbered as they are met."""
+@dataclass(frozen=True)
+class InstructionCycles:
+    """The same of one instruction, which a line of assembly has many of; `text` as the disassembler writes it."""
 
-    def __init__(self, program: Program, lines: Lines) -> None:
+    address: int
+    text: str
+    function: str
+    cycles: int
+    cycles_zero_wait: int
+    stalls: dict[str, int]
+
+
+class _ByAddress(Program):
+    """A program whose parts are instructions instead of nodes, numbered as they are met."""
+
+    def __init__(self, program: Program) -> None:
         super().__init__(program.image, "", program.decoder)
-        self._lines = lines
         self._instructions = program._instructions  # decoded already
-        self.numbers: dict[tuple[str, Source | None], int] = {}
+        self.numbers: dict[int, int] = {}
 
     @property
     def n_nodes(self) -> int:
         return len(self.numbers)
 
     def part(self, address: int) -> int:
-        found = self._parts.get(address)
-        if found is None:
-            function = self.image.function_at(address)
-            place = ("" if function is None else function.name, self._lines.at(address))
-            found = self._parts[address] = self.numbers.setdefault(place, len(self.numbers))
-        return found
+        return self.numbers.setdefault(address, len(self.numbers))
 
 
-def by_line(trial: Trial, timing: Timing, lines: Lines) -> tuple[LineCycles, ...]:
-    """The typical call once more, attributed to source lines, most cycles first; their sum is the call's."""
-    program = _ByLine(trial.program, lines)
+def by_line(trial: Trial, timing: Timing, lines: Lines) -> tuple[tuple[LineCycles, ...], tuple[InstructionCycles, ...]]:
+    """The typical call once more, attributed to source lines, whose sum is the call's, and to the instructions that
+    take most of it; the most cycles first."""
+    program = _ByAddress(trial.program)
     used = type(trial.tracer) if isinstance(trial.tracer, PythonTracer) else FastTracer
     tracer: Tracer = used(trial.machine, program, CORES[trial.target.board.core])
     prepare(trial, timing.call)
@@ -113,18 +123,31 @@ def by_line(trial: Trial, timing: Timing, lines: Lines) -> tuple[LineCycles, ...
     tracer.time_walk(walk, memories)
     typical, zero_wait = tracer.time_walk(walk, memories), tracer.time_walk(walk, None)
     entry = program.part(trial.target.address)
-    for cycles in (typical, zero_wait):  # the call itself, before any line: its cycles are with the first one's
+    for cycles in (typical, zero_wait):  # the call itself, before any instruction: its cycles are with the first one's
         called = cycles.stalls.pop(STEP, [0] * len(CAUSES))
         cycles.stalls[entry] = [a + b for a, b in zip(cycles.stalls[entry], called, strict=True)]
-    found = [
+    singly = []
+    together: dict[tuple[str, Source | None], Counter[str]] = {}
+    for address, number in program.numbers.items():
+        holder = program.image.function_at(address)
+        function = "" if holder is None else holder.name
+        figures = {"cycles": typical.parts[number], "cycles_zero_wait": zero_wait.parts[number]}
+        lost = stalls(typical, zero_wait, number)
+        text = program.instruction(address).text
+        singly.append(InstructionCycles(address, text, function, **figures, stalls=lost))
+        together.setdefault((function, lines.at(address)), Counter()).update(figures | lost)
+    listed = [
         LineCycles(
             source.file if source else "",
             source.line if source else 0,
             function,
-            typical.parts[number],
-            zero_wait.parts[number],
-            stalls(typical, zero_wait, number),
+            sums["cycles"],
+            sums["cycles_zero_wait"],
+            {cause: sums[cause] for cause in SHOWN},
         )
-        for (function, source), number in program.numbers.items()
+        for (function, source), sums in together.items()
     ]
-    return tuple(sorted(found, key=lambda row: (-row.cycles, row.file, row.line, row.function)))
+    return (
+        tuple(sorted(listed, key=lambda row: (-row.cycles, row.file, row.line, row.function))),
+        tuple(sorted(singly, key=lambda row: (-row.cycles, row.address))[:MOST_INSTRUCTIONS]),
+    )

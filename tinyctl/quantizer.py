@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # they time with an emulator
     from tinyctl.storage import Tried
 
 HEADROOM = {"int8": 1.0, "int16": 4.0}  # how far beyond the calibrated range a value may go before it saturates
-ALIKE = 4.0  # outputs whose ranges differ by no more than this have one scale
+ALIKE = {"int8": 4.0, "int16": 16.0}  # outputs whose ranges differ by no more than this have one scale
 REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bits, it must fit 32 before it saturates
 
 
@@ -226,7 +226,7 @@ class _Rewriter:
             out = np.maximum(out, 2.001 * row_units(node.layer, scales[0], chosen))
         readers = [n for n in self.policy.nodes if node.name in n.inputs]
         # A common scale is safer where a column may grow, and decodes faster; but outputs have units of their own.
-        if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE * out.min():
+        if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE[chosen.activation] * out.min():
             out = np.full(node.layer.n_out, out.max())
         wishes = [
             reader.layer.takes(chosen.activation, out)

@@ -80,6 +80,7 @@ def _page(records: dict[str, dict[str, Any]]) -> str:
         version=VERSION,
         layers=_bars(checks[0], "layers") if checks else None,
         lines=_bars(checks[0], "lines")[:MOST_LINES] if checks else None,
+        instructions=_bars(checks[0], "instructions")[:MOST_LINES] if checks else None,
         causes=_causes(checks[0]) if checks else [],
         memory=_memory(checks[0]) if checks else [],
     )

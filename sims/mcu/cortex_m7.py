@@ -51,7 +51,8 @@ FP_MADE = (3, 3, 1)
 FP_FUSED = (5, 3, 3)
 FP_CHAINED = (6, 3, 4)  # VMLA rounds in between
 FP_LOADED = (1, 3, 1)
-FP_MOVED = (3, 3, 1)
+COMPARED = (3, 3, 3)  # the FP flags
+FLAGS = (1, 1, 1)
 ALL_LATE = 2  # stores take data up to two stages later, accumulators of integer products one
 FP_MAC_BLOCKS = 3  # VADD cannot be issued for 3 cycles after a multiply-accumulate
 FP_DIVIDE, FP_ROOT = 16, 14
@@ -93,12 +94,10 @@ def pairs(older: Instruction, younger: Instruction) -> int:
         return NEVER
     if older.kind in ARITHMETIC and younger.kind in ARITHMETIC:
         return NEVER
-    moves = LOADS | STORES
-    if Kind.FP_MAC in (older.kind, younger.kind) and {Kind.FP_LOAD, Kind.FP_STORE} & {older.kind, younger.kind}:
+    kinds = {older.kind, younger.kind}
+    if Kind.FP_MAC in kinds and kinds & {Kind.FP_LOAD, Kind.FP_STORE}:
         return NEVER
-    if double(older) and Kind.FP_MAC is older.kind and younger.kind in moves:
-        return NEVER
-    return ALWAYS
+    return NEVER if older.kind is Kind.FP_MAC and double(older) and younger.kind in LOADS | STORES else ALWAYS
 
 
 @cache
@@ -106,19 +105,16 @@ def issue(instruction: Instruction) -> Issue:
     """When an instruction's operands must be there, and when its results are."""
     kind = instruction.kind
     reads = [_read(name, instruction) for name in sorted(instruction.reads & REGISTER.keys())]
-    cause = LOAD if kind in LOADS | {Kind.LOAD_MULTIPLE, Kind.FP_LOAD_MULTIPLE} else RESULT
-    if instruction.name.startswith("v"):
-        cause = LOAD if cause == LOAD else FP
+    cause = FP if instruction.name.startswith("v") else RESULT
+    if kind in LOADS | {Kind.LOAD_MULTIPLE, Kind.FP_LOAD_MULTIPLE}:
+        cause = LOAD
     cycles = _cycles(instruction)
-    after = _after(instruction)
+    others = {**dict.fromkeys(instruction.updated, BASE), "flags": FLAGS, "fpscr": COMPARED}
     writes = []
     for name in sorted(instruction.writes & REGISTER.keys() - {"pc"}):
-        ready = BASE if name in instruction.updated else after
-        if name in ("flags", "fpscr"):
-            ready = (3, 3, 3) if name == "fpscr" else (1, 1, 1)
+        ready = others.get(name, _after(instruction))
         later = cycles - 1 if name not in instruction.updated else 0
-        alu, early_stage, third = ready
-        writes.append((REGISTER[name], later + alu, later + early_stage, later + third))
+        writes.append((REGISTER[name], later + ready[0], later + ready[1], later + ready[2]))
     early = 0
     if kind is Kind.ALU and not instruction.shifted:
         early = EITHER if instruction.name.startswith(SHIFTS) else OLDER if instruction.name in EARLY_ALU else 0
@@ -161,13 +157,7 @@ def _after(instruction: Instruction) -> tuple[int, int, int]:
     if kind is Kind.FP_MAC:
         return FP_FUSED if instruction.name.startswith(("vf", "vfn")) else FP_CHAINED
     if instruction.name.startswith("v"):
-        return (
-            FP_MOVED
-            if instruction.name == "vmov" and instruction.fp_writes
-            else MADE
-            if not instruction.fp_writes
-            else FP_MADE
-        )
+        return FP_MADE if instruction.fp_writes else MADE
     if kind is Kind.LOAD:
         return WORD if instruction.name == "ldr" else PART
     if kind is Kind.LOAD_MULTIPLE:

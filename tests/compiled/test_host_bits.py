@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,22 @@ def test_bits_equal_the_graphs(case_folders: dict[str, Path], build: str, requir
         if copies.controller.selftest():
             different.append((name, "self-test"))
     assert not different
+
+
+def test_the_integer_entry_is_told_what_was_applied(case_folders: dict[str, Path]) -> None:
+    name = "all_layers_w16a16_throughout"
+    graph, controller = cases.graph(name), HostController(case_folders[name])
+    set_applied_q = getattr(controller._library, f"{name}_set_applied_q")
+    controller.reset(1)
+    state, rng = graph.init(1), np.random.default_rng(0)
+    for _ in range(50):
+        obs = rng.integers(-20000, 20000, (1, graph.contract.n_obs)).astype(np.int16)
+        expected, state = graph.run_q(obs, state)
+        assert (controller.step_q(obs) == expected).all()
+        applied = rng.choice([-32768, 32767, 0, 1234], expected.shape).astype(np.int16)
+        set_applied_q(controller._states.ctypes.data_as(ctypes.c_void_p), applied.ctypes.data_as(ctypes.c_void_p))
+        state = state.with_applied_q(applied)
+        assert (controller.words() == state.words()).all()
 
 
 @pytest.fixture(scope="module")

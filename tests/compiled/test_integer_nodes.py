@@ -32,8 +32,8 @@ def wrapper(node: Node) -> str:
     """A C function that calls the node's once for each row."""
     x, y = C_TYPES[node.reads][0], C_TYPES[node.returns][0]
     slots = [f"state_{s.name}" for s in node.layer.state()] if isinstance(node.layer, StatefulLayer) else []
-    # Values lie in buffers of whole words, so a row is padded to one.
-    strides = [width + -width % 4 for width in node.layer.widths]
+    # Kernels read and write up to 16 bytes at a time.
+    strides = [width + -width % 16 for width in node.layer.widths]
     return WRAPPER.format(
         name=node.name,
         state="".join(f"int32_t *{s}, " for s in slots),
@@ -43,7 +43,7 @@ def wrapper(node: Node) -> str:
         pass_inputs="".join(f"x{k}, " for k in range(len(strides))),
         advance="".join(f"x{k} += {stride}; " for k, stride in enumerate(strides)),
         y=y,
-        n_out=node.layer.n_out + -node.layer.n_out % 4,
+        n_out=node.layer.n_out + -node.layer.n_out % 16,
     )
 
 
@@ -55,7 +55,7 @@ def extremes(r: np.random.Generator, width: int, dtype: str) -> Array:
 
 
 def padded(x: Array) -> Array:
-    return np.ascontiguousarray(np.pad(x, ((0, 0), (0, -x.shape[1] % 4))))
+    return np.ascontiguousarray(np.pad(x, ((0, 0), (0, -x.shape[1] % 16))))
 
 
 def pointer(array: Array) -> ctypes.c_void_p:

@@ -43,6 +43,35 @@ struct bytes_throughout {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. BYTES_THROUGHOUT_PROBES=1 keeps the latest in bytes_throughout_probes, 2 calls bytes_throughout_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 2
+ *   1: screen_encode, 2
+ *   2: a, 4
+ *   3: bend, 4
+ *   4: b, 1
+ *   5: b_decode, 1
+ *   6: clip, 1
+ */
+#ifndef BYTES_THROUGHOUT_PROBES
+#define BYTES_THROUGHOUT_PROBES 0
+#endif
+#if BYTES_THROUGHOUT_PROBES == 1
+#define BYTES_THROUGHOUT_PROBE_ROOM 16u /* a whole step */
+struct bytes_throughout_probe {
+    uint32_t id;
+    float value;
+};
+struct bytes_throughout_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % BYTES_THROUGHOUT_PROBE_ROOM */
+    struct bytes_throughout_probe entry[BYTES_THROUGHOUT_PROBE_ROOM];
+};
+extern struct bytes_throughout_probe_ring bytes_throughout_probes;
+#elif BYTES_THROUGHOUT_PROBES == 2
+void bytes_throughout_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void bytes_throughout_init(struct bytes_throughout *s);
 

@@ -53,6 +53,27 @@
 #define INTEGER_ENTRY_DSP 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define INTEGER_ENTRY_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif INTEGER_ENTRY_PROBES == 1
+struct integer_entry_probe_ring integer_entry_probes;
+static INTEGER_ENTRY_NOINLINE void integer_entry_probe_keep(uint32_t id, float value)
+{
+    struct integer_entry_probe *entry = &integer_entry_probes.entry[integer_entry_probes.count++ % INTEGER_ENTRY_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define INTEGER_ENTRY_PROBE(id, value) integer_entry_probe_keep(id, value)
+#elif INTEGER_ENTRY_PROBES == 2
+#define INTEGER_ENTRY_PROBE(id, value) integer_entry_probe(id, value)
+#endif
+#if defined(INTEGER_ENTRY_PROBE)
+#define INTEGER_ENTRY_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { INTEGER_ENTRY_PROBE(id, (float)(values)[i]); }
+#else
+#define INTEGER_ENTRY_PROBE_NODE(id, values, n)
+#endif
+
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union integer_entry_word {
     float f;
@@ -84,57 +105,13 @@ static inline INTEGER_ENTRY_UNUSED float integer_entry_clamp(float x, float low,
     return integer_entry_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static INTEGER_ENTRY_NOINLINE uint32_t integer_entry_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static INTEGER_ENTRY_NOINLINE INTEGER_ENTRY_UNUSED uint32_t integer_entry_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if INTEGER_ENTRY_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((integer_entry_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = integer_entry_clamp(*x, integer_entry_float(runs[1]), integer_entry_float(runs[2]));
@@ -142,8 +119,115 @@ static INTEGER_ENTRY_NOINLINE uint32_t integer_entry_screen(const float *x, floa
             *y = integer_entry_select(bad, integer_entry_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
+}
+
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static INTEGER_ENTRY_NOINLINE uint32_t integer_entry_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if INTEGER_ENTRY_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return integer_entry_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static INTEGER_ENTRY_NOINLINE void integer_entry_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if INTEGER_ENTRY_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)integer_entry_screen_any(x, y, runs);
+#endif
 }
 
 static inline INTEGER_ENTRY_UNUSED int16_t integer_entry_saturate(int32_t q)
@@ -166,17 +250,18 @@ static inline INTEGER_ENTRY_UNUSED int16_t integer_entry_encode(float y)
     return integer_entry_saturate(whole - (int32_t)(integer_entry_bits(z - (float)whole) >> 31));
 }
 
-/* y = encode(gain x) for n columns. */
-static INTEGER_ENTRY_NOINLINE void integer_entry_encode_gain(const float *x, int16_t *y, const float *gain, int32_t n)
+/* y = encode(gain x) for n columns; `numbers` has the gains. */
+static INTEGER_ENTRY_NOINLINE void integer_entry_encode_gains(const float *x, int16_t *y, const float *numbers, int32_t n)
 {
 #if INTEGER_ENTRY_FPU && INTEGER_ENTRY_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
     __asm__ volatile(
         "vmrs %[mode], fpscr\n"
         "orr %[down], %[mode], #0x800000\n"
+        ".balign 4\n"
         "1:\n"
         "vldm %[x]!, {s0-s3}\n"
-        "vldm %[gain]!, {s4-s7}\n"
+        "vldm %[numbers]!, {s4-s7}\n"
         "vmul.f32 s0, s0, s4\n"
         "vmul.f32 s1, s1, s5\n"
         "vmul.f32 s2, s2, s6\n"
@@ -203,14 +288,14 @@ static INTEGER_ENTRY_NOINLINE void integer_entry_encode_gain(const float *x, int
         "str %[c], [%[y]], #4\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+        : [x] "+r"(x), [y] "+r"(y), [numbers] "+r"(numbers), [fours] "+r"(fours), [mode] "=&r"(mode),
           [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [half] "t"(0.5f)
         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        y[i] = integer_entry_encode(x[i] * gain[i]);
+        y[i] = integer_entry_encode(x[i] * numbers[i]);
     }
 #endif
 }
@@ -219,21 +304,19 @@ static INTEGER_ENTRY_NOINLINE void integer_entry_encode_gain(const float *x, int
 static INTEGER_ENTRY_NOINLINE void integer_entry_decode(const int16_t *x, float *y, float scale, int32_t n)
 {
 #if INTEGER_ENTRY_FPU
-    int32_t fours = (n + 3) >> 2, a, b, c;
+    int32_t fours = (n + 3) >> 2, a, b, c, d;
     __asm__ volatile(
         "1:\n"
         "ldr %[a], [%[x]], #4\n"
-        "ldr %[b], [%[x]], #4\n"
-        "sxth %[c], %[a]\n"
-        "asr %[a], %[a], #16\n"
-        "vmov s0, s1, %[c], %[a]\n"
-        "sxth %[c], %[b]\n"
-        "asr %[b], %[b], #16\n"
-        "vmov s2, s3, %[c], %[b]\n"
-        "vcvt.f32.s32 s0, s0\n"
-        "vcvt.f32.s32 s1, s1\n"
-        "vcvt.f32.s32 s2, s2\n"
-        "vcvt.f32.s32 s3, s3\n"
+        "ldr %[c], [%[x]], #4\n"
+        "asr %[b], %[a], #16\n"
+        "vmov s0, s1, %[a], %[b]\n"
+        "asr %[d], %[c], #16\n"
+        "vmov s2, s3, %[c], %[d]\n"
+        "vcvt.f32.s16 s0, s0, #0\n"
+        "vcvt.f32.s16 s1, s1, #0\n"
+        "vcvt.f32.s16 s2, s2, #0\n"
+        "vcvt.f32.s16 s3, s3, #0\n"
         "vmul.f32 s0, s0, %[scale]\n"
         "vmul.f32 s1, s1, %[scale]\n"
         "vmul.f32 s2, s2, %[scale]\n"
@@ -241,7 +324,7 @@ static INTEGER_ENTRY_NOINLINE void integer_entry_decode(const int16_t *x, float 
         "vstm %[y]!, {s0-s3}\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [scale] "t"(scale)
         : "s0", "s1", "s2", "s3", "cc", "memory");
 #else
@@ -256,8 +339,10 @@ static INTEGER_ENTRY_NOINLINE void integer_entry_decode(const int16_t *x, float 
 static INTEGER_ENTRY_NOINLINE void integer_entry_relu16(const int16_t *x, int16_t *y, int32_t n)
 {
 #if INTEGER_ENTRY_DSP
-    int32_t turns = (n + 7) >> 3; /* of four words */
+    int32_t turns = (n + 7) / 8; /* of four words */
     __asm__ volatile(
+        "mov r9, #0\n"
+        ".balign 4\n"
         "1:\n"
         "ldm %[x]!, {r4-r6, r8}\n"
         "usat16 r4, #15, r4\n"
@@ -308,33 +393,35 @@ static inline INTEGER_ENTRY_UNUSED int32_t integer_entry_high(int32_t a, int32_t
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t integer_entry_screen_node_limits[12] INTEGER_ENTRY_CONSTANTS = {
-    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 1u, 3212836864u, 1065353216u,
-    1048576000u,
+static const uint32_t integer_entry_screen_node_limits[9] INTEGER_ENTRY_CONSTANTS = {
+    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 0u,
+};
+static const uint32_t integer_entry_screen_node_applied_limits[5] INTEGER_ENTRY_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 1048576000u, 0u,
 };
 static const uint16_t integer_entry_screen_node_applied[1] INTEGER_ENTRY_CONSTANTS = {
     0,
 };
 static INTEGER_ENTRY_NOINLINE uint32_t integer_entry_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = integer_entry_screen(obs, y, integer_entry_screen_node_limits, integer_entry_screen_node_limits + 8);
+    uint32_t status = integer_entry_screen(obs, y, integer_entry_screen_node_limits);
     uint32_t i;
 
     y += 2;
     for (i = 0; i < 1; i++) {
         y[i] = applied[integer_entry_screen_node_applied[i]];
     }
-    status |= integer_entry_screen(y, y, integer_entry_screen_node_limits + 8, integer_entry_screen_node_limits + 12);
+    status |= integer_entry_screen(y, y, integer_entry_screen_node_applied_limits);
     return status;
 }
 
 /* screen_encode: encode, 3 -> 3, w16a16 */
-static const float integer_entry_screen_encode_node_gain[4] INTEGER_ENTRY_ALIGNED INTEGER_ENTRY_CONSTANTS = {
+static const float integer_entry_screen_encode_node_gains[4] INTEGER_ENTRY_ALIGNED INTEGER_ENTRY_CONSTANTS = {
     9362.0f, 4095.875f, 32767.0f, 0.0f,
 };
 static INTEGER_ENTRY_NOINLINE void integer_entry_screen_encode_node(const float *x, int16_t *y)
 {
-    integer_entry_encode_gain(x, y, integer_entry_screen_encode_node_gain, 3);
+    integer_entry_encode_gains(x, y, integer_entry_screen_encode_node_gains, 3);
 }
 
 /* lag: integer_lag, 3 -> 4, w16a16 */
@@ -358,7 +445,7 @@ static INTEGER_ENTRY_NOINLINE void integer_entry_lag_node(int32_t *state, uint32
 static const uint16_t integer_entry_sum_node_column[1] INTEGER_ENTRY_CONSTANTS = {
     0,
 };
-static const int32_t integer_entry_sum_node_gain[1] INTEGER_ENTRY_ALIGNED INTEGER_ENTRY_CONSTANTS = {
+static const int32_t integer_entry_sum_node_gain[1] INTEGER_ENTRY_CONSTANTS = {
     300656886,
 };
 static INTEGER_ENTRY_NOINLINE void integer_entry_sum_node(int32_t *state, uint32_t status, const int16_t *x, int16_t *y)
@@ -423,12 +510,12 @@ static INTEGER_ENTRY_NOINLINE void integer_entry_b_decode_node(const int16_t *x,
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t integer_entry_clip_node_limits[4] INTEGER_ENTRY_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t integer_entry_clip_node_limits[5] INTEGER_ENTRY_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static INTEGER_ENTRY_NOINLINE void integer_entry_clip_node(const float *x, float *y)
 {
-    (void)integer_entry_screen(x, y, integer_entry_clip_node_limits, integer_entry_clip_node_limits + 4);
+    (void)integer_entry_clip(x, y, integer_entry_clip_node_limits);
 }
 
 void integer_entry_reset(struct integer_entry *s)
@@ -457,16 +544,25 @@ uint32_t integer_entry_step(struct integer_entry *s, const float obs[2], float a
     uint32_t status, i;
 
     status = integer_entry_screen_node(obs, s->applied, s->work0.f32);
+    INTEGER_ENTRY_PROBE_NODE(0, s->work0.f32, 3);
     integer_entry_screen_encode_node(s->work0.f32, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(1, s->work1.i16, 3);
     integer_entry_lag_node(s->lag_y, status, s->work1.i16, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(2, s->work1.i16, 4);
     integer_entry_sum_node(s->sum_s, status, s->work1.i16, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(3, s->work1.i16, 5);
     integer_entry_a_node(s->work1.i16, s->work0.i16);
+    INTEGER_ENTRY_PROBE_NODE(4, s->work0.i16, 3);
     integer_entry_fold_node(s->work0.i16, s->work0.i16);
+    INTEGER_ENTRY_PROBE_NODE(5, s->work0.i16, 3);
     integer_entry_b_node(s->work0.i16, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(6, s->work1.i16, 1);
     integer_entry_b_decode_node(s->work1.i16, s->work0.f32);
-    integer_entry_clip_node(s->work0.f32, s->work0.f32);
+    INTEGER_ENTRY_PROBE_NODE(7, s->work0.f32, 1);
+    integer_entry_clip_node(s->work0.f32, s->applied);
+    INTEGER_ENTRY_PROBE_NODE(8, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work0.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }
@@ -504,8 +600,9 @@ static INTEGER_ENTRY_NOINLINE uint32_t integer_entry_screen_q(const int16_t *obs
         y[i] = (int16_t)integer_entry_choose(bad, limits[2], integer_entry_between(obs_q[i], limits[0], limits[1]));
     }
     for (i = 0; i < 1; i++, limits += 3) {
-        const int32_t past = (applied_q[integer_entry_applied_q_output[i]] * integer_entry_applied_q_weight[i] + integer_entry_applied_q_offset[i]) >> integer_entry_applied_q_shift[i];
-        y[2 + i] = (int16_t)integer_entry_between(past, limits[0], limits[1]);
+        const int32_t past = applied_q[integer_entry_applied_q_output[i]] * integer_entry_applied_q_weight[i];
+        const int32_t column = (past + integer_entry_applied_q_offset[i]) >> integer_entry_applied_q_shift[i];
+        y[2 + i] = (int16_t)integer_entry_between(column, limits[0], limits[1]);
     }
     return status;
 }
@@ -516,10 +613,15 @@ uint32_t integer_entry_step_q(struct integer_entry *s, const int16_t obs_q[2], i
     int32_t i;
 
     integer_entry_lag_node(s->lag_y, status, s->work1.i16, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(2, s->work1.i16, 4);
     integer_entry_sum_node(s->sum_s, status, s->work1.i16, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(3, s->work1.i16, 5);
     integer_entry_a_node(s->work1.i16, s->work0.i16);
+    INTEGER_ENTRY_PROBE_NODE(4, s->work0.i16, 3);
     integer_entry_fold_node(s->work0.i16, s->work0.i16);
+    INTEGER_ENTRY_PROBE_NODE(5, s->work0.i16, 3);
     integer_entry_b_node(s->work0.i16, s->work1.i16);
+    INTEGER_ENTRY_PROBE_NODE(6, s->work1.i16, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int16_t)integer_entry_between(s->work1.i16[i], integer_entry_act_q_limits[2 * i], integer_entry_act_q_limits[2 * i + 1]);
         s->applied_q[i] = act_q[i];

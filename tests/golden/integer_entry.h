@@ -47,6 +47,37 @@ struct integer_entry {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. INTEGER_ENTRY_PROBES=1 keeps the latest in integer_entry_probes, 2 calls integer_entry_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 3
+ *   1: screen_encode, 3
+ *   2: lag, 4
+ *   3: sum, 5
+ *   4: a, 3
+ *   5: fold, 3
+ *   6: b, 1
+ *   7: b_decode, 1
+ *   8: clip, 1
+ */
+#ifndef INTEGER_ENTRY_PROBES
+#define INTEGER_ENTRY_PROBES 0
+#endif
+#if INTEGER_ENTRY_PROBES == 1
+#define INTEGER_ENTRY_PROBE_ROOM 32u /* a whole step */
+struct integer_entry_probe {
+    uint32_t id;
+    float value;
+};
+struct integer_entry_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % INTEGER_ENTRY_PROBE_ROOM */
+    struct integer_entry_probe entry[INTEGER_ENTRY_PROBE_ROOM];
+};
+extern struct integer_entry_probe_ring integer_entry_probes;
+#elif INTEGER_ENTRY_PROBES == 2
+void integer_entry_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void integer_entry_init(struct integer_entry *s);
 

@@ -48,6 +48,37 @@ struct joined {
     } work2;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. JOINED_PROBES=1 keeps the latest in joined_probes, 2 calls joined_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 2
+ *   1: screen_encode, 2
+ *   2: a, 2
+ *   3: fold, 2
+ *   4: skip, 2
+ *   5: wide, 4
+ *   6: b, 1
+ *   7: b_decode, 1
+ *   8: clip, 1
+ */
+#ifndef JOINED_PROBES
+#define JOINED_PROBES 0
+#endif
+#if JOINED_PROBES == 1
+#define JOINED_PROBE_ROOM 32u /* a whole step */
+struct joined_probe {
+    uint32_t id;
+    float value;
+};
+struct joined_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % JOINED_PROBE_ROOM */
+    struct joined_probe entry[JOINED_PROBE_ROOM];
+};
+extern struct joined_probe_ring joined_probes;
+#elif JOINED_PROBES == 2
+void joined_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void joined_init(struct joined *s);
 

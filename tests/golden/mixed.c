@@ -53,6 +53,27 @@
 #define MIXED_DSP 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define MIXED_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif MIXED_PROBES == 1
+struct mixed_probe_ring mixed_probes;
+static MIXED_NOINLINE void mixed_probe_keep(uint32_t id, float value)
+{
+    struct mixed_probe *entry = &mixed_probes.entry[mixed_probes.count++ % MIXED_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define MIXED_PROBE(id, value) mixed_probe_keep(id, value)
+#elif MIXED_PROBES == 2
+#define MIXED_PROBE(id, value) mixed_probe(id, value)
+#endif
+#if defined(MIXED_PROBE)
+#define MIXED_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { MIXED_PROBE(id, (float)(values)[i]); }
+#else
+#define MIXED_PROBE_NODE(id, values, n)
+#endif
+
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union mixed_word {
     float f;
@@ -84,57 +105,13 @@ static inline MIXED_UNUSED float mixed_clamp(float x, float low, float high)
     return mixed_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static MIXED_NOINLINE uint32_t mixed_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static MIXED_NOINLINE MIXED_UNUSED uint32_t mixed_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if MIXED_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((mixed_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = mixed_clamp(*x, mixed_float(runs[1]), mixed_float(runs[2]));
@@ -142,8 +119,115 @@ static MIXED_NOINLINE uint32_t mixed_screen(const float *x, float *y, const uint
             *y = mixed_select(bad, mixed_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
+}
+
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static MIXED_NOINLINE uint32_t mixed_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if MIXED_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return mixed_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static MIXED_NOINLINE void mixed_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if MIXED_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)mixed_screen_any(x, y, runs);
+#endif
 }
 
 static inline MIXED_UNUSED int16_t mixed_saturate(int32_t q)
@@ -166,17 +250,18 @@ static inline MIXED_UNUSED int16_t mixed_encode(float y)
     return mixed_saturate(whole - (int32_t)(mixed_bits(z - (float)whole) >> 31));
 }
 
-/* y = encode(gain x) for n columns. */
-static MIXED_NOINLINE void mixed_encode_gain(const float *x, int16_t *y, const float *gain, int32_t n)
+/* y = encode(gain x) for n columns; `numbers` has the gains. */
+static MIXED_NOINLINE void mixed_encode_gains(const float *x, int16_t *y, const float *numbers, int32_t n)
 {
 #if MIXED_FPU && MIXED_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
     __asm__ volatile(
         "vmrs %[mode], fpscr\n"
         "orr %[down], %[mode], #0x800000\n"
+        ".balign 4\n"
         "1:\n"
         "vldm %[x]!, {s0-s3}\n"
-        "vldm %[gain]!, {s4-s7}\n"
+        "vldm %[numbers]!, {s4-s7}\n"
         "vmul.f32 s0, s0, s4\n"
         "vmul.f32 s1, s1, s5\n"
         "vmul.f32 s2, s2, s6\n"
@@ -203,14 +288,14 @@ static MIXED_NOINLINE void mixed_encode_gain(const float *x, int16_t *y, const f
         "str %[c], [%[y]], #4\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+        : [x] "+r"(x), [y] "+r"(y), [numbers] "+r"(numbers), [fours] "+r"(fours), [mode] "=&r"(mode),
           [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [half] "t"(0.5f)
         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        y[i] = mixed_encode(x[i] * gain[i]);
+        y[i] = mixed_encode(x[i] * numbers[i]);
     }
 #endif
 }
@@ -243,20 +328,20 @@ static inline MIXED_UNUSED int8_t mixed_saturate8(int32_t q)
 static MIXED_NOINLINE void mixed_decode8(const int8_t *x, float *y, float scale, int32_t n)
 {
 #if MIXED_FPU
-    int32_t fours = (n + 3) >> 2, a, b, c;
+    int32_t fours = (n + 3) >> 2, a, b, c, d;
     __asm__ volatile(
         "1:\n"
-        "ldr %[a], [%[x]], #4\n"
-        "sxtb %[b], %[a]\n"
-        "sbfx %[c], %[a], #8, #8\n"
-        "vmov s0, s1, %[b], %[c]\n"
-        "sbfx %[b], %[a], #16, #8\n"
-        "asr %[a], %[a], #24\n"
-        "vmov s2, s3, %[b], %[a]\n"
-        "vcvt.f32.s32 s0, s0\n"
-        "vcvt.f32.s32 s1, s1\n"
-        "vcvt.f32.s32 s2, s2\n"
-        "vcvt.f32.s32 s3, s3\n"
+        "ldr %[d], [%[x]], #4\n"
+        "sxtb %[a], %[d]\n"
+        "sbfx %[b], %[d], #8, #8\n"
+        "vmov s0, s1, %[a], %[b]\n"
+        "sbfx %[c], %[d], #16, #8\n"
+        "asr %[d], %[d], #24\n"
+        "vmov s2, s3, %[c], %[d]\n"
+        "vcvt.f32.s16 s0, s0, #0\n"
+        "vcvt.f32.s16 s1, s1, #0\n"
+        "vcvt.f32.s16 s2, s2, #0\n"
+        "vcvt.f32.s16 s3, s3, #0\n"
         "vmul.f32 s0, s0, %[scale]\n"
         "vmul.f32 s1, s1, %[scale]\n"
         "vmul.f32 s2, s2, %[scale]\n"
@@ -264,7 +349,7 @@ static MIXED_NOINLINE void mixed_decode8(const int8_t *x, float *y, float scale,
         "vstm %[y]!, {s0-s3}\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [scale] "t"(scale)
         : "s0", "s1", "s2", "s3", "cc", "memory");
 #else
@@ -289,24 +374,24 @@ static inline MIXED_UNUSED int8_t mixed_requantize8(int32_t sum, int32_t multipl
 }
 
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t mixed_screen_node_limits[8] MIXED_CONSTANTS = {
-    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
+static const uint32_t mixed_screen_node_limits[9] MIXED_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u, 0u,
 };
 static MIXED_NOINLINE uint32_t mixed_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = mixed_screen(obs, y, mixed_screen_node_limits, mixed_screen_node_limits + 8);
+    uint32_t status = mixed_screen(obs, y, mixed_screen_node_limits);
 
     (void)applied;
     return status;
 }
 
 /* screen_encode: encode, 2 -> 2, w16a16 */
-static const float mixed_screen_encode_node_gain[4] MIXED_ALIGNED MIXED_CONSTANTS = {
+static const float mixed_screen_encode_node_gains[4] MIXED_ALIGNED MIXED_CONSTANTS = {
     10922.333f, 4095.875f, 0.0f, 0.0f,
 };
 static MIXED_NOINLINE void mixed_screen_encode_node(const float *x, int16_t *y)
 {
-    mixed_encode_gain(x, y, mixed_screen_encode_node_gain, 2);
+    mixed_encode_gains(x, y, mixed_screen_encode_node_gains, 2);
 }
 
 /* a: integer_dense, 2 -> 3, w16a16 */
@@ -347,26 +432,24 @@ static MIXED_NOINLINE void mixed_a_requantize_node(const int16_t *x, int8_t *y)
 }
 
 /* b: integer_dense, 3 -> 3, w8a8 */
-static const int8_t mixed_b_node_weight[12] MIXED_ALIGNED MIXED_CONSTANTS = {
-    78, 29, -127, 0, -127, 66, -73, 0, 107, 126, 127, 0,
+static const int8_t mixed_b_node_weight_rest[9] MIXED_CONSTANTS = {
+    78, 29, -127, -127, 66, -73, 107, 126, 127,
 };
-static const int32_t mixed_b_node_bias[3] MIXED_CONSTANTS = {
-    -32, 1806, -664,
-};
-static const int32_t mixed_b_node_multiplier[3] MIXED_CONSTANTS = {
-    13090782, 12323957, 21927949,
+static const int32_t mixed_b_node_affine[6] MIXED_ALIGNED MIXED_CONSTANTS = {
+    -32, 13090782, 1806, 12323957, -664, 21927949,
 };
 static MIXED_NOINLINE void mixed_b_node(const int8_t *x, int8_t *y)
 {
-    const int8_t *w = mixed_b_node_weight + 0;
+    const int8_t *w = mixed_b_node_weight_rest;
+    const int32_t *affine = mixed_b_node_affine; /* bias, multiplier */
     int32_t i, j;
 
-    for (i = 0; i < 3; i++) {
-        int32_t sum = mixed_b_node_bias[i];
-        for (j = 0; j < 4; j++, w++) {
+    for (i = 0; i < 3; i++, affine += 2) {
+        int32_t sum = affine[0];
+        for (j = 0; j < 3; j++, w++) {
             sum += (int32_t)*w * x[j];
         }
-        y[i] = mixed_requantize8(sum, mixed_b_node_multiplier[i]);
+        y[i] = mixed_requantize8(sum, affine[1]);
     }
 }
 
@@ -398,12 +481,12 @@ static MIXED_NOINLINE void mixed_c_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t mixed_clip_node_limits[4] MIXED_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t mixed_clip_node_limits[5] MIXED_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static MIXED_NOINLINE void mixed_clip_node(const float *x, float *y)
 {
-    (void)mixed_screen(x, y, mixed_clip_node_limits, mixed_clip_node_limits + 4);
+    (void)mixed_clip(x, y, mixed_clip_node_limits);
 }
 
 void mixed_reset(struct mixed *s)
@@ -429,15 +512,23 @@ uint32_t mixed_step(struct mixed *s, const float obs[2], float act[1])
     uint32_t status, i;
 
     status = mixed_screen_node(obs, s->applied, s->work0.f32);
+    MIXED_PROBE_NODE(0, s->work0.f32, 2);
     mixed_screen_encode_node(s->work0.f32, s->work1.i16);
+    MIXED_PROBE_NODE(1, s->work1.i16, 2);
     mixed_a_node(s->work1.i16, s->work0.i16);
+    MIXED_PROBE_NODE(2, s->work0.i16, 3);
     mixed_a_requantize_node(s->work0.i16, s->work1.i8);
+    MIXED_PROBE_NODE(3, s->work1.i8, 3);
     mixed_b_node(s->work1.i8, s->work0.i8);
+    MIXED_PROBE_NODE(4, s->work0.i8, 3);
     mixed_b_decode_node(s->work0.i8, s->work1.f32);
+    MIXED_PROBE_NODE(5, s->work1.f32, 3);
     mixed_c_node(s->work1.f32, s->work0.f32);
-    mixed_clip_node(s->work0.f32, s->work0.f32);
+    MIXED_PROBE_NODE(6, s->work0.f32, 1);
+    mixed_clip_node(s->work0.f32, s->applied);
+    MIXED_PROBE_NODE(7, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work0.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }

@@ -46,6 +46,36 @@ struct mixed {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. MIXED_PROBES=1 keeps the latest in mixed_probes, 2 calls mixed_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 2
+ *   1: screen_encode, 2
+ *   2: a, 3
+ *   3: a_requantize, 3
+ *   4: b, 3
+ *   5: b_decode, 3
+ *   6: c, 1
+ *   7: clip, 1
+ */
+#ifndef MIXED_PROBES
+#define MIXED_PROBES 0
+#endif
+#if MIXED_PROBES == 1
+#define MIXED_PROBE_ROOM 32u /* a whole step */
+struct mixed_probe {
+    uint32_t id;
+    float value;
+};
+struct mixed_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % MIXED_PROBE_ROOM */
+    struct mixed_probe entry[MIXED_PROBE_ROOM];
+};
+extern struct mixed_probe_ring mixed_probes;
+#elif MIXED_PROBES == 2
+void mixed_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void mixed_init(struct mixed *s);
 

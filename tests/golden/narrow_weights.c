@@ -53,6 +53,27 @@
 #define NARROW_WEIGHTS_DSP 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define NARROW_WEIGHTS_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif NARROW_WEIGHTS_PROBES == 1
+struct narrow_weights_probe_ring narrow_weights_probes;
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_probe_keep(uint32_t id, float value)
+{
+    struct narrow_weights_probe *entry = &narrow_weights_probes.entry[narrow_weights_probes.count++ % NARROW_WEIGHTS_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define NARROW_WEIGHTS_PROBE(id, value) narrow_weights_probe_keep(id, value)
+#elif NARROW_WEIGHTS_PROBES == 2
+#define NARROW_WEIGHTS_PROBE(id, value) narrow_weights_probe(id, value)
+#endif
+#if defined(NARROW_WEIGHTS_PROBE)
+#define NARROW_WEIGHTS_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { NARROW_WEIGHTS_PROBE(id, (float)(values)[i]); }
+#else
+#define NARROW_WEIGHTS_PROBE_NODE(id, values, n)
+#endif
+
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union narrow_weights_word {
     float f;
@@ -84,57 +105,13 @@ static inline NARROW_WEIGHTS_UNUSED float narrow_weights_clamp(float x, float lo
     return narrow_weights_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static NARROW_WEIGHTS_NOINLINE uint32_t narrow_weights_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static NARROW_WEIGHTS_NOINLINE NARROW_WEIGHTS_UNUSED uint32_t narrow_weights_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if NARROW_WEIGHTS_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((narrow_weights_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = narrow_weights_clamp(*x, narrow_weights_float(runs[1]), narrow_weights_float(runs[2]));
@@ -142,8 +119,115 @@ static NARROW_WEIGHTS_NOINLINE uint32_t narrow_weights_screen(const float *x, fl
             *y = narrow_weights_select(bad, narrow_weights_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
+}
+
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static NARROW_WEIGHTS_NOINLINE uint32_t narrow_weights_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if NARROW_WEIGHTS_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return narrow_weights_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if NARROW_WEIGHTS_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)narrow_weights_screen_any(x, y, runs);
+#endif
 }
 
 static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_saturate(int32_t q)
@@ -166,17 +250,18 @@ static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_encode(float y)
     return narrow_weights_saturate(whole - (int32_t)(narrow_weights_bits(z - (float)whole) >> 31));
 }
 
-/* y = encode(gain x) for n columns. */
-static NARROW_WEIGHTS_NOINLINE void narrow_weights_encode_gain(const float *x, int16_t *y, const float *gain, int32_t n)
+/* y = encode(gain x) for n columns; `numbers` has the gains. */
+static NARROW_WEIGHTS_NOINLINE void narrow_weights_encode_gains(const float *x, int16_t *y, const float *numbers, int32_t n)
 {
 #if NARROW_WEIGHTS_FPU && NARROW_WEIGHTS_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
     __asm__ volatile(
         "vmrs %[mode], fpscr\n"
         "orr %[down], %[mode], #0x800000\n"
+        ".balign 4\n"
         "1:\n"
         "vldm %[x]!, {s0-s3}\n"
-        "vldm %[gain]!, {s4-s7}\n"
+        "vldm %[numbers]!, {s4-s7}\n"
         "vmul.f32 s0, s0, s4\n"
         "vmul.f32 s1, s1, s5\n"
         "vmul.f32 s2, s2, s6\n"
@@ -203,14 +288,14 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_encode_gain(const float *x, i
         "str %[c], [%[y]], #4\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(gain), [fours] "+r"(fours), [mode] "=&r"(mode),
+        : [x] "+r"(x), [y] "+r"(y), [numbers] "+r"(numbers), [fours] "+r"(fours), [mode] "=&r"(mode),
           [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [half] "t"(0.5f)
         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        y[i] = narrow_weights_encode(x[i] * gain[i]);
+        y[i] = narrow_weights_encode(x[i] * numbers[i]);
     }
 #endif
 }
@@ -219,21 +304,19 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_encode_gain(const float *x, i
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_decode(const int16_t *x, float *y, float scale, int32_t n)
 {
 #if NARROW_WEIGHTS_FPU
-    int32_t fours = (n + 3) >> 2, a, b, c;
+    int32_t fours = (n + 3) >> 2, a, b, c, d;
     __asm__ volatile(
         "1:\n"
         "ldr %[a], [%[x]], #4\n"
-        "ldr %[b], [%[x]], #4\n"
-        "sxth %[c], %[a]\n"
-        "asr %[a], %[a], #16\n"
-        "vmov s0, s1, %[c], %[a]\n"
-        "sxth %[c], %[b]\n"
-        "asr %[b], %[b], #16\n"
-        "vmov s2, s3, %[c], %[b]\n"
-        "vcvt.f32.s32 s0, s0\n"
-        "vcvt.f32.s32 s1, s1\n"
-        "vcvt.f32.s32 s2, s2\n"
-        "vcvt.f32.s32 s3, s3\n"
+        "ldr %[c], [%[x]], #4\n"
+        "asr %[b], %[a], #16\n"
+        "vmov s0, s1, %[a], %[b]\n"
+        "asr %[d], %[c], #16\n"
+        "vmov s2, s3, %[c], %[d]\n"
+        "vcvt.f32.s16 s0, s0, #0\n"
+        "vcvt.f32.s16 s1, s1, #0\n"
+        "vcvt.f32.s16 s2, s2, #0\n"
+        "vcvt.f32.s16 s3, s3, #0\n"
         "vmul.f32 s0, s0, %[scale]\n"
         "vmul.f32 s1, s1, %[scale]\n"
         "vmul.f32 s2, s2, %[scale]\n"
@@ -241,7 +324,7 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_decode(const int16_t *x, floa
         "vstm %[y]!, {s0-s3}\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [scale] "t"(scale)
         : "s0", "s1", "s2", "s3", "cc", "memory");
 #else
@@ -256,8 +339,10 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_decode(const int16_t *x, floa
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_relu16(const int16_t *x, int16_t *y, int32_t n)
 {
 #if NARROW_WEIGHTS_DSP
-    int32_t turns = (n + 7) >> 3; /* of four words */
+    int32_t turns = (n + 7) / 8; /* of four words */
     __asm__ volatile(
+        "mov r9, #0\n"
+        ".balign 4\n"
         "1:\n"
         "ldm %[x]!, {r4-r6, r8}\n"
         "usat16 r4, #15, r4\n"
@@ -290,14 +375,15 @@ static inline NARROW_WEIGHTS_UNUSED int16_t narrow_weights_requantize(int32_t su
 }
 
 /* y = requantize(bias + weight x) for `blocks` blocks of four rows and `fours` groups of four columns. `w` runs by
-   blocks, then pairs of columns, then the two pairs of rows; a half word is 256 times the weight of the second row of a
-   pair plus that of the first. Then come the biases and multipliers of the first rows, then of the second ones. No row's
+   blocks: the biases of the first rows of the two pairs of rows; for columns 0 and 1, then 2 and 3 of each group the two pairs of rows, a half
+   word being 256 times the weight of the second row plus that of the first; the biases of the second rows, raised by
+   what a 256th of the first bias takes from them; the multipliers of the first rows, then of the second ones. No row's
    sum can overflow: that was proven when the weights were chosen. */
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w, const int16_t *x, int16_t *y, int32_t blocks, int32_t fours)
 {
 #if NARROW_WEIGHTS_DSP
     /* r0 weights, r1 inputs, r2 r3 two pairs of inputs, r4-r7 weights of two rows each, r8 r9 sums of first rows,
-       r10:r11 r12:lr 256 times those of second rows and those of first rows together. A turn is eight groups, the first
+       r10:r11 r12:lr 256 times those of second rows and those of first rows together. A turn is 16 groups, the first
        is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
     struct {
         const uint32_t *w;
@@ -307,7 +393,7 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
         int16_t *y;
         const int16_t *y_end;
     } frame;
-    frame.w = w, frame.x = x, frame.entry = (-fours & 7) * 64 + 1, frame.x_end = x + 4 * fours;
+    frame.w = w, frame.x = x, frame.entry = 52 * (-fours & 15) + 1, frame.x_end = x + 4 * fours;
     frame.y = y, frame.y_end = y + 4 * blocks;
     __asm__ volatile(
         "mov r0, %[frame]\n"
@@ -320,19 +406,15 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
         "2:\n"
         "ldm sp, {r1, r2}\n"
         "mov.w r3, #0\n"
-        "umull r8, r9, r3, r3\n"
+        "ldm.w r0!, {r8, r9}\n"
         "umull r10, r11, r3, r3\n"
         "umull r12, lr, r3, r3\n"
         "bx r2\n"
         ".balign 4\n"
         "1:\n"
-        ".rept 8\n"
-        "ldr r3, [r1, #4]\n"
-        "ldr r5, [r0, #4]\n"
-        "ldr r6, [r0, #8]\n"
-        "ldr r7, [r0, #12]\n"
-        "ldr r2, [r1], #8\n"
-        "ldr r4, [r0], #16\n"
+        ".rept 16\n"
+        "ldm r1!, {r2, r3}\n"
+        "ldm r0!, {r4-r7}\n"
         "smlald r10, r11, r4, r2\n"
         "smlald r12, lr, r5, r2\n"
         "sxtb16 r4, r4\n"
@@ -349,32 +431,26 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
         "ldr r2, [sp, #8]\n"
         "cmp r1, r2\n"
         "bne.w 1b\n"
-        "ldm.w r0!, {r2-r5}\n"
-        "subs r10, r10, r8\n"
-        "sbc r11, r11, r8, asr #31\n"
-        "subs r12, r12, r9\n"
-        "sbc lr, lr, r9, asr #31\n"
-        "lsr r10, r10, #8\n"
-        "orr r10, r10, r11, lsl #24\n"
-        "lsr r12, r12, #8\n"
-        "orr r12, r12, lr, lsl #24\n"
-        "add r8, r2\n"
-        "add r9, r3\n"
-        "add r10, r4\n"
-        "add r12, r5\n"
-        "ldm.w r0!, {r2-r5}\n"
-        "smmulr r8, r8, r2\n"
+        "ldm.w r0!, {r2-r7}\n"
+        "mvn r1, #0\n"
+        "smlal r10, r11, r8, r1\n"
+        "smlal r12, lr, r9, r1\n"
+        "add r2, r2, r11, lsl #24\n"
+        "add r3, r3, lr, lsl #24\n"
+        "add r10, r2, r10, lsr #8\n"
+        "add r12, r3, r12, lsr #8\n"
+        "smmulr r8, r8, r4\n"
         "ssat r8, #16, r8\n"
-        "smmulr r9, r9, r3\n"
+        "smmulr r9, r9, r5\n"
         "ssat r9, #16, r9\n"
-        "smmulr r10, r10, r4\n"
+        "smmulr r10, r10, r6\n"
         "ssat r10, #16, r10\n"
-        "smmulr r12, r12, r5\n"
+        "smmulr r12, r12, r7\n"
         "ssat r12, #16, r12\n"
-        "pkhbt r8, r8, r10, lsl #16\n"
-        "pkhbt r9, r9, r12, lsl #16\n"
         "ldr r1, [sp, #12]\n"
         "ldr r2, [sp, #16]\n"
+        "pkhbt r8, r8, r10, lsl #16\n"
+        "pkhbt r9, r9, r12, lsl #16\n"
         "str r8, [r1], #4\n"
         "str r9, [r1], #4\n"
         "str r1, [sp, #12]\n"
@@ -386,18 +462,30 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_rows4_w8a16(const uint32_t *w
         : [frame] "r"(&frame)
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #else
-    for (; blocks > 0; blocks--, w += 8, y += 4) {
-        int32_t sum[4] = {0, 0, 0, 0}, j, pair;
-        for (j = 0; j < 4 * fours; j += 2, w += 2) {
+    for (; blocks > 0; blocks--, w += 6, y += 4) {
+        int32_t first[2], second[2] = {0, 0}, pair;
+        const int16_t *v;
+        for (pair = 0; pair < 2; pair++) {
+            first[pair] = (int32_t)w[pair];
+            second[pair] = -first[pair] >> 8; /* what the carry of the bias takes from the second row */
+        }
+        for (v = x, w += 2; v != x + 4 * fours; v += 4, w += 4) {
             for (pair = 0; pair < 2; pair++) {
-                const int32_t v0 = x[j], v1 = x[j + 1], w0 = (int16_t)w[pair], w1 = (int32_t)w[pair] >> 16;
-                sum[pair] += (int8_t)w0 * v0 + (int8_t)w1 * v1;
-                sum[2 + pair] += ((w0 - (int8_t)w0) >> 8) * v0 + ((w1 - (int8_t)w1) >> 8) * v1;
+                const int32_t w0 = (int16_t)w[0 + pair], w1 = (int32_t)w[0 + pair] >> 16;
+                const int32_t w2 = (int16_t)w[2 + pair], w3 = (int32_t)w[2 + pair] >> 16;
+                first[pair] += (int8_t)w0 * v[0];
+                second[pair] += ((w0 - (int8_t)w0) >> 8) * v[0];
+                first[pair] += (int8_t)w1 * v[1];
+                second[pair] += ((w1 - (int8_t)w1) >> 8) * v[1];
+                first[pair] += (int8_t)w2 * v[2];
+                second[pair] += ((w2 - (int8_t)w2) >> 8) * v[2];
+                first[pair] += (int8_t)w3 * v[3];
+                second[pair] += ((w3 - (int8_t)w3) >> 8) * v[3];
             }
         }
         for (pair = 0; pair < 2; pair++) {
-            y[2 * pair] = narrow_weights_requantize(sum[pair] + (int32_t)w[pair], (int32_t)w[4 + pair]);
-            y[2 * pair + 1] = narrow_weights_requantize(sum[2 + pair] + (int32_t)w[2 + pair], (int32_t)w[6 + pair]);
+            y[2 * pair] = narrow_weights_requantize(first[pair], (int32_t)w[2 + pair]);
+            y[2 * pair + 1] = narrow_weights_requantize((int32_t)((uint32_t)second[pair] + w[pair]), (int32_t)w[4 + pair]);
         }
     }
 #endif
@@ -422,29 +510,29 @@ static inline NARROW_WEIGHTS_UNUSED int32_t narrow_weights_high(int32_t a, int32
 }
 
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t narrow_weights_screen_node_limits[8] NARROW_WEIGHTS_CONSTANTS = {
-    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
+static const uint32_t narrow_weights_screen_node_limits[9] NARROW_WEIGHTS_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u, 0u,
 };
 static NARROW_WEIGHTS_NOINLINE uint32_t narrow_weights_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = narrow_weights_screen(obs, y, narrow_weights_screen_node_limits, narrow_weights_screen_node_limits + 8);
+    uint32_t status = narrow_weights_screen(obs, y, narrow_weights_screen_node_limits);
 
     (void)applied;
     return status;
 }
 
 /* screen_encode: encode, 2 -> 2, w8a16 */
-static const float narrow_weights_screen_encode_node_gain[4] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
+static const float narrow_weights_screen_encode_node_gains[4] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
     10922.333f, 4095.875f, 0.0f, 0.0f,
 };
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_screen_encode_node(const float *x, int16_t *y)
 {
-    narrow_weights_encode_gain(x, y, narrow_weights_screen_encode_node_gain, 2);
+    narrow_weights_encode_gains(x, y, narrow_weights_screen_encode_node_gains, 2);
 }
 
 /* a: integer_dense, 2 -> 5, w8a16 */
 static const uint32_t narrow_weights_a_node_weight[12] NARROW_WEIGHTS_ALIGNED NARROW_WEIGHTS_CONSTANTS = {
-    2172587028u, 2139083873u, 0u, 0u, 5090u, 4294724556u, 61725u, 4294926050u, 19210446u, 10436788u, 30469423u,
+    5090u, 4294724556u, 2172587028u, 2139083873u, 0u, 0u, 61745u, 4294925102u, 19210446u, 10436788u, 30469423u,
     13587258u,
 };
 static const int8_t narrow_weights_a_node_weight_rest[2] NARROW_WEIGHTS_CONSTANTS = {
@@ -504,12 +592,12 @@ static NARROW_WEIGHTS_NOINLINE void narrow_weights_b_decode_node(const int16_t *
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t narrow_weights_clip_node_limits[4] NARROW_WEIGHTS_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t narrow_weights_clip_node_limits[5] NARROW_WEIGHTS_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static NARROW_WEIGHTS_NOINLINE void narrow_weights_clip_node(const float *x, float *y)
 {
-    (void)narrow_weights_screen(x, y, narrow_weights_clip_node_limits, narrow_weights_clip_node_limits + 4);
+    (void)narrow_weights_clip(x, y, narrow_weights_clip_node_limits);
 }
 
 void narrow_weights_reset(struct narrow_weights *s)
@@ -535,14 +623,21 @@ uint32_t narrow_weights_step(struct narrow_weights *s, const float obs[2], float
     uint32_t status, i;
 
     status = narrow_weights_screen_node(obs, s->applied, s->work0.f32);
+    NARROW_WEIGHTS_PROBE_NODE(0, s->work0.f32, 2);
     narrow_weights_screen_encode_node(s->work0.f32, s->work1.i16);
+    NARROW_WEIGHTS_PROBE_NODE(1, s->work1.i16, 2);
     narrow_weights_a_node(s->work1.i16, s->work0.i16);
+    NARROW_WEIGHTS_PROBE_NODE(2, s->work0.i16, 5);
     narrow_weights_fold_node(s->work0.i16, s->work0.i16);
+    NARROW_WEIGHTS_PROBE_NODE(3, s->work0.i16, 5);
     narrow_weights_b_node(s->work0.i16, s->work1.i16);
+    NARROW_WEIGHTS_PROBE_NODE(4, s->work1.i16, 1);
     narrow_weights_b_decode_node(s->work1.i16, s->work0.f32);
-    narrow_weights_clip_node(s->work0.f32, s->work0.f32);
+    NARROW_WEIGHTS_PROBE_NODE(5, s->work0.f32, 1);
+    narrow_weights_clip_node(s->work0.f32, s->applied);
+    NARROW_WEIGHTS_PROBE_NODE(6, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work0.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }
@@ -577,8 +672,11 @@ uint32_t narrow_weights_step_q(struct narrow_weights *s, const int16_t obs_q[2],
     int32_t i;
 
     narrow_weights_a_node(s->work1.i16, s->work0.i16);
+    NARROW_WEIGHTS_PROBE_NODE(2, s->work0.i16, 5);
     narrow_weights_fold_node(s->work0.i16, s->work0.i16);
+    NARROW_WEIGHTS_PROBE_NODE(3, s->work0.i16, 5);
     narrow_weights_b_node(s->work0.i16, s->work1.i16);
+    NARROW_WEIGHTS_PROBE_NODE(4, s->work1.i16, 1);
     for (i = 0; i < 1; i++) {
         act_q[i] = (int16_t)narrow_weights_between(s->work1.i16[i], narrow_weights_act_q_limits[2 * i], narrow_weights_act_q_limits[2 * i + 1]);
     }

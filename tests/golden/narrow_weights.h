@@ -43,6 +43,35 @@ struct narrow_weights {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. NARROW_WEIGHTS_PROBES=1 keeps the latest in narrow_weights_probes, 2 calls narrow_weights_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 2
+ *   1: screen_encode, 2
+ *   2: a, 5
+ *   3: fold, 5
+ *   4: b, 1
+ *   5: b_decode, 1
+ *   6: clip, 1
+ */
+#ifndef NARROW_WEIGHTS_PROBES
+#define NARROW_WEIGHTS_PROBES 0
+#endif
+#if NARROW_WEIGHTS_PROBES == 1
+#define NARROW_WEIGHTS_PROBE_ROOM 32u /* a whole step */
+struct narrow_weights_probe {
+    uint32_t id;
+    float value;
+};
+struct narrow_weights_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % NARROW_WEIGHTS_PROBE_ROOM */
+    struct narrow_weights_probe entry[NARROW_WEIGHTS_PROBE_ROOM];
+};
+extern struct narrow_weights_probe_ring narrow_weights_probes;
+#elif NARROW_WEIGHTS_PROBES == 2
+void narrow_weights_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void narrow_weights_init(struct narrow_weights *s);
 

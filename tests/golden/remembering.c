@@ -42,6 +42,32 @@
 #define REMEMBERING_ASSEMBLY 0
 #endif
 #endif
+#if REMEMBERING_ASSEMBLY && defined(__ARM_FEATURE_DSP)
+#define REMEMBERING_DSP 1
+#else
+#define REMEMBERING_DSP 0
+#endif
+
+#if defined(TINYCTL_PROBE)
+#define REMEMBERING_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif REMEMBERING_PROBES == 1
+struct remembering_probe_ring remembering_probes;
+static REMEMBERING_NOINLINE void remembering_probe_keep(uint32_t id, float value)
+{
+    struct remembering_probe *entry = &remembering_probes.entry[remembering_probes.count++ % REMEMBERING_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define REMEMBERING_PROBE(id, value) remembering_probe_keep(id, value)
+#elif REMEMBERING_PROBES == 2
+#define REMEMBERING_PROBE(id, value) remembering_probe(id, value)
+#endif
+#if defined(REMEMBERING_PROBE)
+#define REMEMBERING_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { REMEMBERING_PROBE(id, (float)(values)[i]); }
+#else
+#define REMEMBERING_PROBE_NODE(id, values, n)
+#endif
 
 /* The bits of a float, and selection by a mask of ones or zeros: no branch, so the path never depends on data. */
 union remembering_word {
@@ -74,57 +100,13 @@ static inline REMEMBERING_UNUSED float remembering_clamp(float x, float low, flo
     return remembering_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static REMEMBERING_NOINLINE uint32_t remembering_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static REMEMBERING_NOINLINE REMEMBERING_UNUSED uint32_t remembering_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if REMEMBERING_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((remembering_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = remembering_clamp(*x, remembering_float(runs[1]), remembering_float(runs[2]));
@@ -132,17 +114,124 @@ static REMEMBERING_NOINLINE uint32_t remembering_screen(const float *x, float *y
             *y = remembering_select(bad, remembering_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
 }
 
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static REMEMBERING_NOINLINE uint32_t remembering_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if REMEMBERING_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return remembering_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static REMEMBERING_NOINLINE void remembering_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if REMEMBERING_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)remembering_screen_any(x, y, runs);
+#endif
+}
+
 /* screen: screen, 2 -> 2, f32 */
-static const uint32_t remembering_screen_node_limits[8] REMEMBERING_CONSTANTS = {
-    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u,
+static const uint32_t remembering_screen_node_limits[9] REMEMBERING_CONSTANTS = {
+    1u, 3225419776u, 1077936128u, 0u, 1u, 3238002688u, 1090519040u, 0u, 0u,
 };
 static REMEMBERING_NOINLINE uint32_t remembering_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = remembering_screen(obs, y, remembering_screen_node_limits, remembering_screen_node_limits + 8);
+    uint32_t status = remembering_screen(obs, y, remembering_screen_node_limits);
 
     (void)applied;
     return status;
@@ -204,12 +293,12 @@ static REMEMBERING_NOINLINE void remembering_a_node(const float *x, float *y)
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t remembering_clip_node_limits[4] REMEMBERING_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t remembering_clip_node_limits[5] REMEMBERING_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static REMEMBERING_NOINLINE void remembering_clip_node(const float *x, float *y)
 {
-    (void)remembering_screen(x, y, remembering_clip_node_limits, remembering_clip_node_limits + 4);
+    (void)remembering_clip(x, y, remembering_clip_node_limits);
 }
 
 void remembering_reset(struct remembering *s)
@@ -240,11 +329,15 @@ uint32_t remembering_step(struct remembering *s, const float obs[2], float act[1
     uint32_t status, i;
 
     status = remembering_screen_node(obs, s->applied, s->work0.f32);
+    REMEMBERING_PROBE_NODE(0, s->work0.f32, 2);
     remembering_past_node(s->past_ring, s->past_newest, s->past_steps, status, s->work0.f32, s->work0.f32);
+    REMEMBERING_PROBE_NODE(1, s->work0.f32, 5);
     remembering_a_node(s->work0.f32, s->work1.f32);
-    remembering_clip_node(s->work1.f32, s->work1.f32);
+    REMEMBERING_PROBE_NODE(2, s->work1.f32, 1);
+    remembering_clip_node(s->work1.f32, s->applied);
+    REMEMBERING_PROBE_NODE(3, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work1.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }

@@ -45,6 +45,32 @@ struct remembering {
     } work1;
 };
 
+/* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
+ * default. REMEMBERING_PROBES=1 keeps the latest in remembering_probes, 2 calls remembering_probe, which you write; or define
+ * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
+ *   0: screen, 2
+ *   1: past, 5
+ *   2: a, 1
+ *   3: clip, 1
+ */
+#ifndef REMEMBERING_PROBES
+#define REMEMBERING_PROBES 0
+#endif
+#if REMEMBERING_PROBES == 1
+#define REMEMBERING_PROBE_ROOM 16u /* a whole step */
+struct remembering_probe {
+    uint32_t id;
+    float value;
+};
+struct remembering_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % REMEMBERING_PROBE_ROOM */
+    struct remembering_probe entry[REMEMBERING_PROBE_ROOM];
+};
+extern struct remembering_probe_ring remembering_probes;
+#elif REMEMBERING_PROBES == 2
+void remembering_probe(uint32_t id, float value);
+#endif
+
 /* Before the first step. */
 void remembering_init(struct remembering *s);
 

@@ -46,7 +46,7 @@ struct tiny_f32 {
 };
 
 /* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
- * default. TINY_PROBES=1 keeps the latest in tiny_probes, 2 calls tiny_probe, which you write; or define
+ * default. TINY_F32_PROBES=1 keeps the latest in tiny_f32_probes, 2 calls tiny_f32_probe, which you write; or define
  * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
  *   0: screen, 3
  *   1: lag, 4
@@ -57,22 +57,22 @@ struct tiny_f32 {
  *   6: out, 1
  *   7: clip, 1
  */
-#ifndef TINY_PROBES
-#define TINY_PROBES 0
+#ifndef TINY_F32_PROBES
+#define TINY_F32_PROBES 0
 #endif
-#if TINY_PROBES == 1
-#define TINY_PROBE_ROOM 32u /* a whole step */
-struct tiny_probe {
+#if TINY_F32_PROBES == 1
+#define TINY_F32_PROBE_ROOM 32u /* a whole step */
+struct tiny_f32_probe {
     uint32_t id;
     float value;
 };
-struct tiny_probe_ring {
-    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_PROBE_ROOM */
-    struct tiny_probe entry[TINY_PROBE_ROOM];
+struct tiny_f32_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_F32_PROBE_ROOM */
+    struct tiny_f32_probe entry[TINY_F32_PROBE_ROOM];
 };
-extern struct tiny_probe_ring tiny_probes;
-#elif TINY_PROBES == 2
-void tiny_probe(uint32_t id, float value);
+extern struct tiny_f32_probe_ring tiny_f32_probes;
+#elif TINY_F32_PROBES == 2
+void tiny_f32_probe(uint32_t id, float value);
 #endif
 
 /* Before the first step. */

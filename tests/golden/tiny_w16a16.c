@@ -53,6 +53,27 @@
 #define TINY_W16A16_DSP 0
 #endif
 
+#if defined(TINYCTL_PROBE)
+#define TINY_W16A16_PROBE(id, value) TINYCTL_PROBE(id, value)
+#elif TINY_W16A16_PROBES == 1
+struct tiny_w16a16_probe_ring tiny_w16a16_probes;
+static TINY_W16A16_NOINLINE void tiny_w16a16_probe_keep(uint32_t id, float value)
+{
+    struct tiny_w16a16_probe *entry = &tiny_w16a16_probes.entry[tiny_w16a16_probes.count++ % TINY_W16A16_PROBE_ROOM];
+
+    entry->id = id;
+    entry->value = value;
+}
+#define TINY_W16A16_PROBE(id, value) tiny_w16a16_probe_keep(id, value)
+#elif TINY_W16A16_PROBES == 2
+#define TINY_W16A16_PROBE(id, value) tiny_w16a16_probe(id, value)
+#endif
+#if defined(TINY_W16A16_PROBE)
+#define TINY_W16A16_PROBE_NODE(id, values, n) for (i = 0; i < (n); i++) { TINY_W16A16_PROBE(id, (float)(values)[i]); }
+#else
+#define TINY_W16A16_PROBE_NODE(id, values, n)
+#endif
+
 static const uint32_t tiny_w16a16_tanh_segment[512] TINY_W16A16_CONSTANTS = {
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
     32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u, 32769u,
@@ -128,57 +149,13 @@ static inline TINY_W16A16_UNUSED float tiny_w16a16_clamp(float x, float low, flo
     return tiny_w16a16_select(0u - (uint32_t)(x > high), high, raised);
 }
 
-/* Values that are not finite are replaced and reported, all others clamped. `runs` to `end` has, for each run of columns
-   of the same limits, their number and the bits of low, high and the replacement. Positive floats are ordered as signed
-   integers, negative ones as unsigned, reversed; high is at least 0 and low below 0 here. */
-static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen(const float *x, float *y, const uint32_t *runs, const uint32_t *end)
+/* Values that are not finite are replaced and reported, all others clamped. `runs` has, for each run of columns of the
+   same limits, their number and the bits of low, high and the replacement; then 0. */
+static TINY_W16A16_NOINLINE TINY_W16A16_UNUSED uint32_t tiny_w16a16_screen_any(const float *x, float *y, const uint32_t *runs)
 {
-    uint32_t status = 0;
-#if TINY_W16A16_ASSEMBLY
-    uint32_t first, second;
-    __asm__ volatile(
-        "1:\n"
-        "ldm %[runs]!, {r4, r5, r6, r8}\n"
-        "tst r4, #1\n"
-        "beq 2f\n"
-        "ldr %[second], [%[x]], #4\n"
-        "b 3f\n"
-        "2:\n"
-        "ldr %[first], [%[x]], #4\n"
-        "cmn %[carry], %[first], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[first], r8\n"
-        "cmp %[first], r6\n"
-        "it gt\n"
-        "movgt %[first], r6\n"
-        "cmp %[first], r5\n"
-        "it hi\n"
-        "movhi %[first], r5\n"
-        "ldr %[second], [%[x]], #4\n"
-        "str %[first], [%[y]], #4\n"
-        "3:\n"
-        "cmn %[carry], %[second], lsl #1\n"
-        "itt hs\n"
-        "orrhs %[status], %[status], #1\n"
-        "movhs %[second], r8\n"
-        "cmp %[second], r6\n"
-        "it gt\n"
-        "movgt %[second], r6\n"
-        "cmp %[second], r5\n"
-        "it hi\n"
-        "movhi %[second], r5\n"
-        "str %[second], [%[y]], #4\n"
-        "subs r4, r4, #2\n"
-        "bgt 2b\n"
-        "cmp %[runs], %[end]\n"
-        "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
-        : [end] "r"(end), [carry] "r"(0x01000000) /* what makes a carry with twice the bits of an infinity or more */
-        : "r4", "r5", "r6", "r8", "cc", "memory");
-#else
-    for (; runs != end; runs += 4) {
-        uint32_t n;
+    uint32_t status = 0, n;
+
+    for (; runs[0] > 0; runs += 4) {
         for (n = runs[0]; n > 0; n--, x++, y++) {
             const uint32_t bad = 0u - (uint32_t)((tiny_w16a16_bits(*x) & 0x7f800000u) == 0x7f800000u);
             const float clamped = tiny_w16a16_clamp(*x, tiny_w16a16_float(runs[1]), tiny_w16a16_float(runs[2]));
@@ -186,8 +163,115 @@ static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen(const float *x, float *y
             *y = tiny_w16a16_select(bad, tiny_w16a16_float(runs[3]), clamped);
         }
     }
-#endif
     return status;
+}
+
+/* The same where high is at least 0 and low below 0: positive floats are ordered as signed integers, negative ones as
+   unsigned, reversed. */
+static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen(const float *x, float *y, const uint32_t *runs)
+{
+#if TINY_W16A16_DSP
+    uint32_t status = 0, first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "cmn %[carry], %[first], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[first], r8\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "cmn %[carry], %[second], lsl #1\n"
+        "itt hs\n"
+        "orrhs %[status], %[status], #1\n"
+        "movhs %[second], r8\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [status] "+r"(status), [first] "=&r"(first), [second] "=&r"(second)
+        : [carry] "r"(0x01000000) /* with twice the bits of an infinity or more it makes a carry */
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return status;
+#else
+    return tiny_w16a16_screen_any(x, y, runs);
+#endif
+}
+
+/* The same for finite values. */
+static TINY_W16A16_NOINLINE void tiny_w16a16_clip(const float *x, float *y, const uint32_t *runs)
+{
+#if TINY_W16A16_DSP
+    uint32_t first, second;
+    /* With ~high, sign bit off, added, what was above high saturates; taken off again with the sign bit, the same is done
+       to negative numbers with ~low. The values of a run come in pairs, an odd one first. */
+    __asm__ volatile(
+        "b 5f\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldm %[runs]!, {r5, r6, r8}\n"
+        "mvn r9, r6\n"
+        "eor r6, r9, #0x80000000\n"
+        "mvn r5, r5\n"
+        "eor r10, r5, #0x80000000\n"
+        "tst r4, #1\n"
+        "beq 2f\n"
+        "ldr %[second], [%[x]], #4\n"
+        "b 3f\n"
+        ".balign 4\n"
+        "2:\n"
+        "ldr %[first], [%[x]], #4\n"
+        "qadd %[first], %[first], r6\n"
+        "sub %[first], %[first], r9\n"
+        "qadd %[first], %[first], r5\n"
+        "sub %[first], %[first], r10\n"
+        "ldr %[second], [%[x]], #4\n"
+        "str %[first], [%[y]], #4\n"
+        "3:\n"
+        "qadd %[second], %[second], r6\n"
+        "sub %[second], %[second], r9\n"
+        "qadd %[second], %[second], r5\n"
+        "sub %[second], %[second], r10\n"
+        "str %[second], [%[y]], #4\n"
+        "subs.w r4, r4, #2\n"
+        "bgt 2b\n"
+        "5:\n"
+        "ldr r4, [%[runs]], #4\n"
+        "cmp r4, #0\n"
+        "bne 1b"
+        : [x] "+r"(x), [y] "+r"(y), [runs] "+r"(runs), [first] "=&r"(first), [second] "=&r"(second)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    (void)tiny_w16a16_screen_any(x, y, runs);
+#endif
 }
 
 static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_saturate(int32_t q)
@@ -210,17 +294,18 @@ static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_encode(float y)
     return tiny_w16a16_saturate(whole - (int32_t)(tiny_w16a16_bits(z - (float)whole) >> 31));
 }
 
-/* y = encode(gain x + offset) for n columns. `affine` has the gains of four columns, then their offsets. */
-static TINY_W16A16_NOINLINE void tiny_w16a16_encode_affine(const float *x, int16_t *y, const float *affine, int32_t n)
+/* y = encode(gain x + offset) for n columns. `numbers` has the gains of four columns, then their offsets. */
+static TINY_W16A16_NOINLINE void tiny_w16a16_encode_affine(const float *x, int16_t *y, const float *numbers, int32_t n)
 {
 #if TINY_W16A16_FPU && TINY_W16A16_DSP
     int32_t fours = (n + 3) >> 2, mode, down, a, b, c, d; /* the rounding modes: to nearest, down */
     __asm__ volatile(
         "vmrs %[mode], fpscr\n"
         "orr %[down], %[mode], #0x800000\n"
+        ".balign 4\n"
         "1:\n"
         "vldm %[x]!, {s0-s3}\n"
-        "vldm %[gain]!, {s4-s11}\n"
+        "vldm %[numbers]!, {s4-s11}\n"
         "vmul.f32 s0, s0, s4\n"
         "vmul.f32 s1, s1, s5\n"
         "vmul.f32 s2, s2, s6\n"
@@ -251,14 +336,14 @@ static TINY_W16A16_NOINLINE void tiny_w16a16_encode_affine(const float *x, int16
         "str %[c], [%[y]], #4\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [gain] "+r"(affine), [fours] "+r"(fours), [mode] "=&r"(mode),
+        : [x] "+r"(x), [y] "+r"(y), [numbers] "+r"(numbers), [fours] "+r"(fours), [mode] "=&r"(mode),
           [down] "=&r"(down), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [half] "t"(0.5f)
         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "cc", "memory");
 #else
     int32_t i;
     for (i = 0; i < n; i++) {
-        const float *own = affine + (i & ~3) + i;
+        const float *own = numbers + (i & ~3) + i;
         y[i] = tiny_w16a16_encode(x[i] * own[0] + own[4]);
     }
 #endif
@@ -268,21 +353,19 @@ static TINY_W16A16_NOINLINE void tiny_w16a16_encode_affine(const float *x, int16
 static TINY_W16A16_NOINLINE void tiny_w16a16_decode(const int16_t *x, float *y, float scale, int32_t n)
 {
 #if TINY_W16A16_FPU
-    int32_t fours = (n + 3) >> 2, a, b, c;
+    int32_t fours = (n + 3) >> 2, a, b, c, d;
     __asm__ volatile(
         "1:\n"
         "ldr %[a], [%[x]], #4\n"
-        "ldr %[b], [%[x]], #4\n"
-        "sxth %[c], %[a]\n"
-        "asr %[a], %[a], #16\n"
-        "vmov s0, s1, %[c], %[a]\n"
-        "sxth %[c], %[b]\n"
-        "asr %[b], %[b], #16\n"
-        "vmov s2, s3, %[c], %[b]\n"
-        "vcvt.f32.s32 s0, s0\n"
-        "vcvt.f32.s32 s1, s1\n"
-        "vcvt.f32.s32 s2, s2\n"
-        "vcvt.f32.s32 s3, s3\n"
+        "ldr %[c], [%[x]], #4\n"
+        "asr %[b], %[a], #16\n"
+        "vmov s0, s1, %[a], %[b]\n"
+        "asr %[d], %[c], #16\n"
+        "vmov s2, s3, %[c], %[d]\n"
+        "vcvt.f32.s16 s0, s0, #0\n"
+        "vcvt.f32.s16 s1, s1, #0\n"
+        "vcvt.f32.s16 s2, s2, #0\n"
+        "vcvt.f32.s16 s3, s3, #0\n"
         "vmul.f32 s0, s0, %[scale]\n"
         "vmul.f32 s1, s1, %[scale]\n"
         "vmul.f32 s2, s2, %[scale]\n"
@@ -290,7 +373,7 @@ static TINY_W16A16_NOINLINE void tiny_w16a16_decode(const int16_t *x, float *y, 
         "vstm %[y]!, {s0-s3}\n"
         "subs %[fours], %[fours], #1\n"
         "bne 1b"
-        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+        : [x] "+r"(x), [y] "+r"(y), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
         : [scale] "t"(scale)
         : "s0", "s1", "s2", "s3", "cc", "memory");
 #else
@@ -314,50 +397,56 @@ static inline TINY_W16A16_UNUSED int16_t tiny_w16a16_requantize(int32_t sum, int
 #endif
 }
 
-/* y = requantize(bias + weight x) for `blocks` blocks of 4 rows and `pairs` pairs of columns. `w` runs by blocks: the biases
-   of the rows, for each pair of columns the pairs of weights of the rows, the multipliers of the rows. No sum can
-   overflow: that was proven when the weights were chosen, so their order is free. */
+/* y = requantize(bias + weight x) for `blocks` blocks of 4 rows and `pairs` pairs of columns. `w` runs by blocks:
+   the biases of the rows, for each pair of columns the pairs of weights of the rows, the multipliers of the
+   rows. No sum can overflow: that was proven when the weights were chosen, so their order is free. */
 static TINY_W16A16_NOINLINE void tiny_w16a16_rows4_w16a16(const uint32_t *w, const int16_t *x, int16_t *y, int32_t blocks, int32_t pairs)
 {
 #if TINY_W16A16_DSP
-    /* r0 weights, r1 inputs, r2-r5 a pair of each row, r7 a pair of inputs, r8-r11 sums, lr turns of 4 pairs; the
-       first turn is entered late. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
+    /* r0 weights, r1 inputs, r2 r3 r4 r5 a pair of each row, r6 r7 two pairs of inputs, r8-r11 sums. A turn is 2
+       steps of two pairs; the first is entered late, in the middle of a step where the number of pairs is odd: r6 then
+       is the word before the inputs. On the stack: the frame, then r7, which may be the compiler's frame pointer. */
+    const int32_t odd = pairs & 1, late = -pairs & 3;
     struct {
         const uint32_t *w;
         const int16_t *x;
-        int32_t turns, entry;
+        int32_t entry;
+        const int16_t *x_end;
         int16_t *y;
-        const int16_t *end;
+        const int16_t *y_end;
     } frame;
-    frame.w = w, frame.x = x, frame.turns = (pairs + 3) / 4;
-    frame.entry = (-pairs & 3) * 32 + 1, frame.y = y, frame.end = y + 4 * blocks;
+    frame.w = w, frame.x = x - 2 * odd, frame.entry = 22 * late - 2 * odd + 5;
+    frame.x_end = x + 2 * pairs, frame.y = y, frame.y_end = y + 4 * blocks;
     __asm__ volatile(
         "mov r0, %[frame]\n"
         "push {r7, lr}\n"
         "ldm r0, {r0-r5}\n"
         "adr r7, 1f\n"
-        "add r3, r7\n"
+        "add r2, r7\n"
         "push {r1-r5}\n"
         ".balign 4\n"
         "2:\n"
-        "ldm sp, {r1, r2, r3}\n"
+        "ldm sp, {r1, r2}\n"
         "ldm r0!, {r8-r11}\n"
-        "mov lr, r2\n"
-        "bx r3\n"
+        "ldm r1!, {r6, r7}\n"
+        "bx r2\n"
         ".balign 4\n"
         "1:\n"
-        ".rept 4\n"
-        "ldr r7, [r1], #4\n"
-        "ldr r3, [r0, #4]\n"
-        "ldr r4, [r0, #8]\n"
-        "ldr.w r5, [r0, #12]\n"
-        "ldr r2, [r0], #16\n"
+        ".rept 2\n"
+        "ldm.w r1!, {r6, r7}\n"
+        "ldm.w r0!, { r2, r3, r4, r5 }\n"
+        "smlad r8, r2, r6, r8\n"
+        "smlad r9, r3, r6, r9\n"
+        "smlad r10, r4, r6, r10\n"
+        "smlad r11, r5, r6, r11\n"
+        "ldm.w r0!, { r2, r3, r4, r5 }\n"
         "smlad r8, r2, r7, r8\n"
         "smlad r9, r3, r7, r9\n"
         "smlad r10, r4, r7, r10\n"
         "smlad r11, r5, r7, r11\n"
         ".endr\n"
-        "subs lr, lr, #1\n"
+        "ldr r2, [sp, #8]\n"
+        "cmp r1, r2\n"
         "bne.w 1b\n"
         "ldm.w r0!, {r2-r5}\n"
         "smmulr r8, r8, r2\n"
@@ -457,23 +546,25 @@ static TINY_W16A16_NOINLINE void tiny_w16a16_table16(const uint32_t *segments, c
 }
 
 /* screen: screen, 3 -> 3, f32 */
-static const uint32_t tiny_w16a16_screen_node_limits[12] TINY_W16A16_CONSTANTS = {
-    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 1u, 3212836864u, 1065353216u,
-    1048576000u,
+static const uint32_t tiny_w16a16_screen_node_limits[9] TINY_W16A16_CONSTANTS = {
+    1u, 3227516928u, 1080033280u, 0u, 1u, 3238002688u, 1090519040u, 1056964608u, 0u,
+};
+static const uint32_t tiny_w16a16_screen_node_applied_limits[5] TINY_W16A16_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 1048576000u, 0u,
 };
 static const uint16_t tiny_w16a16_screen_node_applied[1] TINY_W16A16_CONSTANTS = {
     0,
 };
 static TINY_W16A16_NOINLINE uint32_t tiny_w16a16_screen_node(const float *obs, const float *applied, float *y)
 {
-    uint32_t status = tiny_w16a16_screen(obs, y, tiny_w16a16_screen_node_limits, tiny_w16a16_screen_node_limits + 8);
+    uint32_t status = tiny_w16a16_screen(obs, y, tiny_w16a16_screen_node_limits);
     uint32_t i;
 
     y += 2;
     for (i = 0; i < 1; i++) {
         y[i] = applied[tiny_w16a16_screen_node_applied[i]];
     }
-    status |= tiny_w16a16_screen(y, y, tiny_w16a16_screen_node_limits + 8, tiny_w16a16_screen_node_limits + 12);
+    status |= tiny_w16a16_screen(y, y, tiny_w16a16_screen_node_applied_limits);
     return status;
 }
 
@@ -564,12 +655,12 @@ static TINY_W16A16_NOINLINE void tiny_w16a16_out_decode_node(const int16_t *x, f
 }
 
 /* clip: clip, 1 -> 1, f32 */
-static const uint32_t tiny_w16a16_clip_node_limits[4] TINY_W16A16_CONSTANTS = {
-    1u, 3212836864u, 1065353216u, 3212836864u,
+static const uint32_t tiny_w16a16_clip_node_limits[5] TINY_W16A16_CONSTANTS = {
+    1u, 3212836864u, 1065353216u, 3212836864u, 0u,
 };
 static TINY_W16A16_NOINLINE void tiny_w16a16_clip_node(const float *x, float *y)
 {
-    (void)tiny_w16a16_screen(x, y, tiny_w16a16_clip_node_limits, tiny_w16a16_clip_node_limits + 4);
+    (void)tiny_w16a16_clip(x, y, tiny_w16a16_clip_node_limits);
 }
 
 void tiny_w16a16_reset(struct tiny_w16a16 *s)
@@ -597,16 +688,25 @@ uint32_t tiny_w16a16_step(struct tiny_w16a16 *s, const float obs[2], float act[1
     uint32_t status, i;
 
     status = tiny_w16a16_screen_node(obs, s->applied, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(0, s->work0.f32, 3);
     tiny_w16a16_lag_node(s->lag_y, status, s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(1, s->work0.f32, 4);
     tiny_w16a16_integral_node(s->integral_s, status, s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(2, s->work0.f32, 5);
     tiny_w16a16_scale_encode_node(s->work0.f32, s->work1.i16);
+    TINY_W16A16_PROBE_NODE(3, s->work1.i16, 5);
     tiny_w16a16_hidden_node(s->work1.i16, s->work0.i16);
+    TINY_W16A16_PROBE_NODE(4, s->work0.i16, 4);
     tiny_w16a16_tanh_node(s->work0.i16, s->work0.i16);
+    TINY_W16A16_PROBE_NODE(5, s->work0.i16, 4);
     tiny_w16a16_out_node(s->work0.i16, s->work1.i16);
+    TINY_W16A16_PROBE_NODE(6, s->work1.i16, 1);
     tiny_w16a16_out_decode_node(s->work1.i16, s->work0.f32);
-    tiny_w16a16_clip_node(s->work0.f32, s->work0.f32);
+    TINY_W16A16_PROBE_NODE(7, s->work0.f32, 1);
+    tiny_w16a16_clip_node(s->work0.f32, s->applied);
+    TINY_W16A16_PROBE_NODE(8, s->applied, 1);
     for (i = 0; i < 1; i++) {
-        act[i] = s->applied[i] = s->work0.f32[i];
+        act[i] = s->applied[i];
     }
     return status;
 }

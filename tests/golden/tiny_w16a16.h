@@ -47,7 +47,7 @@ struct tiny_w16a16 {
 };
 
 /* Probes: every value that a node returns, after the node has run: TINYCTL_PROBE(number of the node, value). Nothing by
- * default. TINY_PROBES=1 keeps the latest in tiny_probes, 2 calls tiny_probe, which you write; or define
+ * default. TINY_W16A16_PROBES=1 keeps the latest in tiny_w16a16_probes, 2 calls tiny_w16a16_probe, which you write; or define
  * TINYCTL_PROBE(id, value) yourself. Integers are told as they are: exact as float.
  *   0: screen, 3
  *   1: lag, 4
@@ -59,22 +59,22 @@ struct tiny_w16a16 {
  *   7: out_decode, 1
  *   8: clip, 1
  */
-#ifndef TINY_PROBES
-#define TINY_PROBES 0
+#ifndef TINY_W16A16_PROBES
+#define TINY_W16A16_PROBES 0
 #endif
-#if TINY_PROBES == 1
-#define TINY_PROBE_ROOM 32u /* a whole step */
-struct tiny_probe {
+#if TINY_W16A16_PROBES == 1
+#define TINY_W16A16_PROBE_ROOM 32u /* a whole step */
+struct tiny_w16a16_probe {
     uint32_t id;
     float value;
 };
-struct tiny_probe_ring {
-    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_PROBE_ROOM */
-    struct tiny_probe entry[TINY_PROBE_ROOM];
+struct tiny_w16a16_probe_ring {
+    uint32_t count; /* of all values so far; the next one goes to entry count % TINY_W16A16_PROBE_ROOM */
+    struct tiny_w16a16_probe entry[TINY_W16A16_PROBE_ROOM];
 };
-extern struct tiny_probe_ring tiny_probes;
-#elif TINY_PROBES == 2
-void tiny_probe(uint32_t id, float value);
+extern struct tiny_w16a16_probe_ring tiny_w16a16_probes;
+#elif TINY_W16A16_PROBES == 2
+void tiny_w16a16_probe(uint32_t id, float value);
 #endif
 
 /* Before the first step. */

@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from tinyctl import builder, toolchains
-from tinyctl.boards import Board
+from tinyctl.boards import Board, load_board
 from tinyctl.builder import build
 from tinyctl.callgraph import reachable, static_stack
 from tinyctl.checker import check
@@ -116,6 +116,17 @@ def test_static_stack_covers_the_painted_one(each_image: Path, board: Board) -> 
     assert report.stack_left_out == ()
 
 
+@pytest.mark.parametrize("name", ["pico", "pico2_riscv", "teensy41"])
+def test_other_instruction_sets_alike(unit: Path, name: str, tmp_path: Path) -> None:
+    """Thumb without the wide forms and soft float, RV32, and a core that issues two instructions."""
+    other = load_board(name)
+    report = check(build(unit, other, "zig", out=tmp_path / "image.elf").path, other, samples=8)
+    assert 0 < report.stack_painted_bytes <= report.stack_static_bytes <= report.stack_painted_bytes + 64
+    assert report.findings == ()
+    assert sum(row.cycles for row in report.lines) == report.cycles_typical
+    assert {row.file for row in report.lines if row.function.startswith("sample_")} == {"sample.c"}
+
+
 @pytest.mark.parametrize("toolchain", ["gcc", "zig"])
 def test_lines_cost_nothing(
     unit: Path, board: Board, tmp_path: Path, toolchain: builder.Toolchain, require_tool: Callable[[str], str],
@@ -150,3 +161,17 @@ def test_damaged_lines_are_no_lines(image: Path, tmp_path: Path) -> None:
         damaged.write_bytes(content[:start] + b"\xff" * size + content[start + size :])
         Lines(damaged).at(address)
     assert places
+
+
+def test_calls_out_of_the_image_are_left_out(program: Path, tmp_path: Path, board: Board) -> None:
+    """A call into a chip's boot ROM, say: it is named, and the rest is still told."""
+    content = bytearray(program.read_bytes())
+    image = read_program(program)
+    root = image.function("costly")
+    call = next(c for c in reachable(image, root)[root.start].calls if c.target == image.function("tanhf").start)
+    offset = content.index(image.read(call.address - 8, 16)) + 8
+    content[offset : offset + 4] = bytes.fromhex("fff7fefb")  # bl to 2 KiB before it, where nothing is
+    (tmp_path / "out.elf").write_bytes(content)
+    damaged = read_program(tmp_path / "out.elf")
+    found = static_stack(damaged, reachable(damaged, damaged.function("costly")), damaged.function("costly"))
+    assert any("could be read" in line for line in found.left_out)

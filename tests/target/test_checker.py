@@ -165,7 +165,7 @@ def test_stack_is_measured(unit: Path, image: Path, board: Board, tmp_path: Path
     assert 1200 <= check(deep, board).stack_painted_bytes <= 1200 + shallow + 32
 
 
-def test_two_paths_are_told_with_the_place(unit: Path, image: Path, board: Board, tmp_path: Path) -> None:
+def test_two_paths_are_told_with_the_place(unit: Path, board: Board, tmp_path: Path) -> None:
     path = altered(
         unit, board, tmp_path / "unit", 'if (obs[0] > 0.1f) { for (i = 0; i < 40; i++) { __asm__ volatile("nop"); } }'
     )
@@ -176,7 +176,8 @@ def test_two_paths_are_told_with_the_place(unit: Path, image: Path, board: Board
     assert report.cycles_spread >= 35  # the shorter path pays for a taken branch
     assert all(re.fullmatch(r"sample_step\+0x\w+ \(0x08\w{6}, sample\.c:\d+\)", place) for place in report.parting)
     assert report.parting
-    assert report.cycles_worst > check(image, board).cycles_worst + 30
+    assert report.cycles_slowest > report.cycles_fastest + 20  # of one image: another lies otherwise in the flash lines
+    assert report.cycles_worst >= report.cycles_slowest * (1 + report.margin)
 
 
 def test_table_in_flash_is_not_constant_time(unit: Path, board: Board, tmp_path: Path) -> None:

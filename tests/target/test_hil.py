@@ -17,12 +17,13 @@ import pytest
 import toy_plant
 from typer.testing import CliRunner
 
-from tinyctl import archive
+from tinyctl import api, archive
 from tinyctl.boards import Board
 from tinyctl.cli import app
 from tinyctl.flight import GraphController
 from tinyctl.graph import Graph
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, Line, open_link, step_on_board
+from tinyctl.image import read_image
 from tinyctl.layers.base import F32
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.screen import Screen
@@ -32,7 +33,12 @@ from tinyctl.network import chain
 from tinyctl.policy import Policy
 from tinyctl.recording import read_recording
 from tinyctl.sims.loop import fly
+from tinyctl.sims.mcu.cores import CORES
+from tinyctl.sims.mcu.engine import Machine
+from tinyctl.sims.mcu.program import Program
+from tinyctl.sims.mcu.trace import PythonTracer
 from tinyctl.transports import Descriptors
+from tinyctl.trial import controller
 from tinyctl.vectors import observations
 
 FRAMES = 3000
@@ -109,6 +115,24 @@ def test_counts_are_the_same_every_time(graph: Graph, board: Board, tmp_path: Pa
     assert 100 < other.least <= other.most < counts[0].min()  # a smaller network takes fewer
 
 
+def test_two_emulators_count_the_same_instructions(board: Board, tmp_path: Path) -> None:
+    """QEMU's count of a step and the number that the cycle model's emulator executes: the call is the difference."""
+    calls = set()
+    for policy, format_name in ((networks.tiny(), "w16a16"), (networks.branching(), "f32")):
+        graph = networks.in_format(policy, format_name)
+        image = read_image(api.build(graph, board, out=tmp_path / "hil.elf", program="hil_semihosting").path)
+        target = controller(image, board)
+        tracer = PythonTracer(Machine(image, board), Program(image), CORES[board.core])
+        with tracer.walks() as record:
+            executed = len(record(target.address, *target.arguments).addresses)
+        counted = step_on_board(graph, board, frames=4).instructions
+        assert counted is not None
+        assert counted.least == counted.most
+        calls.add(counted.least - executed)
+    assert len(calls) == 1
+    assert 5 < calls.pop() < 40
+
+
 def toy_policy() -> Policy:
     contract, rng = toy_plant.CONTRACT, np.random.default_rng(3)
     layers = [("in", networks.dense(rng, 3, 8)), ("tanh", Tanh(8)), ("out", networks.dense(rng, 8, 1))]
@@ -121,11 +145,9 @@ def test_twenty_flights_are_those_of_the_graph(board: Board) -> None:
     flights = []
     with ExitStack() as stack:
         on_board = BoardController(stack.enter_context(open_link(graph, board, VIRTUAL_BOARD)))
-        for controller, batch in ((GraphController(graph), 20), (on_board, 1)):
+        for flown, batch in ((GraphController(graph), 20), (on_board, 1)):
             task = toy_plant.PLANT.task()
-            flights.append(
-                fly(toy_plant.PLANT, task, controller, episodes=20, seed=2, delay_s=0.004, keep=20, batch=batch)
-            )
+            flights.append(fly(toy_plant.PLANT, task, flown, episodes=20, seed=2, delay_s=0.004, keep=20, batch=batch))
     ours, theirs = flights
     assert ours.states.shape == (101, 20, 3)
     assert np.array_equal(ours.states, theirs.states)

@@ -17,7 +17,7 @@ from tinyctl.boards import Board, Region, board_names, load_board
 from tinyctl.builder import Compiler, link_script
 from tinyctl.callgraph import reachable
 from tinyctl.emitter import render
-from tinyctl.image import Descriptor, ImageFile, ImageNode, read_program
+from tinyctl.image import ImageFile, read_program
 from tinyctl.sims.mcu.emulator import Emulator
 from tinyctl.unit import Unit
 
@@ -87,23 +87,8 @@ def suite(
 def emulator(suite: Suite, name: str) -> Emulator:
     """The emulated controller of one case; the image has no descriptor, its facts are those of the unit."""
     unit = suite.units[name]
-    said = Descriptor(
-        name,
-        suite.board.name,
-        "",
-        unit.contract_hash,
-        unit.graph_hash,
-        unit.rate_hz,
-        0.0,
-        unit.n_obs,
-        unit.n_act,
-        unit.struct_bytes,
-        unit.state_bytes,
-        tuple(ImageNode(n.name, n.kind, n.format, n.symbol) for n in unit.nodes),
-        0,
-        0,
-        0,
-    )
+    sizes = {key: getattr(unit, key) for key in ("n_obs", "n_act", "struct_bytes", "state_bytes")}
+    said = replace(suite.image.descriptor, name=name, board=suite.board.name, **sizes)
     return Emulator(replace(suite.image, descriptor=said), suite.board)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -41,14 +42,21 @@ def test_cycles_by_source_line(image: Path, board: Board, tmp_path: Path, monkey
     for cause in SHOWN:
         assert sum(row.stalls[cause] for row in report.lines) == sum(row.stalls[cause] for row in report.layers)
     assert all(row.file == "sample.c" and row.line > 0 for row in report.lines)
+    assert all(row.cycles >= after.cycles for row, after in pairwise(report.instructions))
+    assert max(row.cycles for row in report.instructions) <= report.lines[0].cycles
     bend = sum(row.cycles for row in report.lines if row.function == "sample_bend_node")
     assert bend == next(layer.cycles for layer in report.layers if layer.name == "bend")
 
     (tmp_path / "check.json").write_text(json.dumps(report.to_json()))
     page = write_report(tmp_path).read_text()
     assert f"sample.c:{report.lines[0].line}</code>" in page
+    assert "<td>STABILIZER, with the controller</td>" in page
+    assert "Not counted: STABILIZER, SENSORS" in page
     shown = CliRunner().invoke(app, ["check", str(image), "--profile"]).stdout
     assert f"sample.c:{report.lines[0].line}" in shown
+    assert report.instructions[0].text in shown
+    assert report.instructions[0].text in page
 
     monkeypatch.setattr("tinyctl.trial.tracer", PythonTracer)
-    assert check(image, board, samples=8).lines == report.lines
+    python = check(image, board, samples=8)
+    assert (python.lines, python.instructions) == (report.lines, report.instructions)

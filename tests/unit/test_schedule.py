@@ -74,8 +74,9 @@ def test_room_is_the_most_that_fits() -> None:
     assert schedule(pair, room - 100 + 0.001).missed
 
 
-def test_the_crazyflie_has_its_tasks() -> None:
-    found = schedule(load_board("crazyflie21").tasks, 120.0)
+@pytest.mark.parametrize("name", ["crazyflie21", "crazyflie_brushless"])
+def test_the_crazyflies_have_their_tasks(name: str) -> None:
+    found = schedule(load_board(name).tasks, 120.0)
     by_name = {task.name: task for task in found.tasks}
     assert by_name["STABILIZER"].worst_us == 120
     assert by_name["KALMAN"].room_us == pytest.approx(10 * (1000 - 120))

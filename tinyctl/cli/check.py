@@ -17,7 +17,7 @@ from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_jso
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
-    from tinyctl.profile import LayerCycles, LineCycles
+    from tinyctl.profile import InstructionCycles, LayerCycles, LineCycles
     from tinyctl.schedule import Schedule
 
 MOST_LINES = 25  # in the table; the JSON has all
@@ -46,7 +46,7 @@ def command(
     tasks: Annotated[
         Path | None, typer.Option(help="TOML file of the tasks beside the controller; the board's own by default.")
     ] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Show cycles by source line too.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show cycles by source line and instruction too.")] = False,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
@@ -77,6 +77,7 @@ def command(
             results.print(layers(report))
         if report.lines and profile:
             results.print(lines(report))
+            results.print(instructions(report))
         if report.schedule is not None:
             results.print(responses(report.schedule))
         results.print(table(f"{report.board}: {report.verdict}", summary(report)))
@@ -104,7 +105,7 @@ def layers(report: TimingReport) -> Table:
     made.add_column("lost to")
     for row in report.layers:
         figures = f"{row.cycles:,}", f"{row.cycles_zero_wait:,}", share(row, report)
-        made.add_row(row.name, row.format, *figures, largest(row.stalls, 2))
+        made.add_row(escape(row.name), row.format, *figures, largest(row.stalls, 2))
     return made
 
 
@@ -119,6 +120,20 @@ def lines(report: TimingReport) -> Table:
     for row in report.lines[:MOST_LINES]:
         place = escape(f"{row.file}:{row.line}" if row.line else "not known")
         made.add_row(place, escape(row.function), f"{row.cycles:,}", share(row, report), largest(row.stalls, 1))
+    return made
+
+
+def instructions(report: TimingReport) -> Table:
+    """The instructions that take most of the cycles: a kernel in assembly is one line of the source."""
+    made = Table(title="Cycles by instruction", title_justify="left")
+    for heading in ("address", "instruction"):
+        made.add_column(heading, no_wrap=True)
+    for heading in ("cycles", "share"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("lost most to", no_wrap=True)
+    for row in report.instructions[:MOST_LINES]:
+        figures = f"{row.cycles:,}", share(row, report), largest(row.stalls, 1)
+        made.add_row(f"{row.address:#010x}", escape(row.text), *figures)
     return made
 
 
@@ -144,7 +159,7 @@ def responses(schedule: Schedule) -> Table:
     return made
 
 
-def share(row: LayerCycles | LineCycles, report: TimingReport) -> str:
+def share(row: LayerCycles | LineCycles | InstructionCycles, report: TimingReport) -> str:
     return f"{row.cycles / max(report.cycles_typical, 1):.1%}"
 
 

@@ -94,12 +94,20 @@ def pack_columns(*numbers: NDArray[Any]) -> NDArray[Any]:
     return pack_rows(np.pad(stacked, ((0, -len(stacked) % 4), (0, 0))), (4, 1))
 
 
+def encode_table(gain: NDArray[Any], offset: NDArray[Any]) -> Table:
+    """As few numbers as will do: adding 0 cannot change what is encoded, and one gain may serve all columns."""
+    if offset.any():
+        return Table("float", "affine", pack_columns(gain, offset))
+    alike = len(np.unique(gain)) == 1
+    return Table("float", "gain", gain[:1]) if alike else Table("float", "gains", pack_columns(gain))
+
+
 def limit_runs(columns: NDArray[Any]) -> NDArray[Any]:
-    """(runs, 1 + k) uint32: runs of equal rows of `columns` (n, k) float32, as their number and their bits."""
+    """uint32: runs of equal rows of `columns` (n, k) float32, as their number and their bits; then 0."""
     bits = columns.view(np.uint32)
     starts = np.flatnonzero(np.r_[True, (bits[1:] != bits[:-1]).any(axis=1)][: len(bits)])
     lengths = np.diff(np.append(starts, len(bits))).astype(np.uint32)
-    return np.column_stack([lengths, bits[starts]])
+    return np.append(np.column_stack([lengths, bits[starts]]), np.uint32(0))
 
 
 def spans_zero(low: NDArray[Any], high: NDArray[Any]) -> bool:

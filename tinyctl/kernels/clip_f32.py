@@ -1,4 +1,4 @@
-"""Clip to a range by columns: what screens, which also clamps."""
+"""Clip to a range by columns."""
 
 import numpy as np
 
@@ -8,8 +8,10 @@ from tinyctl.layers.clip import Clip
 
 
 def kernel(layer: Clip, contract: Contract) -> Kernel:
-    limits = limit_runs(np.stack([layer.low, layer.high, layer.low], axis=1))  # the third is not used: all is finite
-    screen = "screen" if spans_zero(layer.low, layer.high) else "screen_any"
+    limits = limit_runs(np.stack([layer.low, layer.high, layer.low], axis=1))  # nothing has to be replaced
+    quick = spans_zero(layer.low, layer.high)
     return Kernel(
-        (Table("uint32_t", "limits", limits),), {"screen": screen, "limits": limits.size}, helpers=("bits", screen)
+        (Table("uint32_t", "limits", limits),),
+        {"clip": "clip" if quick else "screen_any"},
+        helpers=("bits", "screen_any", *(("clip",) if quick else ())),
     )

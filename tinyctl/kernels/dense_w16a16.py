@@ -1,4 +1,4 @@
-"""Dense, int16: five or four rows and two columns at a time, for instructions that add two products to a sum."""
+"""Dense, int16: five or four rows and four columns at a time, for instructions that add two products to a sum."""
 
 import numpy as np
 

@@ -9,10 +9,9 @@ from tinyctl.layers.screen import Screen
 
 def kernel(layer: Screen, contract: Contract) -> Kernel:
     columns = np.stack([layer.low, layer.high, layer.on_nan], axis=1)
-    observed, applied = limit_runs(columns[: contract.n_obs]), limit_runs(columns[contract.n_obs :])
-    tables = [Table("uint32_t", "limits", np.concatenate([observed, applied]))]
+    tables = [Table("uint32_t", "limits", limit_runs(columns[: contract.n_obs]))]
     if contract.applied_outputs:
+        tables.append(Table("uint32_t", "applied_limits", limit_runs(columns[contract.n_obs :])))
         tables.append(Table("uint16_t", "applied", np.array(contract.applied_outputs)))
     screen = "screen" if spans_zero(layer.low, layer.high) else "screen_any"
-    values = {"n_obs": contract.n_obs, "screen": screen, "limits": observed.size, "all_limits": tables[0].values.size}
-    return Kernel(tuple(tables), values, helpers=("bits", screen))
+    return Kernel(tuple(tables), {"n_obs": contract.n_obs, "screen": screen}, helpers=("bits", "screen_any", screen))

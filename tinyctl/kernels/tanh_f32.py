@@ -6,4 +6,4 @@ from tinyctl.layers.tanh import Tanh
 
 
 def kernel(layer: Tanh, contract: Contract) -> Kernel:
-    return Kernel(helpers=("bits", "tanh_f32"))
+    return Kernel(helpers=("bits", "tanh_f32", "tanh_columns_f32"))

@@ -9,7 +9,16 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, Twin, array_field, rounding, saturating_slopes
+from tinyctl.layers.base import (
+    MAX_WIDTH,
+    Array,
+    JoinLayer,
+    Twin,
+    array_field,
+    check_integer,
+    rounding,
+    saturating_slopes,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +89,9 @@ class IntegerAdd(JoinLayer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in ("int8", "int16") or self.weight.shape != (2, len(self.shift)):
-            raise TinyctlError("its activation is no integer, or weight and shift do not fit", where="integer_add")
+        check_integer(self.activation, self.kind)
+        if self.weight.shape != (2, len(self.shift)):
+            raise TinyctlError(f"weight {self.weight.shape} does not fit {len(self.shift)} shifts", where=self.kind)
         if not ((self.shift >= 1) & (self.shift <= 30)).all():
             raise TinyctlError("a shift is not between 1 and 30", where="integer_add")
         reach = -np.iinfo(self.activation).min * np.abs(self.weight.astype(np.int64)).sum(axis=0)

@@ -176,6 +176,31 @@ class StatefulLayer(Layer):
         raise NotImplementedError
 
 
+@dataclass(frozen=True, eq=False)
+class AppendingLayer(StatefulLayer):
+    """A layer with memory that appends what it keeps of `columns` to its input, `width` columns wide."""
+
+    width: int
+    columns: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_columns(self.columns, self.width, self.kind)
+
+    @property
+    def kept(self) -> int:
+        """How many values of each column."""
+        return 1
+
+    @property
+    def n_in(self) -> int:
+        return self.width
+
+    @property
+    def n_out(self) -> int:
+        return self.width + self.kept * len(self.columns)
+
+
 class JoinLayer(Layer):
     """A layer that reads several values. Its `join` replaces `run`, its `join_bound` replaces `bound`."""
 
@@ -254,6 +279,12 @@ def append(width: int, columns: tuple[int, ...], gain: float, times: int = 1) ->
     """The matrix that appends some columns, times a gain, to all of them, `times` over."""
     unit = np.eye(width)
     return np.concatenate([unit, *[gain * unit[list(columns)]] * times])
+
+
+def check_integer(activation: str, where: str) -> None:
+    """`activation` is one of the integer types."""
+    if activation not in ("int8", "int16"):
+        raise TinyctlError(f"{activation!r:.20} is neither int8 nor int16", where=where)
 
 
 def check_columns(columns: tuple[int, ...], n_in: int, where: str) -> None:

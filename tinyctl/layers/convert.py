@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import decode, encode
-from tinyctl.layers.base import Array, Layer, array_field, rounding, saturating_slopes
+from tinyctl.layers.base import Array, Layer, array_field, check_integer, rounding, saturating_slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,7 @@ class Encode(Layer):
         super().__post_init__()
         if self.gain.shape != self.offset.shape:
             raise TinyctlError("gain and offset differ in length", where="encode")
-        if self.activation not in ("int8", "int16"):
-            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="encode")
+        check_integer(self.activation, self.kind)
 
     def fits(self, activation: str) -> bool:
         return activation == self.activation
@@ -145,8 +144,8 @@ class Requantize(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not {self.source, self.activation} <= {"int8", "int16"}:
-            raise TinyctlError("source or activation is neither int8 nor int16", where="requantize")
+        check_integer(self.source, self.kind)
+        check_integer(self.activation, self.kind)
         if not self.weight.shape == self.offset.shape == self.shift.shape:
             raise TinyctlError("weight, offset and shift differ in length", where="requantize")
         if not ((self.shift >= 1) & (self.shift <= 30)).all():

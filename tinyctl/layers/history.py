@@ -13,13 +13,13 @@ from tinyctl.formats.base import Format, high_product
 from tinyctl.layers.base import (
     F32,
     MAX_WIDTH,
+    AppendingLayer,
     Array,
-    StatefulLayer,
     StateSlot,
     Twin,
     append,
     array_field,
-    check_columns,
+    check_integer,
     rounding,
 )
 
@@ -27,7 +27,7 @@ MAX_EVERY = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class History(StatefulLayer):
+class History(AppendingLayer):
     """Appends to its input the last `depth` values of `columns`, oldest first, one slot for each `every` steps.
 
     The newest slot is the running mean of the steps it stands for: `m += (x - m) * (1 / k)` in the k-th of them, each
@@ -37,27 +37,20 @@ class History(StatefulLayer):
 
     kind: ClassVar[str] = "history"
 
-    width: int
-    columns: tuple[int, ...]
     depth: int
     every: int
     initial: Array = array_field("float32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_columns(self.columns, self.width, "history")
         if self.initial.shape != (len(self.columns),):
             raise TinyctlError(f"{len(self.initial)} initial values for {len(self.columns)} columns", where="history")
         if not (self.depth >= 1 and self.n_out <= MAX_WIDTH and 1 <= self.every <= MAX_EVERY):
             raise TinyctlError(f"depth {self.depth} or every {self.every} is out of range", where="history")
 
     @property
-    def n_in(self) -> int:
-        return self.width
-
-    @property
-    def n_out(self) -> int:
-        return self.width + self.depth * len(self.columns)
+    def kept(self) -> int:
+        return self.depth
 
     def shares(self) -> Array:
         """(every,) float32: the share of the newest value in a mean of 1, 2, ... values."""
@@ -146,14 +139,12 @@ def _ordered(
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerHistory(StatefulLayer):
+class IntegerHistory(AppendingLayer):
     """The history in integers: the newest slot is the rounded mean `sum / k` of the k steps it stands for, the quotient
     a product with a fraction of 2^31. The state is int32 throughout."""
 
     kind: ClassVar[str] = "integer_history"
 
-    width: int
-    columns: tuple[int, ...]
     depth: int
     every: int
     activation: str
@@ -161,8 +152,7 @@ class IntegerHistory(StatefulLayer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in ("int8", "int16"):
-            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_history")
+        check_integer(self.activation, self.kind)
         History(self.width, self.columns, self.depth, self.every, np.zeros(len(self.initial), F32))  # the same rules
         limits = np.iinfo(self.activation)
         if not ((self.initial >= limits.min) & (self.initial <= limits.max)).all():
@@ -172,12 +162,8 @@ class IntegerHistory(StatefulLayer):
         return activation == self.activation
 
     @property
-    def n_in(self) -> int:
-        return self.width
-
-    @property
-    def n_out(self) -> int:
-        return self.width + self.depth * len(self.columns)
+    def kept(self) -> int:
+        return self.depth
 
     def shares(self) -> Array:
         """(every,) int32: 2^31 / k for k = 1, 2, ...; the first is not used."""

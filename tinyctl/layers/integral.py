@@ -11,11 +11,21 @@ import numpy as np
 from tinyctl.contract import MIN_RATE_HZ
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format, high_product
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, append, array_field, check_columns, rounding
+from tinyctl.layers.base import (
+    F32,
+    AppendingLayer,
+    Array,
+    StateSlot,
+    Twin,
+    append,
+    array_field,
+    check_integer,
+    rounding,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Integral(StatefulLayer):
+class Integral(AppendingLayer):
     """Appends to its input the integrals of `columns`: `s = clamp(s + x / rate_hz, -limit, limit)`.
 
     The clamp is the anti-windup: an error that lasts cannot push the state beyond `limit` (columns,), in the column's
@@ -24,23 +34,12 @@ class Integral(StatefulLayer):
 
     kind: ClassVar[str] = "integral"
 
-    width: int
-    columns: tuple[int, ...]
     limit: Array = array_field("float32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_columns(self.columns, self.width, "integral")
         if self.limit.shape != (len(self.columns),) or not (self.limit > 0).all():
             raise TinyctlError(f"limit is not {len(self.columns)} positive numbers", where="integral")
-
-    @property
-    def n_in(self) -> int:
-        return self.width
-
-    @property
-    def n_out(self) -> int:
-        return self.width + len(self.columns)
 
     def period(self, rate_hz: float) -> np.float32:
         return F32(1.0 / rate_hz)
@@ -97,7 +96,7 @@ FULL = 2**30  # the state at the limit
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerIntegral(StatefulLayer):
+class IntegerIntegral(AppendingLayer):
     """The integral in integers. Its state is int32, with the limit at 2^30: `s = clamp(s + round(x gain / 2^bits))`,
     bits those of the activation; the result is s with the limit at the end of the activation's range.
 
@@ -106,16 +105,12 @@ class IntegerIntegral(StatefulLayer):
 
     kind: ClassVar[str] = "integer_integral"
 
-    width: int
-    columns: tuple[int, ...]
     activation: str
     gain: Array = array_field("int32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_columns(self.columns, self.width, "integer_integral")
-        if self.activation not in ("int8", "int16"):
-            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_integral")
+        check_integer(self.activation, self.kind)
         if self.gain.shape != (len(self.columns),) or not (self.gain > 0).all():
             raise TinyctlError(f"gain is not {len(self.columns)} positive numbers", where="integer_integral")
 
@@ -130,14 +125,6 @@ class IntegerIntegral(StatefulLayer):
 
     def fits(self, activation: str) -> bool:
         return activation == self.activation
-
-    @property
-    def n_in(self) -> int:
-        return self.width
-
-    @property
-    def n_out(self) -> int:
-        return self.width + len(self.columns)
 
     def state(self) -> tuple[StateSlot, ...]:
         return (StateSlot("s", np.zeros(len(self.columns), np.int32)),)

@@ -10,11 +10,21 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format, high_product
-from tinyctl.layers.base import F32, Array, StatefulLayer, StateSlot, Twin, append, array_field, check_columns, rounding
+from tinyctl.layers.base import (
+    F32,
+    AppendingLayer,
+    Array,
+    StateSlot,
+    Twin,
+    append,
+    array_field,
+    check_integer,
+    rounding,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Lag(StatefulLayer):
+class Lag(AppendingLayer):
     """Appends to its input the filtered `columns`: `y += alpha (x - y)`, alpha = 1 - exp(-1 / (tau_s rate_hz)).
 
     The zero-order-hold discretisation of `tau_s dy/dt = x - y`. `initial` (columns,) is the state after a reset.
@@ -22,26 +32,15 @@ class Lag(StatefulLayer):
 
     kind: ClassVar[str] = "lag"
 
-    width: int
-    columns: tuple[int, ...]
     tau_s: float
     initial: Array = array_field("float32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_columns(self.columns, self.width, "lag")
         if self.initial.shape != (len(self.columns),):
             raise TinyctlError(f"{len(self.initial)} initial values for {len(self.columns)} columns", where="lag")
         if not 1e-9 <= self.tau_s <= 1e9:
             raise TinyctlError(f"time constant {self.tau_s} s is not between 1e-9 and 1e9", where="lag")
-
-    @property
-    def n_in(self) -> int:
-        return self.width
-
-    @property
-    def n_out(self) -> int:
-        return self.width + len(self.columns)
 
     def alpha(self, rate_hz: float) -> np.float32:
         return F32(-math.expm1(-1.0 / (self.tau_s * rate_hz)))
@@ -97,7 +96,7 @@ def fraction_bits(activation: str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerLag(StatefulLayer):
+class IntegerLag(AppendingLayer):
     """The lag in integers. Its state is int32, in steps 2^14 times as fine as an int16 input's, 2^22 as an int8 one's:
     `y += round((x 2^bits - y) alpha)`, which never leaves the range of its input; the result is y rounded.
 
@@ -106,16 +105,13 @@ class IntegerLag(StatefulLayer):
 
     kind: ClassVar[str] = "integer_lag"
 
-    width: int
-    columns: tuple[int, ...]
     tau_s: float
     activation: str
     initial: Array = array_field("int32", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in ("int8", "int16"):
-            raise TinyctlError(f"{self.activation!r:.20} is neither int8 nor int16", where="integer_lag")
+        check_integer(self.activation, self.kind)
         Lag(self.width, self.columns, self.tau_s, np.zeros(len(self.initial), F32))  # the same rules
         if not ((self.initial >= -WHOLE) & (self.initial <= WHOLE - 2**self.bits)).all():
             raise TinyctlError("an initial value is beyond its input's range", where="integer_lag")
@@ -126,14 +122,6 @@ class IntegerLag(StatefulLayer):
 
     def fits(self, activation: str) -> bool:
         return activation == self.activation
-
-    @property
-    def n_in(self) -> int:
-        return self.width
-
-    @property
-    def n_out(self) -> int:
-        return self.width + len(self.columns)
 
     def multiplier(self, rate_hz: float) -> np.int32:
         return np.int32(min(math.floor(-math.expm1(-1.0 / (self.tau_s * rate_hz)) * 2.0**31 + 0.5), 2**31 - 1))

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
-from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, rounding
+from tinyctl.layers.base import F32, Array, ElementwiseLayer, Twin, check_integer, rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,9 @@ class IntegerLeakyRelu(ElementwiseLayer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in ("int8", "int16") or not 0 <= self.slope <= 2**15:
-            raise TinyctlError(f"slope {self.slope} of {self.activation!r:.20} is not possible", where="leaky_relu")
+        check_integer(self.activation, self.kind)
+        if not 0 <= self.slope <= 2**15:
+            raise TinyctlError(f"slope {self.slope} is not between 0 and 2^15", where=self.kind)
 
     def fits(self, activation: str) -> bool:
         return activation == self.activation

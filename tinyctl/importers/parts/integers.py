@@ -14,13 +14,14 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.importers.parts.body import Body, Value, told
-from tinyctl.layers.base import F32, Array
+from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.bend import IntegerBend
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.curve import SEGMENTS, IntegerCurve
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, IntegerDense
+from tinyctl.layers.relu import Relu
 from tinyctl.layers.table import ByteTable
 
 FORMATS = {"int8": "w8a8", "int16": "w8a16"}
@@ -150,7 +151,9 @@ def clamp(body: Body, x: Columns, low: float, high: float, name: str) -> Columns
     ends = x.units.steps(np.array([low, high])).astype(x.units.dtype)
     if tuple(ends) == x.units.limits:
         return x
-    made = Clip(*(np.full(x.value.width, end) for end in ends))
+    made: Layer = Clip(*(np.full(x.value.width, end) for end in ends))
+    if tuple(ends) == (0, x.units.limits[1]):
+        made = Relu(x.value.width)
     return Columns(body.node(made, (x.value,), name, FORMATS[x.units.dtype]), x.units)
 
 
