@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 @pytest.fixture
-def running(graph: Graph, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+def running(graph: Graph, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """`tinyctl hil` in full swing, its temporary files under `tmp_path`, and its recording."""
     archive.save(graph, tmp_path / "graph.tctl")
     recording = tmp_path / "flight.csv"
@@ -67,9 +67,14 @@ def running(graph: Graph, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell's job runs the tests
     )
-    wait_for(lambda: recording.exists() and recording.stat().st_size > 20_000)
-    return process, recording
+    try:
+        wait_for(lambda: recording.exists() and recording.stat().st_size > 20_000)
+        yield process, recording
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def machine(tmp_path: Path, guard: bool) -> int:
