@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tinyctl import api, quantizer
+from tinyctl.boards import load_board
 from tinyctl.cli.base import (
     Json,
     Task,
@@ -59,8 +60,12 @@ def command(
         ),
     ] = None,
     throughout: Annotated[
-        bool, typer.Option("--throughout", help="Every layer in the format: no float arithmetic is left, for step_q.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Every layer in the format, so that no float arithmetic is left, for step_q; by default where --board "
+            "has no FPU."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option()] = Path("graph.tctl"),
     as_object: Json = False,
 ) -> None:
@@ -75,6 +80,8 @@ def command(
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")
         data = quantizer.random_sequences(loaded.contract, *range_)
+    if throughout is None:
+        throughout = board is not None and load_board(board).fpu == "none" and format_name not in ("f32", "auto")
     formats = quantizer.everywhere(loaded, format_name) if throughout else format_name
     if budget is not None and format_name != "auto":
         raise TinyctlError("--budget is for --format auto")
