@@ -47,6 +47,7 @@ STOCK, POLICY, MOTORS_OFF = range(3)
 REASONS = dict(re.findall(r"TINYCTL_(\w+) = (\d)", (crazyflie.FOLDER / "handover.h").read_text()))
 HOVERING = np.array([0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], F32)
 TARGET = np.array([0, 0, 1], F32)
+pytestmark = pytest.mark.xdist_group("crazyflie")  # what its fixtures make is made once
 
 
 @pytest.fixture(scope="module")

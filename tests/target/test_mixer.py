@@ -24,6 +24,8 @@ from tinyctl.policy import Policy
 from tinyctl.quantizer import random_sequences
 from tinyctl.simplify import edit
 
+pytestmark = pytest.mark.xdist_group("mixer")  # what its fixtures make is made once
+
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:

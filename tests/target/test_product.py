@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import cases
 import pytest
@@ -57,7 +58,16 @@ def rendered() -> dict[str, tuple[Unit, dict[str, str]]]:
     return {name: render(cases.graph(name), name) for name in cases.MAKERS}
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: "-".join(filter(None, variant)))
+def suites() -> list[Any]:
+    """The variants as parameters; each is built by one worker alone."""
+    names = ["-".join(filter(None, variant)) for variant in VARIANTS]
+    return [
+        pytest.param(variant, id=name, marks=pytest.mark.xdist_group(name))
+        for variant, name in zip(VARIANTS, names, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module", params=suites())
 def suite(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_gcc: Callable[[Board], None]
 ) -> Suite:

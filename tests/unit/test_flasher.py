@@ -81,6 +81,7 @@ SECTIONS { .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) } > flash
            .bss : { *(.bss*) } > ram
            .ARM.exidx : { *(.ARM.exidx*) } > flash }
 """
+pytestmark = pytest.mark.xdist_group("flasher")  # what its fixtures make is made once
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,13 @@ from tinyctl.flashers.base import CommandLink, Link, Payload
 
 BARE = True
 # OpenOCD's target files by the first letters of the board's name.
-TARGETS = {"nucleo_f4": "stm32f4x", "nucleo_f7": "stm32f7x", "nucleo_l4": "stm32l4x", "nucleo_h7": "stm32h7x"}
+TARGETS = {
+    "nucleo_f4": "stm32f4x",
+    "nucleo_f7": "stm32f7x",
+    "nucleo_l4": "stm32l4x",
+    "nucleo_h7": "stm32h7x",
+    "bluepill_f1": "stm32f1x",
+}
 
 
 def link(payload: Payload, port: str | None, folder: Path) -> Link:
