@@ -7,14 +7,14 @@ checked: its names enter a linker script and its flags a compiler's command line
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from tinyctl.contract import check_identifier
-from tinyctl.errors import FileError, TinyctlError
+from tinyctl.errors import TinyctlError
+from tinyctl.files import read_toml
 from tinyctl.jsons import record_from_json
 from tinyctl.schedule import Task, tasks_of
 
@@ -189,15 +189,7 @@ def load_board(name_or_path: str | Path) -> Board:
             f"no board is called {str(name_or_path)!r}",
             fix=f"take one of {', '.join(board_names())}, or give the path of a .toml file",
         )
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileError(f"larger than {MAX_FILE_BYTES} bytes", where=path)
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror})", where=path) from None
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"not valid TOML ({error})", where=path) from None
-    return _board(record, str(path))
+    return _board(read_toml(path, MAX_FILE_BYTES), str(path))
 
 
 def _board(record: dict[str, Any], where: str) -> Board:

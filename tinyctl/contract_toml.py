@@ -23,28 +23,19 @@ safe = 0.0                   # applied instead when the controller must not be t
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from tinyctl.contract import Contract
 from tinyctl.errors import FileError, TinyctlError
+from tinyctl.files import read_toml
 
 MAX_BYTES = 4 << 20
 
 
 def load_contract(path: Path) -> Contract:
     """Read a `contract.toml`. Raises `FileError` for a file that is not exactly one."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FileError(f"larger than {MAX_BYTES >> 20} MiB", where=path)
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileError("no such file", where=path) from None
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror or error})", where=path) from None
-    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are ValueErrors
-        raise FileError(f"not valid TOML ({error})", where=path) from None
+    record = read_toml(path, MAX_BYTES)
     missing = {"rate_hz", "inputs", "outputs"} - set(record)
     extra = set(record) - {"rate_hz", "latency_s", "inputs", "outputs"}
     if missing or extra:

@@ -1,12 +1,28 @@
-"""Files are complete or absent: written under a temporary name beside the target, then renamed."""
+"""Files: checked when read; complete or absent when written, under a temporary name beside the target first."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from tinyctl.errors import FileError
+
+
+def read_toml(path: Path, max_bytes: int) -> dict[str, Any]:
+    """The tables of a TOML file; raises `FileError` for one that cannot be read, is larger or is not TOML."""
+    try:
+        if path.stat().st_size > max_bytes:
+            raise FileError(f"larger than {max_bytes} bytes", where=path)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError("no such file", where=path) from None
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror or error})", where=path) from None
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are ValueErrors
+        raise FileError(f"not valid TOML ({error})", where=path) from None
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

@@ -10,13 +10,13 @@ Times are whole nanoseconds, so that nothing hangs on rounding.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tinyctl.errors import FileError, TinyctlError
+from tinyctl.files import read_toml
 from tinyctl.jsons import record_from_json
 
 SCHEMA = 1
@@ -187,14 +187,7 @@ def _ns(microseconds: float) -> int:
 
 def load_tasks(path: Path) -> tuple[Task, ...]:
     """The tasks of a user's TOML file: `schema = 1` and a `[[task]]` for each. Raises `TinyctlError`."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise FileError(f"larger than {MAX_FILE_BYTES} bytes", where=path)
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror})", where=path) from None
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"not valid TOML ({error})", where=path) from None
+    record = read_toml(path, MAX_FILE_BYTES)
     if record.pop("schema", None) != SCHEMA:
         raise FileError(f"schema is not {SCHEMA}", where=path)
     rows = record.pop("task", None)
