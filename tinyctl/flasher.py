@@ -146,6 +146,9 @@ def payload(path: Path, board: Board, sha256: str) -> Payload:
         raise FileError("changed while it was being checked", where=path)
     elf = ELFFile(io.BytesIO(content))
     parts = [(int(s["p_paddr"]), s.data()) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
+    # What is loaded straight into RAM is a debugger's affair: no boot loader puts it there.
+    ram = [region for _, region in board.regions if "w" in region.access and region != board.code]
+    parts = [part for part in parts if not any(region.contains(part[0]) for region in ram)]
     if not parts:
         raise FileError("has nothing to load", where=path)
     begin, end = min(at for at, _ in parts), max(at + len(data) for at, data in parts)
