@@ -323,6 +323,7 @@ def flash(
     board: str | Path | Board = DEFAULT_BOARD,
     *,
     graph: Graph | None = None,
+    flasher: str | None = None,
     port: str | None = None,
     checked: Path | None = None,
     dry_run: bool = False,
@@ -334,6 +335,7 @@ def flash(
     return write(
         image,
         board if isinstance(board, Board) else load_board(board),
+        flasher=flasher,
         port=port,
         dry_run=dry_run,
         checked=checked,

@@ -6,7 +6,6 @@ import hashlib
 import io
 import re
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tinyctl.boards import Board
 from tinyctl.checker import check
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.flashers import FLASHERS
-from tinyctl.flashers.base import Link, Payload, Progress
+from tinyctl.flashers.base import Payload, Progress
 from tinyctl.image import read_image, read_program
 from tinyctl.jsons import parse_json
 
@@ -66,19 +65,20 @@ def flash(
     path: str | Path,
     board: Board,
     *,
+    flasher: str | None = None,
     port: str | None = None,
     dry_run: bool = False,
     checked: Path | None = None,
     graph_hash: str | None = None,
     progress: Progress = lambda text: None,
-    make_link: Callable[[Payload, str | None, Path], Link] | None = None,
 ) -> FlashReport:
     """Write the ELF file `path` into a board and verify it.
 
     First: it is a program for this core that fits the board's flash and starts where its flasher writes; it holds a
     controller, of graph `graph_hash` when given; that very file passed `check`, now or in the report `checked`; the
-    battery is not low. `port` is a serial number, a serial port or a radio address, as the flasher takes it. Raises
-    `TinyctlError` at the first thing that is wrong, and never reports success for a board that was not read back equal.
+    battery is not low. `flasher` takes the place of the board's own; `port` is a serial number, a serial port, a radio
+    address or a drive, as the flasher takes it. Raises `TinyctlError` at the first thing that is wrong, and never
+    reports success for a board that was not read back equal.
     """
     path = Path(path)
     sha256 = read_program(path).sha256
@@ -89,13 +89,14 @@ def flash(
         raise TinyctlError(
             f"holds graph {who.graph_hash[:12]}, not {graph_hash[:12]}", where=path, fix="build it from this graph"
         )
+    chosen = flasher or board.flasher
+    if chosen not in FLASHERS:
+        raise TinyctlError(f"no flasher is called {chosen!r:.40}", fix=f"choose one of {', '.join(FLASHERS)}")
     load = payload(path, board, sha256)
-    _check_place(load, board, who, path)
+    _check_place(load, board, chosen, who, path)
     worst_us = _passed(path, board, who, sha256, checked)
-    if board.flasher not in FLASHERS:
-        raise TinyctlError(f"no flasher is called {board.flasher!r}", where=f"board {board.name}")
     with tempfile.TemporaryDirectory(prefix="tinyctl-flash-") as folder:
-        link = (make_link or FLASHERS[board.flasher].link)(load, port, Path(folder))
+        link = FLASHERS[chosen].link(load, port, Path(folder))
         battery, verified = None, False
         if not dry_run:
             battery = link.battery_v()
@@ -108,7 +109,7 @@ def flash(
             link.start()
         return FlashReport(
             board.name,
-            board.flasher,
+            chosen,
             sha256,
             load.address,
             len(load.data),
@@ -159,20 +160,21 @@ def payload(path: Path, board: Board, sha256: str) -> Payload:
             where=path,
         )
     data = bytearray(b"\xff" * (end - begin))
-    for at, content in parts:
-        data[at - begin : at - begin + len(content)] = content
-    return Payload(board.name, bytes(data), begin)
+    for at, part in parts:
+        data[at - begin : at - begin + len(part)] = part
+    return Payload(board.name, bytes(data), begin, content)
 
 
-def _check_place(load: Payload, board: Board, who: Controller, path: Path) -> None:
-    flasher = FLASHERS.get(board.flasher)
-    if who.board is not None and flasher is not None and not flasher.BARE:
+def _check_place(load: Payload, board: Board, flasher: str, who: Controller, path: Path) -> None:
+    """The program starts on this board, and where the board's programs do."""
+    own = FLASHERS[board.flasher]
+    if who.board is not None and not (own.BARE and FLASHERS[flasher].BARE):
         raise TinyctlError(
             f"tinyctl's own image does not start on {board.name}",
             where=path,
             fix="flash the program that the platform's build makes around the emitted C (`tinyctl emit --layout`)",
         )
-    start = getattr(flasher, "START", board.code.origin)
+    start = getattr(own, "START", board.code.origin)
     if load.address != start:
         raise TinyctlError(f"begins at {load.address:#010x}, but this board's programs at {start:#010x}", where=path)
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -144,7 +145,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     tools, board = tmp_path / "bin", tmp_path / "board"
     tools.mkdir()
     board.mkdir()
-    for name in ("dfu-util", "openocd", "picotool", "teensy_loader_cli", "bossac", "esptool.py"):
+    for name in ("dfu-util", "openocd", "picotool", "teensy_loader_cli", "bossac", "esptool.py", "pio"):
         (tools / name).write_text(FAKE_TOOL)
         (tools / name).chmod((tools / name).stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
@@ -396,15 +397,47 @@ def test_crazyflie_with_an_empty_battery(
 
 def test_every_flasher_says_what_it_would_do(tmp_path: Path) -> None:
     boards = {board.flasher: board for board in map(load_board, board_names())}
-    assert set(boards) == set(FLASHERS)
+    assert set(boards) | {"uf2", "platformio"} == set(FLASHERS)
+    boards |= {"uf2": load_board("pico"), "platformio": load_board("nucleo_f446re")}
     for name, board in boards.items():
         load = Payload(board.name, b"\x01" * 3000, board.code.origin)
-        link = FLASHERS[name].link(load, "somewhere", tmp_path)
+        (tmp_path / name).mkdir()
+        link = FLASHERS[name].link(load, "somewhere", tmp_path / name)
         steps = link.steps()
         assert any(step.startswith("write") for step in steps)
         assert any("read back" in step for step in steps) == link.reads
         assert any("somewhere" in step for step in steps) or name == "teensy_loader"
         assert not any("{" in step for step in steps)
+
+
+def test_platformio_uploads_what_was_checked(images: Callable[[str], Path], bench: Bench) -> None:
+    """It cannot read back, so nothing is called verified."""
+    report = flasher.flash(images("nucleo_f446re"), load_board("nucleo_f446re"), flasher="platformio")
+    assert (report.flasher, report.verified) == ("platformio", False)
+    assert bench.calls == ["run -e upload -t nobuild -t upload"]
+    bench.fail("absent")
+    with pytest.raises(TinyctlError, match="pio failed"):
+        flasher.flash(images("nucleo_f446re"), load_board("nucleo_f446re"), flasher="platformio")
+
+
+def test_uf2(tmp_path: Path) -> None:
+    """Microsoft's format: each block says where it goes; what they carry is the payload."""
+    load = Payload("pico", bytes(range(256)) * 5 + b"end", 0x1000_0000)
+    FLASHERS["uf2"].link(load, str(tmp_path), tmp_path).write(lambda text: None)
+    content = (tmp_path / "image.uf2").read_bytes()
+    assert len(content) == 6 * 512
+    blocks = [struct.unpack("<8I476sI", content[at : at + 512]) for at in range(0, len(content), 512)]
+    assert [block[3] for block in blocks] == [0x1000_0000 + 256 * k for k in range(6)]
+    assert all(block[:3] == (0x0A324655, 0x9E5D5157, 0x2000) and block[9] == 0x0AB16F30 for block in blocks)
+    assert all(block[4:8] == (256, k, 6, 0xE48BFF56) for k, block in enumerate(blocks))
+    assert b"".join(block[8][:256] for block in blocks).startswith(load.data)
+    for name, port in (("nucleo_f446re", "x"), ("pico", None)):
+        with pytest.raises(TinyctlError, match="flasher uf2"):
+            FLASHERS["uf2"].link(replace(load, board=name), port, tmp_path)
+
+
+def test_unknown_flasher(images: Callable[[str], Path], bench: Bench) -> None:
+    refused("no flasher is called 'jtag'", bench, images("nucleo_f446re"), load_board("nucleo_f446re"), flasher="jtag")
 
 
 def test_intel_hex() -> None:

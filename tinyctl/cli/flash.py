@@ -16,8 +16,12 @@ def command(
         Path, typer.Argument(help="The ELF file: tinyctl's own image, or a firmware around an emitted unit.")
     ],
     board: BoardName = api.DEFAULT_BOARD,
+    flasher: Annotated[
+        str | None, typer.Option("--with", help="Another way than the board's own, such as uf2 or platformio.")
+    ] = None,
     port: Annotated[
-        str | None, typer.Option(help="Serial number, serial port or radio address, where there are several.")
+        str | None,
+        typer.Option(help="Serial number, serial port, radio address or drive, where there are several."),
     ] = None,
     graph: Annotated[Path | None, typer.Option(help="Refuse an image of any other graph than this.")] = None,
     checked: Annotated[
@@ -34,6 +38,7 @@ def command(
             image,
             board,
             graph=load_graph(graph) if graph is not None else None,
+            flasher=flasher,
             port=port,
             checked=checked,
             dry_run=dry_run,

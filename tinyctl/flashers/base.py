@@ -17,11 +17,12 @@ TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Payload:
-    """What goes into the flash of `board`: `data` from `address` on."""
+    """What goes into the flash of `board`: `data` from `address` on, as the ELF file `elf` says."""
 
     board: str
     data: bytes
     address: int
+    elf: bytes = b""
 
     @property
     def end(self) -> int:
