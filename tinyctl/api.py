@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tinyctl import archive, builder, certificate, emitter, pruner, quantizer
+from tinyctl import archive, builder, certificate, closed_loop, emitter, pruner, quantizer
 from tinyctl.bare import Program
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
@@ -53,7 +51,6 @@ save = archive.save
 emit = emitter.emit
 FORMS = ("graph", "c", "emulator", "board")
 DEFAULT_BOARD = "crazyflie21"
-COST_EPISODES = 200  # flown for the closed-loop cost ratio of `quantize`
 
 
 def plant(name_or_path: str | Path) -> Plant:
@@ -134,17 +131,6 @@ def export_onnx(policy: Policy, path: Path) -> None:
     onnx_export.export_onnx(policy, path)
 
 
-def calibration_from_plant(policy: Policy, which: Plant, task: str | None = None, *, seed: int = 1) -> Array:
-    """(steps, episodes, n_obs): what the policy observes in closed loop, lost episodes included up to their loss."""
-    from tinyctl.sims.loop import BATCH, fly
-
-    name = task or next(iter(which.tasks))
-    check_contract(policy.contract, which.task(name), f"plant {which.name}")
-    recorder = _Recorder(Graph(policy.contract, policy.nodes))
-    fly(which, which.task(name), recorder, episodes=min(64, BATCH), seed=seed, keep=0)
-    return np.stack(recorder.seen)
-
-
 def prune(
     policy: Policy,
     *,
@@ -186,7 +172,7 @@ def prune(
             progress=progress,
         )
         stages.append(pruned)
-    costs = [] if which is None else [_closed_loop_cost(Graph(p.contract, p.nodes), which, task) for p in stages]
+    costs = [] if which is None else [closed_loop.cost(Graph(p.contract, p.nodes), which, task) for p in stages]
     tried: tuple[Tried, ...] = ()
     if board is not None:
         graph, tried = _stored(Graph(pruned.contract, pruned.nodes), board, toolchain)
@@ -217,7 +203,7 @@ def quantize(
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     calibration = _calibration(policy, calibration, which, task)
-    cost = None if which is None else _cost_ratio(policy, which, task)
+    cost = None if which is None else closed_loop.cost_ratio(policy, which, task)
     mixes: tuple[Mix, ...] = ()
     if formats == "auto":
         if board is None:
@@ -515,22 +501,10 @@ def plant_of(contract: Contract) -> tuple[str, str] | None:
     return next(found, None)
 
 
-class _Recorder(GraphController):
-    """Flies a graph and keeps what it saw."""
-
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(graph)
-        self.seen: list[Array] = []
-
-    def step(self, observations: Array) -> Array:
-        self.seen.append(observations.copy())
-        return super().step(observations)
-
-
 def _calibration(policy: Policy, given: Array | None, which: Plant | None, task: str | None) -> Array:
     """(steps, sequences, n_obs): what was given, else closed-loop observations, else standard-normal ones."""
     if given is None and which is not None:
-        given = calibration_from_plant(policy, which, task)
+        given = closed_loop.observations(policy, which, task)
     elif given is None:
         given = quantizer.random_sequences(policy.contract, None, None)
     return quantizer.as_sequences(given, policy.contract, "calibration")
@@ -543,20 +517,6 @@ def _stored(
     from tinyctl.storage import choose_storage
 
     return choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
-
-
-def _cost_ratio(policy: Policy, which: Plant, task: str | None) -> Callable[[Graph], float]:
-    """A function that flies a graph: its closed-loop cost over the policy's."""
-    reference = _closed_loop_cost(Graph(policy.contract, policy.nodes), which, task)
-    return lambda graph: _closed_loop_cost(graph, which, task) / reference
-
-
-def _closed_loop_cost(graph: Graph, which: Plant, task: str | None) -> float:
-    """The mean training cost a control period over episodes, each up to its loss."""
-    from tinyctl.sims.loop import fly
-
-    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1, keep=1)
-    return float(flights.cost.mean())
 
 
 def _missing(error: ImportError, extra: str) -> TinyctlError:

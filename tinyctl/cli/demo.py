@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tinyctl import api
+from tinyctl import api, closed_loop
 from tinyctl.cli import check as check_command
 from tinyctl.cli import fly as fly_command
 from tinyctl.cli import quantize as quantize_command
@@ -36,7 +36,7 @@ def command(
     api.save(trained.policy, out / "policy.tctl")
 
     _say("2/6 quantize", as_object)
-    calibration = api.calibration_from_plant(trained.policy, plant, TASK)
+    calibration = closed_loop.observations(trained.policy, plant, TASK)
     graphs = {}
     for name in (REFERENCE, DEPLOYED):
         graphs[name], quantized = api.quantize(

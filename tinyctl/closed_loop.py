@@ -1,0 +1,56 @@
+"""What quantizing and pruning ask of a plant: the observations that a controller meets, and what its flights cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinyctl.flight import GraphController, check_contract
+from tinyctl.graph import Graph
+from tinyctl.layers.base import Array
+from tinyctl.policy import Policy
+
+if TYPE_CHECKING:  # these need the `sim` extra
+    from tinyctl.sims.plant import Plant
+
+CALIBRATION_EPISODES = 64
+COST_EPISODES = 200
+
+
+def observations(policy: Policy, which: Plant, task: str | None = None, *, seed: int = 1) -> Array:
+    """(steps, episodes, n_obs): what the policy observes in closed loop, lost episodes included up to their loss."""
+    from tinyctl.sims.loop import fly
+
+    chosen = which.task(task)
+    check_contract(policy.contract, chosen, f"plant {which.name}")
+    recorder = _Recorder(Graph(policy.contract, policy.nodes))
+    fly(which, chosen, recorder, episodes=CALIBRATION_EPISODES, seed=seed, keep=0)
+    return np.stack(recorder.seen)
+
+
+def cost(graph: Graph, which: Plant, task: str | None) -> float:
+    """The mean training cost a control period over episodes, each up to its loss."""
+    from tinyctl.sims.loop import fly
+
+    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1, keep=1)
+    return float(flights.cost.mean())
+
+
+def cost_ratio(policy: Policy, which: Plant, task: str | None) -> Callable[[Graph], float]:
+    """A function that flies a graph: its closed-loop cost over the policy's."""
+    reference = cost(Graph(policy.contract, policy.nodes), which, task)
+    return lambda graph: cost(graph, which, task) / reference
+
+
+class _Recorder(GraphController):
+    """Flies a graph and keeps what it saw."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.seen: list[Array] = []
+
+    def step(self, observations: Array) -> Array:
+        self.seen.append(observations.copy())
+        return super().step(observations)
