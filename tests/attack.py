@@ -10,9 +10,14 @@ import numpy as np
 from tinyctl.certificate import Certificate
 from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
-from tinyctl.layers.base import F32, Array
+from tinyctl.layers.base import F32, AppendingLayer, Array
 from tinyctl.layers.convert import Encode
+from tinyctl.layers.history import IntegerHistory
+from tinyctl.layers.integral import FULL, IntegerIntegral, Integral
+from tinyctl.layers.lag import IntegerLag
 from tinyctl.network import Network, State
+from tinyctl.pairing import Pairing
+from tinyctl.policy import Policy
 from tinyctl.reference import Slopes, real_values
 
 BATCH = 25_000
@@ -35,9 +40,10 @@ def attack(
 ) -> Attack:
     """Step the emitted C of `graph` on `count` perturbed observations, from states that it has really been in."""
     violations, worst, worst_error = 0, 0.0, 0.0
+    scales = memory_scales(graph, reference) if isinstance(reference, Policy) else {}
     for x, d, state in _places(graph, reference, controller, count, seed):
         inputs = np.concatenate([x, state.applied[:, list(graph.contract.applied_outputs)]], axis=1)
-        real = real_values(reference, inputs, state.memory)[reference.nodes[-1].name]
+        real = real_values(reference, inputs, held_memory(graph, reference, state, scales))[reference.nodes[-1].name]
         moved = np.clip(x + d, *_box(graph)).astype(F32)
         lengths = np.linalg.norm(moved.astype(np.float64) - x, axis=1)
         apart = np.abs(controller.step(moved) - real)
@@ -50,6 +56,37 @@ def attack(
         still = lengths == 0
         worst_error = max(worst_error, float((np.linalg.norm(apart[still], axis=1) / error[still]).max(initial=0.0)))
     return Attack(count, violations, worst, worst_error)
+
+
+def memory_scales(graph: Graph, policy: Policy) -> dict[str, tuple[Array, Array]]:
+    """For each memory what a step of the columns that it remembers stands for, and what zero does."""
+    pairing = Pairing(graph, policy, ignore_encodes=False)
+    pairing.errors()
+    return {
+        name: (pairing.values[name].scale[list(layer.columns)], pairing.values[name].offset[list(layer.columns)])
+        for name, layer in graph.stateful.items()
+        if isinstance(layer, AppendingLayer)
+    }
+
+
+def held_memory(
+    graph: Graph, reference: Network, state: State, scales: dict[str, tuple[Array, Array]]
+) -> dict[str, tuple[Array, ...]]:
+    """The reference's memory: what the graph's integers stand for, as docs/certificate.md says."""
+    held = dict(state.memory)
+    for name, (scale, offset) in scales.items():
+        layer, real, memory = graph.stateful[name], reference.stateful[name], state.memory[name]
+        if isinstance(layer, IntegerLag):
+            held[name] = (memory[0] / 2.0**layer.bits * scale + offset,)
+        elif isinstance(layer, IntegerIntegral) and isinstance(real, Integral):
+            held[name] = (memory[0] / FULL * real.limit.astype(np.float64),)
+        elif isinstance(layer, IntegerHistory):
+            ring, total, newest, steps = memory
+            slots = ring.astype(np.float64).reshape(len(ring), layer.depth, -1)
+            rows = np.flatnonzero(steps[:, 0] < layer.every)  # whose mean goes on, from what it is before rounding
+            slots[rows, newest[rows, 0]] = total[rows] / steps[rows]
+            held[name] = ((slots * scale + offset).reshape(ring.shape), newest, steps)
+    return held
 
 
 def _saturated(graph: Graph, obs: Array, state: State) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
-from tinyctl.quantizer import quantize, random_sequences
+from tinyctl.quantizer import everywhere, quantize, random_sequences
 
 
 def dense(rng: np.random.Generator, n_in: int, n_out: int, gain: float = 1.0) -> Dense:
@@ -76,6 +77,32 @@ def tiny(seed: int = 0) -> Policy:
             ]
         ),
     )
+
+
+def memories(every: int = 2) -> Policy:
+    """`tiny` with all three memories, each read with a weight of its own. The lowest speed lies between two integers,
+    so one that is remembered may stand for a lower one."""
+    rng = np.random.default_rng(7)
+    angle, speed, torque = tiny_contract().inputs
+    contract = replace(tiny_contract(), inputs=(angle, replace(speed, low=-4.9), torque))
+    layers: list[tuple[str, Layer]] = [
+        ("screen", Screen.of(contract)),
+        ("lag", Lag(3, (2,), 0.1, floats(0.25))),
+        ("integral", Integral(4, (0,), floats(0.5))),
+        ("history", History(5, (1, 3), 3, every, floats(0.5, 0.0))),
+        ("scale", Scale(floats(0.2, 0.1, 1.0, 1.0, 2.0, *3 * (0.1, 1.0)), np.zeros(11, F32))),
+        ("hidden", dense(rng, 11, 8)),
+        ("tanh", Tanh(8)),
+        ("out", dense(rng, 8, 1, gain=0.5)),
+        ("clip", Clip.of(contract)),
+    ]
+    return Policy(contract, chain(layers))
+
+
+def memories_in(format_name: str) -> tuple[Policy, Graph]:
+    """Those memories in integers, calibrated over the contract's ranges, so that nothing saturates."""
+    policy = memories()
+    return policy, quantize(policy, everywhere(policy, format_name), random_sequences(policy.contract, -8.0, 8.0))
 
 
 def all_layers_contract() -> Contract:

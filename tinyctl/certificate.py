@@ -75,11 +75,13 @@ def certify(graph: Graph, policy: Policy | None = None, seed: int = 0) -> Certif
     bounds = graph.bounds()
     if policy is None:
         errors = unsaturated = _own_errors(graph)
+        slopes = _slopes(graph, bounds, errors)
     else:
         Graph(policy.contract, policy.nodes)  # which refuses one whose bounds are not finite
         reference = policy
-        errors, unsaturated = (Pairing(graph, policy, ignore).errors() for ignore in (False, True))
-    slopes = _slopes(reference, errors if policy is None else None)
+        pairing = Pairing(graph, policy, ignore_encodes=False)
+        errors, unsaturated = pairing.errors(), Pairing(graph, policy, ignore_encodes=True).errors()
+        slopes = _slopes(policy, pairing.real, None)
     (error, columns), (inside, _) = (
         _at_outputs(graph, found[graph.nodes[-1].name][1]) for found in (errors, unsaturated)
     )
@@ -108,7 +110,7 @@ def _at_outputs(graph: Graph, error: Spread) -> tuple[float, Array]:
 def _own_errors(graph: Graph) -> dict[str, tuple[Array, Spread]]:
     """For each node its own error (n_out,) and how far its value is from the one in real arithmetic."""
     found: dict[str, tuple[Array, Spread]] = {}
-    for node, low, high in _inputs(graph):
+    for node, low, high in _inputs(graph, graph.bounds()):
         deviation = beside([found[name][1] for name in node.inputs] or [Spread(node.layer.n_in, {})])
         own, apart = node.layer.error(low, high), deviation.columns()
         moved = deviation.through(node.layer, low - apart, high + apart, graph.contract.rate_hz)
@@ -116,13 +118,15 @@ def _own_errors(graph: Graph) -> dict[str, tuple[Array, Spread]]:
     return found
 
 
-def _slopes(network: Network, errors: dict[str, tuple[Array, Spread]] | None) -> dict[str, Spread]:
+def _slopes(
+    network: Network, bounds: dict[str, tuple[Array, Array]], errors: dict[str, tuple[Array, Spread]] | None
+) -> dict[str, Spread]:
     """How far each node's real value moves when the observation moves by 1; `errors` widens the bounds of stored
     values to those of real ones where they differ."""
     contract = network.contract
     entry = np.eye(len(contract.inputs))[:, : contract.n_obs]  # the applied actions stay
     found: dict[str, Spread] = {}
-    for node, low, high in _inputs(network):
+    for node, low, high in _inputs(network, bounds):
         unit = Spread(len(entry), {Source(1.0, np.ones(contract.n_obs)): entry})
         moved = beside([found[name] for name in node.inputs] or [unit])
         apart = np.zeros(node.layer.n_in)
@@ -132,9 +136,9 @@ def _slopes(network: Network, errors: dict[str, tuple[Array, Spread]] | None) ->
     return found
 
 
-def _inputs(network: Network) -> Iterator[tuple[Node, Array, Array]]:
+def _inputs(network: Network, bounds: dict[str, tuple[Array, Array]]) -> Iterator[tuple[Node, Array, Array]]:
     """Each node with the bounds (n_in,) of what it reads, for observations in the contract's box."""
-    bounds, inputs = network.bounds(), network.contract.inputs
+    inputs = network.contract.inputs
     box = np.array([s.low for s in inputs]), np.array([s.high for s in inputs])
     for node in network.nodes:
         ranges = [bounds[name] for name in node.inputs] or [box]

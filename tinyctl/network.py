@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -158,8 +158,9 @@ class Network:
                 values[node.name] = node.layer.run(sources[0])
         return replace(state, memory=memory, status=np.where(rejected, np.uint32(REJECTED), np.uint32(0)))
 
-    def bounds(self) -> dict[str, tuple[Array, Array]]:
-        """Interval bounds of every node's value for any observation at all, float64."""
+    def bounds(self, wider: Mapping[str, tuple[Array, Array]] | None = None) -> dict[str, tuple[Array, Array]]:
+        """Interval bounds of every node's value for any observation at all, float64; of the nodes in `wider`, whose
+        state may be another than they would have come to, at least those."""
         found: dict[str, tuple[Array, Array]] = {}
         with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are answers here: no bound
             for node in self.nodes:
@@ -169,6 +170,9 @@ class Network:
                     found[node.name] = node.layer.join_bound(*ranges)
                 else:
                     found[node.name] = node.layer.bound(*ranges[0])
+                if wider and node.name in wider:
+                    (low, high), (least, most) = found[node.name], wider[node.name]
+                    found[node.name] = np.minimum(low, least), np.maximum(high, most)
         return found
 
     def _columns(self, obs: Array, state: State) -> Array:

@@ -14,9 +14,12 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
-from tinyctl.layers.base import Array, ElementwiseLayer, Layer, StatefulLayer, extremes
+from tinyctl.layers.base import AppendingLayer, Array, ElementwiseLayer, Layer, StatefulLayer, extremes
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode, Requantize
+from tinyctl.layers.history import History, IntegerHistory
+from tinyctl.layers.integral import IntegerIntegral, Integral
+from tinyctl.layers.lag import IntegerLag, Lag
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.network import Node
@@ -24,6 +27,7 @@ from tinyctl.policy import Policy
 from tinyctl.spread import OUTWARD, Spread, beside
 
 ROWS = 4096  # of a function of 16 bits, evaluated at a time
+MEMORIES = {(IntegerLag, Lag), (IntegerIntegral, Integral), (IntegerHistory, History)}
 
 
 Range = tuple[Array, Array]
@@ -69,7 +73,8 @@ class _Value:
 
 
 class Pairing:
-    """Walks a graph; `errors` has the own error and the error of each node's value, in the policy's units.
+    """Walks a graph; `errors` has the own error and the error of each node's value, in the policy's units, `real` the
+    bounds of the policy's values from any state that the graph can be in.
 
     With `ignore_encodes` the excess of saturating encode nodes counts as nothing.
     """
@@ -81,10 +86,13 @@ class Pairing:
         self.bounds, self.real = graph.bounds(), policy.bounds()
         self.nodes = {node.name: node for node in policy.nodes}
         self.values: dict[str, _Value] = {}
+        self.held: dict[str, Range] = {}
 
     def errors(self) -> dict[str, tuple[Array, Spread]]:
         for node in self.graph.nodes:
             self.values[node.name] = self._value(node)
+            if isinstance(node.layer, AppendingLayer):
+                self._hold(node, node.layer.width)
         if self.values[self.graph.nodes[-1].name].stands != self.policy.nodes[-1].name:
             raise TinyctlError("the policy is not the one the graph was made from")
         return {name: (value.own, value.settled().error) for name, value in self.values.items()}
@@ -108,6 +116,8 @@ class Pairing:
             return self._affine(node, twin, node.name, sources)
         if isinstance(twin.layer, ElementwiseLayer | Clip) and {node.reads, node.returns} <= {"int8", "int16"}:
             return self._elementwise(node, twin, sources[0])
+        if isinstance(node.layer, AppendingLayer) and _remember_alike(node.layer, twin.layer):
+            return self._memory(node, node.layer, twin.layer, sources[0].settled())
         raise TinyctlError(
             f"{node.layer.kind} cannot be compared with the policy's {twin.layer.kind}",
             where=f"node {node.name}",
@@ -184,6 +194,37 @@ class Pairing:
         reach = _moved(self.bounds[node.name], scale, np.zeros(len(scale)))
         return _Value(twin.name, scale, np.zeros(len(scale)), moved.plus(own), own, reach, reach)
 
+    def _memory(self, node: Node, layer: AppendingLayer, twin: Layer, source: _Value) -> _Value:
+        """An integer memory, both states held at the same real value: the integer one in the scale of the columns that
+        it remembers, or an integral's as a part of the policy's limit."""
+        columns = list(layer.columns) * layer.kept
+        scale, offset = source.scale[columns], source.offset[columns]
+        low, high = self.bounds[node.name]
+        rounding = layer.error(*self._stored(node))
+        far, lost = high - low + rounding, np.zeros(layer.n_out)  # from the state to the input
+        (stored, _), (weight, _) = self._form(layer, layer.width), self._form(twin, layer.width)
+        if isinstance(layer, IntegerIntegral) and isinstance(twin, Integral):
+            most = np.maximum(np.abs(low), np.abs(high))[columns]
+            scale, offset = twin.limit / 2.0 ** (layer.bits - 1), 0 * offset
+            far[layer.width :], lost[layer.width :] = most, np.abs(weight[layer.width :] @ source.offset)
+            rounding[layer.width :] = 1.0  # the limit itself is a step beyond the activation's range
+        scale, offset = np.concatenate([source.scale, scale]), np.concatenate([source.offset, offset])
+        off = np.abs(scale[:, None] * stored - weight * source.scale).sum(axis=1)
+        own = (off * far + lost + np.abs(scale) * rounding) * OUTWARD
+        moved = source.error.through(twin, *self._span(source), self.policy.contract.rate_hz)
+        reach = _moved((low, high), scale, offset)
+        return _Value(node.name, scale, offset, moved.plus(own), own, reach, reach)
+
+    def _hold(self, node: Node, width: int) -> None:
+        """Widen the bounds of the policy's values to those from the graph's state, which need not be its own."""
+        value, (low, high) = self.values[node.name], self.real[node.name]
+        least, most = value.reach[0] - value.own, value.reach[1] + value.own
+        self.held[node.name] = (
+            np.concatenate([low[:width], least[width:]]),
+            np.concatenate([high[:width], most[width:]]),
+        )
+        self.real = self.policy.bounds(self.held)
+
     def _table(
         self, node: Node, twin: Node, source: _Value, low: Array, high: Array
     ) -> Iterator[tuple[Array, Array, Array]]:
@@ -223,6 +264,12 @@ def same(a: Layer, b: Layer) -> bool:
         return False
     pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
     return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in pairs)
+
+
+def _remember_alike(layer: Layer, twin: Layer) -> bool:
+    """Whether an integer memory is one of the policy's layer: coefficients may differ, what is remembered may not."""
+    kept = [[getattr(x, name, None) for name in ("columns", "depth", "every")] for x in (layer, twin)]
+    return (type(layer), type(twin)) in MEMORIES and kept[0] == kept[1]
 
 
 def _cut(layer: Layer, source: _Value) -> Array:

@@ -18,9 +18,11 @@ from tinyctl.formats import FORMATS
 from tinyctl.formats.base import MULTIPLIER_BITS
 from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
-from tinyctl.layers.base import F32
+from tinyctl.layers.base import F32, Layer
 from tinyctl.layers.convert import Decode
 from tinyctl.layers.dense import Dense, IntegerDense
+from tinyctl.layers.integral import IntegerIntegral
+from tinyctl.layers.lag import IntegerLag
 from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
 
@@ -74,6 +76,32 @@ def test_against_the_policy(name: str, format_name: str, tmp_path: Path) -> None
     assert found.violations == 0
 
 
+@pytest.mark.parametrize("format_name", ["w16a16", "w8a8"])
+def test_integer_memories_against_the_policy(format_name: str, tmp_path: Path) -> None:
+    """Lag, integral and history in integers, the policy's state held at what theirs stands for."""
+    policy, graph = networks.memories_in(format_name)
+    emit(graph, tmp_path)
+    certificate = certify(graph, policy)
+    found = attack(certificate, graph, policy, HostController(tmp_path, flags=QUICK), FEW)
+    assert found.violations == 0
+    assert found.worst_error > 0.05
+
+
+@pytest.mark.parametrize("name", ["lag", "integral"])
+def test_another_memory_is_found(name: str, tmp_path: Path) -> None:
+    policy, graph = networks.memories_in("w16a16")
+    node = next(n for n in graph.nodes if n.name == name)
+    if isinstance(node.layer, IntegerLag):
+        changed = _with(graph, node, replace(node.layer, tau_s=2 * node.layer.tau_s))
+    else:
+        assert isinstance(node.layer, IntegerIntegral)
+        changed = _with(graph, node, replace(node.layer, gain=2 * node.layer.gain))
+    emit(changed, tmp_path)
+    controller = HostController(tmp_path, flags=QUICK)
+    assert attack(certify(graph, policy), changed, policy, controller, FEW).violations > 0
+    assert attack(certify(changed, policy), changed, policy, controller, FEW).violations == 0
+
+
 def test_other_weights_are_found(demo: tuple[Policy, Graph, HostController]) -> None:
     """The search would find a certificate that is wrong: it does once a weight is changed by more than the error."""
     _, graph, controller = demo
@@ -96,6 +124,6 @@ def _changed(graph: Graph, node: Node, by: float) -> Network:
     return _with(graph, node, replace(layer, bias=(layer.bias + steps).astype(np.int32)))
 
 
-def _with(graph: Graph, node: Node, layer: Dense | IntegerDense) -> Network:
+def _with(graph: Graph, node: Node, layer: Layer) -> Graph:
     nodes = tuple(Node(n.name, layer, n.inputs, n.format) if n is node else n for n in graph.nodes)
     return Graph(graph.contract, nodes)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import networks
 import numpy as np
 import pytest
+from attack import held_memory, memory_scales
 from networks import dense, floats
 
 from tinyctl.certificate import Certificate, certify
@@ -25,7 +26,9 @@ from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node, chain
+from tinyctl.pairing import Pairing
 from tinyctl.policy import Policy
+from tinyctl.reference import real_values
 from tinyctl.spread import Source, Spread, beside
 
 CONTRACT = Contract(
@@ -163,8 +166,53 @@ def test_another_policy_is_refused() -> None:
     )
     with pytest.raises(TinyctlError, match="node lag: has other columns than in the policy"):
         certify(graph, other)
-    with pytest.raises(TinyctlError, match="integer_lag cannot be compared with the policy's lag"):
-        certify(networks.in_format(networks.branching(), "w16a16"), networks.branching())
+    _, graph = networks.memories_in("w16a16")
+    with pytest.raises(TinyctlError, match="integer_history cannot be compared with the policy's history"):
+        certify(graph, networks.memories(every=3))
+
+
+def test_what_an_integer_memory_adds() -> None:
+    """What is passed on is as it came; what is remembered has its rounding in the memory's unit, and little else."""
+    policy, graph = networks.memories_in("w16a16")
+    pairing = Pairing(graph, policy, ignore_encodes=True)
+    pairing.errors()
+    lag, integral, history = (pairing.values[name] for name in ("lag", "integral", "history"))
+    assert not lag.own[:3].any()
+    assert lag.scale[3] == lag.scale[2]
+    assert 0.5 * lag.scale[3] <= lag.own[3] <= 0.6 * lag.scale[3]
+    assert integral.scale[4] == 0.5 / 2**15
+    assert integral.scale[4] <= integral.own[4] <= 1.1 * integral.scale[4]
+    assert (history.scale[5:] == np.tile(integral.scale[[1, 3]], 3)).all()
+    assert (history.own[5:] >= 0.5 * history.scale[5:]).all()
+
+
+@pytest.mark.parametrize("format_name", ["w16a16", "w8a8"])
+def test_no_value_is_beyond_its_error_in_a_long_sequence(format_name: str) -> None:
+    """Every node, also where memories are full or at their limits. The policy's values stay in the bounds that were
+    widened for the graph's state; they do not in those of its own."""
+    policy, graph = networks.memories_in(format_name)
+    pairing = Pairing(graph, policy, ignore_encodes=False)
+    errors, scales = pairing.errors(), memory_scales(graph, policy)
+    rng, state, worst = np.random.default_rng(0), graph.init(100), dict.fromkeys(errors, 0.0)
+    alone, beyond = policy.bounds(), False
+    ends = np.array([[s.low, s.high] for s in graph.contract.inputs[: graph.contract.n_obs]]).T
+    for step in range(80):
+        if step % 20 == 0:
+            corner = np.where(rng.random((100, 2)) < 0.5, *ends)
+        obs = np.where(rng.random((100, 1)) < 0.6, corner, rng.uniform(*ends, (100, 2))).astype(F32)
+        real = real_values(policy, np.c_[obs, state.applied], held_memory(graph, policy, state, scales))
+        stored, state = graph.trace(obs, state)
+        state = state.with_applied(rng.choice([-1.0, 1.0], (100, 1)).astype(F32))
+        for name, (_, error) in errors.items():
+            value = pairing.values[name]
+            apart = np.abs(stored[name] * value.scale + value.offset - real[value.stands])
+            worst[name] = max(worst[name], float((apart / np.maximum(error.columns(), 1e-12)).max()))
+            low, high = pairing.real[value.stands]
+            assert ((low <= real[value.stands]) & (real[value.stands] <= high)).all()
+            beyond |= bool((real[value.stands] < alone[value.stands][0]).any())
+    assert beyond
+    assert max(worst.values()) <= 1
+    assert min(worst[name] for name in ("lag", "integral", "history")) > 0.5
 
 
 def test_other_weights_make_a_larger_error() -> None:
