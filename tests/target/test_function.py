@@ -173,7 +173,7 @@ def test_each_mistake_is_one_line_and_status_2(
         ([program, *call, "stays"], "still running after 100000 instructions"),
         ([program, *call, "jumps"], f"(user.c:{line}) writes 0x40023800 outside the board's memory"),
         ([program, *call, "falls"], "grows through all"),
-        ([program, *call, "plain", "--tasks", tmp_path / "absent.toml"], "absent.toml: cannot be read"),
+        ([program, *call, "plain", "--tasks", tmp_path / "absent.toml"], "absent.toml: no such file"),
     ):
         monkeypatch.setattr(sys, "argv", ["tinyctl", "check", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
