@@ -210,7 +210,7 @@ def quantize(
             raise TinyctlError("format auto needs a board to time the formats on")
         from tinyctl.mixer import choose_formats
 
-        target = board if isinstance(board, Board) else load_board(board)
+        target = _board(board)
         formats, mixes = choose_formats(
             policy, target, calibration, budget=budget, cost=cost, toolchain=toolchain, progress=progress
         )
@@ -242,7 +242,7 @@ def build(
     `hooks` is a C file with the sensors and actuators. `place` says where the constants lie: `flash`, `ram`, or a
     region of the board that can be written.
     """
-    target = board if isinstance(board, Board) else load_board(board)
+    target = _board(board)
     if not isinstance(source, Graph):
         return builder.build(source, target, toolchain, out=out, program=program, hooks=hooks, place=place)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
@@ -262,7 +262,7 @@ def build_with_platformio(
     """The same by PlatformIO, which needs no registry for it; `project` keeps what it was built from."""
     from tinyctl import platformio
 
-    target = board if isinstance(board, Board) else load_board(board)
+    target = _board(board)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         if isinstance(source, Graph):
             emit(source, Path(scratch), name)
@@ -293,7 +293,7 @@ def check(
 
     return predict(
         image,
-        board if isinstance(board, Board) else load_board(board),
+        _board(board),
         deadline_us=deadline_us,
         seed=seed,
         function=function,
@@ -320,7 +320,7 @@ def flash(
 
     return write(
         image,
-        board if isinstance(board, Board) else load_board(board),
+        _board(board),
         flasher=flasher,
         port=port,
         dry_run=dry_run,
@@ -427,7 +427,7 @@ def _controller(
 ) -> Any:
     if on not in FORMS:
         raise TinyctlError(f"cannot fly on {on!r:.40}", fix=f"choose one of {', '.join(FORMS)}")
-    target = board if isinstance(board, Board) else load_board(board)
+    target = _board(board)
     if on in ("graph", "board"):
         if isinstance(source, Path):
             raise TinyctlError(f"only a .tctl file flies on the {on}", where=source, fix="use --on c or --on emulator")
@@ -477,7 +477,7 @@ def hil(
         check_contract(graph.contract, which.task(task), f"plant {which.name}")
     return step_on_board(
         graph,
-        board if isinstance(board, Board) else load_board(board),
+        _board(board),
         line,
         frames=frames,
         flown=flown,
@@ -516,7 +516,11 @@ def _stored(
     """The graph with the storage that is fastest on a board."""
     from tinyctl.storage import choose_storage
 
-    return choose_storage(graph, board if isinstance(board, Board) else load_board(board), toolchain)
+    return choose_storage(graph, _board(board), toolchain)
+
+
+def _board(given: str | Path | Board) -> Board:
+    return given if isinstance(given, Board) else load_board(given)
 
 
 def _missing(error: ImportError, extra: str) -> TinyctlError:

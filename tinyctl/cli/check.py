@@ -111,12 +111,7 @@ def layers(report: TimingReport) -> Table:
 
 def lines(report: TimingReport) -> Table:
     """The lines that take most of the cycles."""
-    made = Table(title="Cycles by source line", title_justify="left")
-    for heading in ("line", "in function"):
-        made.add_column(heading, no_wrap=True)
-    for heading in ("cycles", "share"):
-        made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("lost most to", no_wrap=True)
+    made = costliest("Cycles by source line", "line", "in function")
     for row in report.lines[:MOST_LINES]:
         place = escape(f"{row.file}:{row.line}" if row.line else "not known")
         made.add_row(place, escape(row.function), f"{row.cycles:,}", share(row, report), largest(row.stalls, 1))
@@ -125,15 +120,21 @@ def lines(report: TimingReport) -> Table:
 
 def instructions(report: TimingReport) -> Table:
     """The instructions that take most of the cycles: a kernel in assembly is one line of the source."""
-    made = Table(title="Cycles by instruction", title_justify="left")
-    for heading in ("address", "instruction"):
+    made = costliest("Cycles by instruction", "address", "instruction")
+    for row in report.instructions[:MOST_LINES]:
+        figures = f"{row.cycles:,}", share(row, report), largest(row.stalls, 1)
+        made.add_row(f"{row.address:#010x}", escape(row.text), *figures)
+    return made
+
+
+def costliest(title: str, *what: str) -> Table:
+    """A table of pieces of code and their cycles, still without rows."""
+    made = Table(title=title, title_justify="left")
+    for heading in what:
         made.add_column(heading, no_wrap=True)
     for heading in ("cycles", "share"):
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("lost most to", no_wrap=True)
-    for row in report.instructions[:MOST_LINES]:
-        figures = f"{row.cycles:,}", share(row, report), largest(row.stalls, 1)
-        made.add_row(f"{row.address:#010x}", escape(row.text), *figures)
     return made
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +92,13 @@ class CrazyflieLink:
             self._loader.close()
 
 
-class _told:  # noqa: N801  (reads as a word in `with _told(...)`)
+@contextmanager
+def _told(what: str, fix: str | None = None) -> Iterator[None]:
     """Whatever cflib raises in here (it raises plain exceptions) becomes one line that says what was being done."""
-
-    def __init__(self, what: str, fix: str | None = None) -> None:
-        self.what, self.fix = what, fix
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception):
-            raise TinyctlError(str(error) or type(error).__name__, where=self.what, fix=self.fix) from None
+    try:
+        yield
+    except Exception as error:
+        raise TinyctlError(str(error) or type(error).__name__, where=what, fix=fix) from None
 
 
 def _drivers() -> None:

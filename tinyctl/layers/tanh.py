@@ -95,11 +95,34 @@ def tanh_table() -> tuple[Array, Array]:
     return segments(np.tanh, INPUT_SCALE, OUTPUT_SCALE)
 
 
+class _TableTanh:
+    """What the integer tables share: the function they stand for, and how far from it they are."""
+
+    activation: ClassVar[str]
+    input_scale: ClassVar[float]
+    output_scale: ClassVar[float]
+    width: int
+
+    def lipschitz(self) -> float:
+        return self.input_scale / self.output_scale
+
+    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
+        least, most = bell_slopes(derivative, low * self.input_scale, high * self.input_scale)
+        return least * self.lipschitz(), most * self.lipschitz()
+
+    def exact(self, x: Array) -> Array:
+        return np.tanh(x * self.input_scale) / self.output_scale
+
+    def error(self, low: Array, high: Array) -> Array:
+        return np.full(self.width, _error(self.activation))
+
+
 @dataclass(frozen=True, eq=False)
-class IntegerTanh(ElementwiseLayer):
+class IntegerTanh(_TableTanh, ElementwiseLayer):
     """int16 at 2^-12 a step to int16 at 2^-15, through a table of 512 segments (`tinyctl.layers.table`)."""
 
     kind: ClassVar[str] = "integer_tanh"
+    activation: ClassVar[str] = "int16"
     input_scale: ClassVar[float] = INPUT_SCALE
     output_scale: ClassVar[float] = OUTPUT_SCALE
 
@@ -114,18 +137,6 @@ class IntegerTanh(ElementwiseLayer):
         reach = self.run(ends).astype(np.float64)
         return reach[0] - 2, reach[1] + 2  # neighbouring segments may meet a step or two out of order
 
-    def lipschitz(self) -> float:
-        return self.input_scale / self.output_scale
-
-    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
-        return _scaled_slopes(self, low, high)
-
-    def exact(self, x: Array) -> Array:
-        return np.tanh(x * self.input_scale) / self.output_scale
-
-    def error(self, low: Array, high: Array) -> Array:
-        return np.full(self.width, _error(IntegerTanh, "int16"))
-
 
 def byte_table() -> Array:
     """The int8 result for each int8 input, -128 first."""
@@ -134,10 +145,11 @@ def byte_table() -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class ByteTanh(ElementwiseLayer):
+class ByteTanh(_TableTanh, ElementwiseLayer):
     """int8 at 2^-5 a step, so within [-4, 4), to int8 at 2^-7: one table look-up."""
 
     kind: ClassVar[str] = "byte_tanh"
+    activation: ClassVar[str] = "int8"
     input_scale: ClassVar[float] = 2.0**-5
     output_scale: ClassVar[float] = 2.0**-7
 
@@ -151,31 +163,13 @@ class ByteTanh(ElementwiseLayer):
         ends = self.run(np.stack([low, high]).astype(np.int8)).astype(np.float64)  # the table rises
         return ends[0], ends[1]
 
-    def lipschitz(self) -> float:
-        return self.input_scale / self.output_scale
-
-    def slopes(self, low: Array, high: Array) -> tuple[Array, Array]:
-        return _scaled_slopes(self, low, high)
-
-    def exact(self, x: Array) -> Array:
-        return np.tanh(x * self.input_scale) / self.output_scale
-
-    def error(self, low: Array, high: Array) -> Array:
-        return np.full(self.width, _error(ByteTanh, "int8"))
-
-
-def _scaled_slopes(layer: IntegerTanh | ByteTanh, low: Array, high: Array) -> tuple[Array, Array]:
-    least, most = bell_slopes(derivative, low * layer.input_scale, high * layer.input_scale)
-    gain = layer.input_scale / layer.output_scale
-    return least * gain, most * gain
-
 
 @cache
-def _error(kind: type[IntegerTanh] | type[ByteTanh], activation: str) -> float:
+def _error(activation: str) -> float:
     """How far a table is from the hyperbolic tangent, over all its inputs."""
     limits = np.iinfo(activation)
     x = np.arange(limits.min, limits.max + 1)[:, None]
-    layer = kind(1)
+    layer = TWINS[activation](1)
     return float(np.abs(layer.run(x.astype(activation)) - layer.exact(x)).max()) * (1 + 1e-12)
 
 
