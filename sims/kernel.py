@@ -48,7 +48,7 @@ class _View(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """The compiled functions of one plant and task.
+    """The compiled functions of one plant and task; `nx` columns of `x` are the plant's states and the task's goals.
 
     Arrays are float32 of shape (n, columns) in any memory layout: a transposed view of a (columns, n) buffer is the
     fastest. One row, shape (columns,), stands for all lanes. `p` and `d` are the parameters and disturbances in the
@@ -126,7 +126,7 @@ def compile_plant(plant: Plant, task: Task, extra: Sequence[Any] = ()) -> Kernel
     casadi.Functions of SX columns, whose names join the others'. Raises `TinyctlError` when an expression does not fit.
     """
     blocks = [block_of(f) for f in (*_functions(plant, task), *extra)]
-    x, u, p, d = (Argument(name, rows) for name, rows in _sizes(plant))
+    x, u, p, d = (Argument(name, rows) for name, rows in _sizes(plant, task))
     h, g = Argument("h", 1), Argument("g", x.rows)
     step = Block("step", (x, u, p, d, h), (Argument("next", x.rows),), None)
     step_vjp = Block("step_vjp", (x, u, p, d, h, g), (Argument("g_x", x.rows), Argument("g_u", u.rows)), None)
@@ -150,15 +150,15 @@ def vjp(f: Any, wrt: Sequence[int]) -> Any:
     return casadi.Function(f"{f.name()}_vjp", [*inputs, g], outputs, [*names, "g"], [f"g_{names[i]}" for i in wrt])
 
 
-def _sizes(plant: Plant) -> tuple[tuple[str, int], ...]:
+def _sizes(plant: Plant, task: Task) -> tuple[tuple[str, int], ...]:
     # A plant without disturbances or parameters still passes one unused column of each: C has no empty arrays.
-    rows = {"x": plant.states, "u": plant.inputs, "p": plant.parameters, "d": plant.disturbances}
+    rows = {"x": plant.state_columns(task), "u": plant.inputs, "p": plant.parameters, "d": plant.disturbances}
     return tuple((name, max(len(variables), 1)) for name, variables in rows.items())
 
 
 def _functions(plant: Plant, task: Task) -> list[Any]:
     """The SX functions of a plant and task, with their VJPs."""
-    x, u, p, d = (casadi.SX.sym(name, rows) for name, rows in _sizes(plant))
+    x, u, p, d = (casadi.SX.sym(name, rows) for name, rows in _sizes(plant, task))
     u_last = casadi.SX.sym("u_last", len(plant.inputs))
     named = {q.name: p[i] for i, q in enumerate(plant.parameters)}
 
@@ -171,9 +171,11 @@ def _functions(plant: Plant, task: Task) -> list[Any]:
             raise TinyctlError(f"{name} has shape {y.shape}, not ({rows}, 1)", where=f"plant {plant.name}")
         return casadi.Function(name, list(inputs.values()), [y], list(inputs), ["y"])
 
+    own, goals = x[: len(plant.states)], x[len(plant.states) :]  # the task's goals move by themselves
+    drift = (lambda: task.drift(x, named)) if task.drift is not None else (lambda: casadi.SX.zeros(goals.numel()))
     derivative = function("derivative", {"x": x, "u": u, "p": p, "d": d},
-                          lambda: plant.derivative(x, u, named, d), len(plant.states))  # fmt: skip
-    project = function("project", {"x": x, "p": p}, lambda: plant.project(x, named), len(plant.states))
+                          lambda: casadi.vertcat(plant.derivative(own, u, named, d), drift()), x.numel())  # fmt: skip
+    project = function("project", {"x": x, "p": p}, lambda: casadi.vertcat(plant.project(own, named), goals), x.numel())
     observe = function("observe", {"x": x}, lambda: task.observe(x), task.contract.n_obs)
     cost = function("cost", {"x": x, "u": u, "u_last": u_last}, lambda: task.cost(x, u, u_last), 1)
     margin = function("margin", {"x": x}, lambda: task.margin(x), 1)

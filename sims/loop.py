@@ -116,7 +116,7 @@ def fly(
 def draw(plant: Plant, task: Task, episodes: Sequence[int], seed: int, *, variant: str | None = None) -> Draws:
     """What the episodes of these numbers draw under `seed`."""
     p = plant.nominal(variant)
-    x = np.empty((len(episodes), len(plant.states)), np.float32)
+    x = np.empty((len(episodes), len(plant.state_columns(task))), np.float32)
     d = np.empty((len(episodes), max(len(plant.disturbances), 1)), np.float32)
     noise = np.empty((task.episode_steps, len(episodes), task.contract.n_obs), np.float32)
     for row, number in enumerate(episodes):

@@ -61,6 +61,10 @@ class Task:
     `cost(x, u, u_last)` is what training minimises, a scalar a control period. `margin(x)` is positive until the
     episode is lost. `episode_steps` control periods make an episode.
 
+    What the controller is asked to follow are `goals`: further states behind the plant's own, which no input moves. In
+    all functions of the task `x` holds both, and `initial` draws both. `drift(x, p)` is the goals' derivative; without
+    it they stay as drawn: a set-point is a goal at rest, the place on a curve one that drifts.
+
     Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
     do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
@@ -78,6 +82,8 @@ class Task:
     typical: tuple[float, ...]
     lag_s: float | None = None
     integral_limits: Mapping[str, float] = field(default_factory=dict)
+    goals: tuple[Variable, ...] = ()
+    drift: Callable[[SX, Mapping[str, SX]], SX] | None = None
 
     def __post_init__(self) -> None:
         if len(self.noise) != self.contract.n_obs or not all(math.isfinite(s) and s >= 0 for s in self.noise):
@@ -131,6 +137,9 @@ class Plant:
         for name, task in self.tasks.items():
             if task.contract.n_act != len(self.inputs):
                 raise TinyctlError(f"{task.contract.n_act} outputs for {len(self.inputs)} inputs", where=f"task {name}")
+            names = [check_identifier(v.name, "state or goal") for v in self.state_columns(task)]
+            if len(set(names)) != len(names):
+                raise TinyctlError("a name stands twice among states and goals", where=f"task {name}")
 
     def task(self, name: str | None = None) -> Task:
         """The task called `name`, or the first one; raises `TinyctlError` for an unknown name."""
@@ -139,6 +148,10 @@ class Plant:
         if name not in self.tasks:
             raise TinyctlError(f"no task {name!r}", where=f"plant {self.name}", fix=f"one of {', '.join(self.tasks)}")
         return self.tasks[name]
+
+    def state_columns(self, task: Task) -> tuple[Variable, ...]:
+        """The columns of `x` at a task: the plant's states, then the task's goals."""
+        return self.states + task.goals
 
     def nominal(self, variant: str | None = None) -> dict[str, float]:
         """Parameter values of the plant, or of one of its `variants`, by name."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tinyctl.mixer import Mix
     from tinyctl.sims.plant import Plant
     from tinyctl.storage import Tried
-    from tinyctl.trainers.apg import ApgConfig, TrainResult
+    from tinyctl.trainers.result import Progress, TrainResult
 
 certify = certificate.certify
 load = archive.load
@@ -68,15 +68,17 @@ def train(
     task: str | None = None,
     *,
     seed: int = 0,
-    config: ApgConfig | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    algo: str = "apg",
+    config: Any = None,
+    progress: Progress | None = None,
 ) -> TrainResult:
-    """Train a policy for a plant's task by analytic policy gradient."""
+    """Train a policy for a plant's task by an algorithm of `tinyctl.trainers`; `config` is its `Config`."""
     require_train()
-    from tinyctl.trainers import apg
+    from tinyctl.trainers import algorithm
 
+    trainer = algorithm(algo)
     which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
-    return apg.train(which, task, config=config or apg.ApgConfig(), seed=seed, progress=progress)
+    return trainer.train(which, task, config=config or trainer.Config(), seed=seed, progress=progress)
 
 
 def require_train() -> None:

@@ -149,7 +149,7 @@ def report(
         (survival.low, survival.high),
         scores,
         tuple((int(k), round(float(flights.lost_s[k]), 6)) for k in lost),
-        tuple(v.name for v in plant.states),
+        tuple(v.name for v in plant.state_columns(task)),
         tuple(round(float(t), 6) for t in flights.times[::stride]),
         trajectories,
         who.contract_hash,

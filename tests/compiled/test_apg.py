@@ -15,13 +15,13 @@ from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import close_loop, draw
 from tinyctl.sims.plant import Array, Plant
 from tinyctl.sims.plants import load_plant, plant_names
-from tinyctl.trainers.apg import ApgConfig, Window, train
+from tinyctl.trainers.apg import Config, Window, train
 from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions, policy_of
 
-SMALL = ApgConfig(plants=40, window=12, hidden=(16, 8))
+SMALL = Config(plants=40, window=12, hidden=(16, 8))
 
 
-def _made(plant: Plant, config: ApgConfig) -> tuple[Kernel, Window, list[Tensor]]:
+def _made(plant: Plant, config: Config) -> tuple[Kernel, Window, list[Tensor]]:
     task = plant.task()
     front = front_layers(task)
     kernel = compile_plant(plant, task, policy_functions(task, front))
@@ -90,7 +90,7 @@ def test_the_policy_is_what_was_trained(name: str) -> None:
 
 def test_it_learns_and_the_same_seed_gives_the_same_weights() -> None:
     plant, calls = load_plant("quadrotor"), []
-    config = ApgConfig(iterations=90, plants=48, hidden=(24, 24), validate_every=30,
+    config = Config(iterations=90, plants=48, hidden=(24, 24), validate_every=30,
                        validation_episodes=100)  # fmt: skip
     first = train(plant, config=config, seed=3, progress=lambda *call: calls.append(call))
     second = train(plant, config=config, seed=3)
@@ -106,15 +106,15 @@ def test_it_learns_and_the_same_seed_gives_the_same_weights() -> None:
 
 def test_training_ends_early_on_its_target_or_budget() -> None:
     plant = load_plant("pendulum")
-    config = ApgConfig(iterations=40, plants=8, window=8, hidden=(4,), validate_every=10, validation_episodes=5,
+    config = Config(iterations=40, plants=8, window=8, hidden=(4,), validate_every=10, validation_episodes=5,
                        stop_survived=0.0, stop_score=4.0)  # fmt: skip
     assert len(train(plant, config=config).curve) == 1
     with pytest.raises(TinyctlError, match="before its first validation"):
-        train(plant, config=ApgConfig(cpu_seconds=0.0))
+        train(plant, config=Config(cpu_seconds=0.0))
 
 
 def test_randomised_plants_and_variants_train() -> None:
-    config = ApgConfig(iterations=3, plants=8, window=8, hidden=(4,), validation_episodes=5, randomise=True)
+    config = Config(iterations=3, plants=8, window=8, hidden=(4,), validation_episodes=5, randomise=True)
     result = train(load_plant("quadrotor"), config=config)
     other = train(load_plant("quadrotor"), config=replace(config, randomise=False, variant="gym_pybullet_drones"))
     assert list(members(result.policy)) != list(members(other.policy))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tinyctl.sims.plants import load_plant
-from tinyctl.trainers.apg import ApgConfig, train
+from tinyctl.trainers.apg import Config, train
 
 
 def test_the_documented_plant_trains(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_the_documented_plant_trains(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "cart.py").write_text(blocks[0])
     plant = load_plant(tmp_path / "cart.py")
-    config = ApgConfig(iterations=80, plants=32, window=40, hidden=(16,), validate_every=40, validation_episodes=200)
+    config = Config(iterations=80, plants=32, window=40, hidden=(16,), validate_every=40, validation_episodes=200)
     result = train(plant, config=config)
     error = result.scores["position_error"]
     assert result.survived.value > 0.95

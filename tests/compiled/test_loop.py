@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
+import casadi
 import numpy as np
 import pytest
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Flights, close_loop, draw, fly, fraction_estimate, mean_estimate, split_delay
-from tinyctl.sims.plant import Array
+from tinyctl.sims.plant import Array, Score, Variable
 from tinyctl.sims.plants import load_plant
 
 PENDULUM, QUADROTOR = load_plant("pendulum"), load_plant("quadrotor")
@@ -141,3 +144,22 @@ def test_intervals() -> None:
     student = mean_estimate(np.arange(10.0))  # t(9) = 2.2622
     assert abs((student.high - student.value) - 2.2622 * np.std(np.arange(10), ddof=1) / math.sqrt(10)) < 2e-3
     assert mean_estimate(np.array([1.0])).high == math.inf
+
+
+def test_goals_are_states_that_no_input_moves() -> None:
+    swing_up = PENDULUM.task()
+
+    def initial(rng: np.random.Generator, n: int, p: Mapping[str, float]) -> Array:
+        return np.concatenate([swing_up.initial(rng, n, p), np.full((n, 2), 0.25, np.float32)], axis=1)
+
+    task = replace(
+        swing_up,
+        initial=initial,
+        goals=(Variable("target", "rad"), Variable("phase", "1")),
+        drift=lambda x, p: casadi.vertcat(0, 0.5),
+        observe=lambda x: casadi.vertcat(x[0] - x[2], x[1], x[3]),
+        scores=(Score("phase", "1", lambda x: x[3], last_s=T),),
+    )
+    flown = fly(replace(PENDULUM, tasks={"follow": task}), task, Constant([0.0]), episodes=3)
+    assert np.array_equal(flown.states[..., 2], np.full_like(flown.states[..., 2], 0.25))
+    np.testing.assert_allclose(flown.scores["phase"], 0.25 + 0.5 * task.episode_steps * T, rtol=1e-4)

@@ -11,7 +11,7 @@ from tinyctl.sims.kernel import compile_plant
 from tinyctl.sims.loop import Flights, fly
 from tinyctl.sims.plant import Array, Plant
 from tinyctl.sims.plants import load_plant
-from tinyctl.trainers.apg import ApgConfig, train
+from tinyctl.trainers.apg import Config, train
 
 # Eschmann et al., Learning to Fly in Seconds: rotor positions (m), directions of the yaw torque, constants.
 ROTORS = np.array([[0.028, -0.028, 0.0], [-0.028, -0.028, 0.0], [-0.028, 0.028, 0.0], [0.028, 0.028, 0.0]])
@@ -67,7 +67,7 @@ def test_flight_is_that_of_the_published_equations() -> None:
 def flown() -> dict[float, Flights]:
     """The same episodes of one policy, by the delay in ms."""
     plant: Plant = load_plant("quadrotor")
-    policy = train(plant, config=ApgConfig(iterations=60, plants=64, hidden=(16, 16), validation_episodes=20)).policy
+    policy = train(plant, config=Config(iterations=60, plants=64, hidden=(16, 16), validation_episodes=20)).policy
     controller = GraphController(Graph(policy.contract, policy.nodes))
     return {
         ms: fly(plant, plant.task(), controller, episodes=50, seed=1, delay_s=ms / 1000, keep=50) for ms in (0, 0.1, 8)

@@ -30,7 +30,7 @@ from tinyctl.policy import Policy
 from tinyctl.sims.kernel import compile_plant
 from tinyctl.sims.loop import draw
 from tinyctl.sims.plants import load_plant
-from tinyctl.trainers.apg import ApgConfig, train
+from tinyctl.trainers.apg import Config, train
 
 F32 = np.float32
 API = Path(__file__).parent / "crazyflie_api"
@@ -53,7 +53,7 @@ pytestmark = pytest.mark.xdist_group("crazyflie")  # what its fixtures make is m
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     """A policy that hovers, as int16."""
-    policy = train(PLANT, config=ApgConfig(iterations=150, validation_episodes=200)).policy
+    policy = train(PLANT, config=Config(iterations=150, validation_episodes=200)).policy
     return tinyctl.quantize(policy, "w16a16", plant_name=PLANT)[0]
 
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinyctl import api
 from tinyctl.cli.base import Json, Seed, Task, as_json, progress, results, table, write_json
+from tinyctl.errors import TinyctlError
+from tinyctl.trainers import ALGORITHMS, configured
 
 if TYPE_CHECKING:
     from tinyctl.sims.plant import Plant
-    from tinyctl.trainers.apg import TrainResult
+    from tinyctl.trainers.result import TrainResult
 
 
 def command(
     plant: Annotated[str, typer.Argument(help="Name of a plant, or path of a Python file.")],
     task: Task = None,
-    algo: Annotated[Literal["apg"], typer.Option(help="Analytic policy gradient.")] = "apg",
+    algo: Annotated[str, typer.Option(help=f"Algorithm: {', '.join(f'{k} ({v})' for k, v in ALGORITHMS.items())}.")] = (
+        "apg"
+    ),
     seed: Seed = 0,
     cpu_seconds: Annotated[float | None, typer.Option(help="Stop after this much CPU time.", min=0.1)] = None,
-    iterations: Annotated[int | None, typer.Option(help="Gradient steps.", min=1)] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the algorithm, as iterations=300 or hidden=32,32.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The policy; the training record goes beside it as .json.")] = Path(
         "policy.tctl"
     ),
@@ -32,7 +40,8 @@ def command(
     """Train a policy."""
     which = api.plant(plant)
     task_name = task or next(iter(which.tasks))
-    result = run(which, task_name, seed, as_object, cpu_seconds=cpu_seconds, iterations=iterations)
+    limits = {} if cpu_seconds is None else {"cpu_seconds": str(cpu_seconds)}
+    result = run(which, task_name, seed, as_object, algo=algo, settings={**limits, **pairs(settings or [])})
     record = train_record(result, which, task_name, seed)
     api.save(result.policy, out)
     write_json(out.with_suffix(".json"), record)
@@ -42,17 +51,32 @@ def command(
         results.print(table(f"Trained {which.name}, {task_name}", [*summary(record), ("policy", str(out))]))
 
 
-def run(which: Plant, task: str, seed: int, quiet: bool, **limits: Any) -> TrainResult:
-    """Train with a progress bar; `limits` are fields of the configuration, None for its default."""
-    api.require_train()
-    from tinyctl.trainers.apg import ApgConfig
+def pairs(settings: list[str]) -> dict[str, str]:
+    """The settings of `--set field=value`."""
+    split = [text.partition("=") for text in settings]
+    if wrong := [text for text, (field, equals, _) in zip(settings, split, strict=True) if not field or not equals]:
+        raise TinyctlError(f"--set {wrong[0]} is not of the form field=value")
+    return {field: value for field, _, value in split}
 
-    config = ApgConfig(**{key: value for key, value in limits.items() if value is not None})
+
+def run(
+    which: Plant,
+    task: str,
+    seed: int,
+    quiet: bool,
+    *,
+    algo: str = "apg",
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> TrainResult:
+    """Train with a progress bar; `settings` are fields of the algorithm's configuration."""
+    api.require_train()
+    config = configured(algo, settings)
     with progress(f"Training {which.name}", quiet) as update:
         return api.train(
             which,
             task,
             seed=seed,
+            algo=algo,
             config=config,
             progress=lambda i, n, s: update(i, n, "" if math.isnan(s) else f"survived {s:.1%}"),
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32
-from tinyctl.policy import Policy
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
@@ -33,12 +31,11 @@ from tinyctl.trainers.base import (
     policy_functions,
     policy_of,
 )
-
-Progress = Callable[[int, int, float], None]  # iteration, of how many, last validated survival (NaN before the first)
+from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 
 
 @dataclass(frozen=True)
-class ApgConfig:
+class Config:
     """How long and how finely to train. The defaults train the quadrotor's hover in a few seconds."""
 
     iterations: int = 200
@@ -72,36 +69,8 @@ class ApgConfig:
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """One validation: the iteration, the mean training cost since the one before, the surviving fraction, the first
-    score (NaN when nothing survived or the task has none), and seconds since the start."""
-
-    iteration: int
-    cost: float
-    survived: float
-    score: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """The validated policy that was kept, with its figures on the validation episodes, and how it came about.
-
-    `env_steps` counts training steps of single plants; `seconds` and `cpu_seconds` include compilation, not imports.
-    """
-
-    policy: Policy
-    survived: Estimate
-    scores: dict[str, Estimate | None]
-    curve: tuple[CurvePoint, ...]
-    env_steps: int
-    seconds: float
-    cpu_seconds: float
-
-
 def train(
-    plant: Plant, task: str | None = None, *, config: ApgConfig = ApgConfig(), seed: int = 0,
+    plant: Plant, task: str | None = None, *, config: Config = Config(), seed: int = 0,
     progress: Progress | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
@@ -113,7 +82,7 @@ def train(
         torch.set_num_threads(threads)
 
 
-def _train(plant: Plant, task: Task, config: ApgConfig, seed: int, progress: Progress | None) -> TrainResult:
+def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None) -> TrainResult:
     if task.contract.latency_s > task.period_s:
         raise TinyctlError("a latency longer than a control period cannot be trained", where=f"plant {plant.name}",
                            fix="lower rate_hz or latency_s of the contract")  # fmt: skip
@@ -186,10 +155,10 @@ class Window:
     action of the period before; from `turned[t]` on under `passes[t].action`.
     """
 
-    def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], config: ApgConfig,
+    def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], config: Config,
                  rng: np.random.Generator) -> None:  # fmt: skip
         plant, task, n, h = kernel.plant, kernel.task, config.plants, config.window
-        nx, nu = len(plant.states), len(plant.inputs)
+        nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.weights, self.config, self.rng, self.task = kernel, weights, config, rng, task
         self.first_memory = first_memory(front)
         self.first_action = np.array(task.contract.initial_applied(), F32)[:, None]
