@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,17 @@ class Controller(Protocol):
 
     def step(self, observations: Array) -> Array:
         """Observations (n, n_obs) float32 to actions (n, n_act) float32; remembers what it returned."""
+
+
+@runtime_checkable
+class Expert(Protocol):
+    """A controller that is given the true state, goals included, in place of observations (`sims.experts`)."""
+
+    def reset(self, n: int) -> None:
+        """Forget everything and serve `n` episodes from now on."""
+
+    def act(self, x: Array) -> Array:
+        """States (n, nx + goals) float32 to actions (n, nu) float32 within the contract's ranges."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,9 @@ class Flights:
 
 
 def fly(
-    plant: Plant, task: Task, controller: Controller, *, episodes: int = 1000, seed: int = 0, delay_s: float = 0.0,
-    variant: str | None = None, keep: int = 8, batch: int = BATCH, progress: Callable[[int, int], None] | None = None,
+    plant: Plant, task: Task, controller: Controller | Expert, *, episodes: int = 1000, seed: int = 0,
+    delay_s: float = 0.0, variant: str | None = None, keep: int = 8, batch: int = BATCH,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Flights:  # fmt: skip
     """Fly `episodes` of `task` with `controller`, whose action takes effect `delay_s` after the observation.
 
@@ -134,7 +146,7 @@ def draw_start(plant: Plant, task: Task, rng: np.random.Generator, p: Mapping[st
 
 
 def close_loop(
-    kernel: Kernel, drawn: Draws, controller: Controller, *, delay_s: float = 0.0, keep: int = 8,
+    kernel: Kernel, drawn: Draws, controller: Controller | Expert, *, delay_s: float = 0.0, keep: int = 8,
     tick: Callable[[int], None] | None = None,
 ) -> Flights:  # fmt: skip
     """Fly the drawn episodes together; `tick` is told each control period that was flown.
@@ -156,7 +168,7 @@ def close_loop(
         if due == k and rest == 0:  # ready exactly as this period begins
             applied = computed
         if begin == k:
-            computed = _action(controller, kernel.observe(x) + drawn.noise[k], task)
+            computed = _action(controller, kernel, x, drawn.noise[k])
             due, begin = k + missed, k + stride
             if due == k and rest == 0:
                 applied = computed
@@ -220,8 +232,9 @@ def mean_estimate(values: Array) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def _action(controller: Controller, observations: Array, task: Task) -> Array:
-    action = np.asarray(controller.step(observations), np.float32)
-    if action.shape != (len(observations), task.contract.n_act):
-        raise TinyctlError(f"the controller returned {action.shape}, not {(len(observations), task.contract.n_act)}")
+def _action(controller: Controller | Expert, kernel: Kernel, x: Array, noise: Array) -> Array:
+    said = controller.act(x) if isinstance(controller, Expert) else controller.step(kernel.observe(x) + noise)
+    action, shape = np.asarray(said, np.float32), (len(x), kernel.task.contract.n_act)
+    if action.shape != shape:
+        raise TinyctlError(f"the controller returned {action.shape}, not {shape}")
     return action.copy()

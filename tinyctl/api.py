@@ -419,6 +419,38 @@ def fly(
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 
+def fly_expert(
+    name: str,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    episodes: int = 100,
+    seed: int = 0,
+    delay_s: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FlightReport:
+    """The same flights by an expert (`sims.experts`), which sees the true state; its delay is by default the latency of
+    the task's contract."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.sims.experts import expert
+    from tinyctl.sims.loop import fly as loop
+
+    chosen = which.task(task)
+    delay_s = chosen.contract.latency_s if delay_s is None else delay_s
+    who = Identity(chosen.contract.hash, "", ())
+    flights = loop(
+        which,
+        chosen,
+        expert(name, which, chosen),
+        episodes=episodes,
+        seed=seed,
+        delay_s=delay_s,
+        keep=KEPT,
+        progress=progress,
+    )
+    return report(which, task or next(iter(which.tasks)), flights, who, on=name, seed=seed, delay_s=delay_s)
+
+
 def _controller(
     source: Graph | Path,
     on: str,

@@ -25,7 +25,8 @@ STRIDE_S = 0.05  # of the trajectories in the report
 
 @dataclass(frozen=True)
 class Identity:
-    """Which controller it was, whatever its form: both hashes, and the number formats in use."""
+    """Which controller it was, whatever its form: both hashes, and the number formats in use. An expert has no graph:
+    its hash is empty."""
 
     contract_hash: str
     graph_hash: str

@@ -151,10 +151,12 @@ def _kept_layers(hidden: Hidden, kept: Array, values: Array) -> dict[str, Layer]
 
 def without_unread(policy: Policy) -> Policy:
     """Without nodes whose value reaches no output."""
-    needed = {policy.nodes[0].name, policy.nodes[-1].name}
-    for node in reversed(policy.nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
+    needed, before = {policy.nodes[0].name, policy.nodes[-1].name}, 0
+    while len(needed) > before:  # once around each loop
+        before = len(needed)
+        for node in reversed(policy.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
     if len(needed) == len(policy.nodes):
         return policy
     return Policy(policy.contract, tuple(node for node in policy.nodes if node.name in needed))

@@ -24,6 +24,7 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.fast_tanh import FastTanh
+from tinyctl.layers.multiply import Multiply
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
@@ -242,7 +243,8 @@ def _joins() -> Policy:
         "scale": (Scale(floats(3), floats(3)), ("screen",)),
         "sum": (Add(3), ("scale", "screen")),
         "fold": (Relu(3), ("sum",)),
-        "wide": (Concat((3, 3)), ("fold", "screen")),
+        "product": (Multiply(3), ("fold", "scale")),
+        "wide": (Concat((3, 3)), ("product", "screen")),
         "out": (Dense(floats(1, 6), floats(1)), ("wide",)),
         "clip": (Clip.of(contract), ("out",)),
     }

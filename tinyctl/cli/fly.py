@@ -23,14 +23,20 @@ from tinyctl.cli.base import (
     table,
     write_json,
 )
+from tinyctl.errors import TinyctlError
 from tinyctl.flight import FlightReport
 from tinyctl.hil import VIRTUAL, Line
 
 
 def command(
-    source: Annotated[Path, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")],
+    source: Annotated[
+        Path | None, typer.Argument(help="A policy or graph (.tctl), an emitted folder, or an image (.elf).")
+    ] = None,
     plant: Annotated[str, typer.Option(help="Name of a plant, or path of a Python file.")] = "quadrotor",
     task: Task = None,
+    expert: Annotated[
+        str | None, typer.Option(help="Fly an expert, which sees the true state, instead: lqr, pid or mpc.")
+    ] = None,
     on: Annotated[
         Literal["graph", "c", "emulator", "board"],
         typer.Option(help="The NumPy definition, the C on the host, the ARM image in the emulator, or a board."),
@@ -43,33 +49,47 @@ def command(
     seed: Seed = 0,
     delay_us: Annotated[
         float | None,
-        typer.Option(help="Delay of the action; by default the predicted worst inference time on the board.", min=0),
+        typer.Option(
+            help="Delay of the action; by default the predicted worst inference time on the board, for an expert the "
+            "latency of the contract.",
+            min=0,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
     """Fly a controller and score it."""
-    delay_s = predicted_delay_s(source, board, toolchain) if delay_us is None else delay_us * 1e-6
-    with progress(f"Flying {episodes} episodes on {on}", as_object) as update:
-        report = api.fly(
-            source,
-            plant,
-            task,
-            on=on,
-            board=board,
-            toolchain=toolchain,
-            episodes=episodes,
-            seed=seed,
-            delay_s=delay_s,
-            line=Line(port, transport),
-            progress=update,
-        )
+    if (source is None) == (expert is None):
+        raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
+    delay_s = None if delay_us is None else delay_us * 1e-6
+    if source is not None and delay_s is None:
+        delay_s = predicted_delay_s(source, board, toolchain)
+    flown = on if expert is None else expert
+    with progress(f"Flying {episodes} episodes on {flown}", as_object) as update:
+        if expert is not None:
+            report = api.fly_expert(expert, plant, task, episodes=episodes, seed=seed, delay_s=delay_s, progress=update)
+        else:
+            assert source is not None
+            assert delay_s is not None
+            report = api.fly(
+                source,
+                plant,
+                task,
+                on=on,
+                board=board,
+                toolchain=toolchain,
+                episodes=episodes,
+                seed=seed,
+                delay_s=delay_s,
+                line=Line(port, transport),
+                progress=update,
+            )
     if out is not None:
         write_json(out, report.to_json())
     if as_object:
         print(as_json(report.to_json()))
     else:
-        results.print(table(f"Flown on {on}", summary(report)))
+        results.print(table(f"Flown on {flown}", summary(report)))
 
 
 def predicted_delay_s(source: Path, board: str, toolchain: Literal["gcc", "zig"] | None) -> float:

@@ -1,0 +1,118 @@
+"""What experts compute with: a plant and task in float64 as CasADi functions, and the rest that costs least."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import casadi
+import numpy as np
+
+from tinyctl.errors import TinyctlError
+from tinyctl.sims.plant import SX, Array, Plant, Task
+
+QUIET: dict[str, Any] = {"ipopt.print_level": 0, "ipopt.sb": "yes", "print_time": False, "error_on_fail": False}
+STARTS = 8  # of the search for a rest: the best of the searches from this many draws
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One control period of an undisturbed plant with nominal parameters, as casadi.Functions of SX columns.
+
+    `step(x, u)` is the next `x` (plant states, then goals) by the loop's own RK4 step; `cost(x, u, u_last)` and
+    `observe(x)` are the task's, `margin(x)` too.
+    """
+
+    plant: Plant
+    task: Task
+    step: Any
+    cost: Any
+    observe: Any
+    margin: Any
+
+    @property
+    def nx(self) -> int:
+        """The plant's own states; goals stand behind them."""
+        return len(self.plant.states)
+
+    @property
+    def nu(self) -> int:
+        return len(self.plant.inputs)
+
+    def box(self) -> tuple[Array, Array]:
+        """(nu,) each: the contract's ranges of the actions."""
+        low, high = (np.array([getattr(s, side) for s in self.task.contract.outputs]) for side in ("low", "high"))
+        return low, high
+
+
+def model_of(plant: Plant, task: Task, variant: str | None = None) -> Model:
+    """The model of a plant's task, with the parameters of a variant."""
+    p = plant.nominal(variant)
+    d = casadi.SX.zeros(max(len(plant.disturbances), 1))
+    n, n_goals = len(plant.states), len(task.goals)
+    x, u, last = (
+        casadi.SX.sym(k, r) for k, r in (("x", n + n_goals), ("u", len(plant.inputs)), ("last", len(plant.inputs)))
+    )
+
+    def rate(z: SX) -> SX:
+        goals = task.drift(z, p) if task.drift is not None else casadi.SX.zeros(n_goals)
+        return casadi.vertcat(plant.derivative(z[:n], u, p, d), goals)
+
+    moved = rk4(rate, x, task.period_s)
+    after = casadi.vertcat(plant.project(moved[:n], p), moved[n:])
+    return Model(
+        plant,
+        task,
+        casadi.Function("step", [x, u], [casadi.densify(after)]),
+        casadi.Function("cost", [x, u, last], [casadi.densify(task.cost(x, u, last))]),
+        casadi.Function("observe", [x], [casadi.densify(task.observe(x))]),
+        casadi.Function("margin", [x], [casadi.densify(task.margin(x))]),
+    )
+
+
+def rk4(rate: Any, x: SX, h: float) -> SX:
+    """One step of the classical Runge-Kutta method."""
+    a = rate(x)
+    b = rate(x + h / 2 * a)
+    c = rate(x + h / 2 * b)
+    return x + h / 6 * (a + 2 * b + 2 * c + rate(x + h * c))
+
+
+@dataclass(frozen=True)
+class Rest:
+    """States `x` (nx + goals,) that the input `u` (nu,) keeps where they are, the goals held."""
+
+    x: Array
+    u: Array
+
+
+def find_rest(model: Model, goals: Array | None = None, seed: int = 0) -> Rest:
+    """The rest with the least cost for `goals` (those of the first draw by default), inside the box of actions.
+
+    The best of several searches by IPOPT, from draws of the task's starts. A rest is a fixed point of the plant's own
+    step, which holds what its projection keeps (a quaternion's length) too.
+    """
+    draws = model.task.initial(np.random.default_rng(seed), STARTS, model.plant.nominal()).astype(np.float64)
+    goals = draws[0, model.nx :] if goals is None else np.asarray(goals, np.float64)
+    scale = magnitudes(model)[: model.nx]
+    z, u = casadi.SX.sym("z", model.nx), casadi.SX.sym("u", model.nu)
+    x = casadi.vertcat(z * scale, goals)
+    held = (model.step(x, u)[: model.nx] - x[: model.nx]) / scale
+    problem = {"x": casadi.vertcat(z, u), "f": model.cost(x, u, u), "g": held}
+    solver = casadi.nlpsol("rest", "ipopt", problem, {**QUIET, "ipopt.max_iter": 200})
+    low, high = model.box()
+    best, least = None, np.inf
+    for start in draws[:, : model.nx]:
+        guess = np.concatenate([start / scale, np.clip(model.task.contract.initial_applied(), low, high)])
+        found = solver(x0=guess, lbx=[*[-np.inf] * model.nx, *low], ubx=[*[np.inf] * model.nx, *high], lbg=0, ubg=0)
+        if solver.stats()["success"] and float(found["f"]) < least - 1e-9:
+            best, least = np.array(found["x"])[:, 0], float(found["f"])
+    if best is None:
+        raise TinyctlError("no state was found at which the plant can rest", where=f"plant {model.plant.name}")
+    return Rest(np.concatenate([best[: model.nx] * scale, goals]), best[model.nx :])
+
+
+def magnitudes(model: Model) -> Array:
+    """(nx + goals,): how large the columns of `x` are at the task's starts, at least 1."""
+    drawn = model.task.initial(np.random.default_rng(0), 256, model.plant.nominal())
+    return np.maximum(np.abs(drawn.astype(np.float64)).max(axis=0), 1.0)
