@@ -1,4 +1,4 @@
-"""A plant as compiled functions: batches of RK4 steps, observations, costs and their vector-Jacobian products.
+"""A plant as compiled functions: batches of integration steps, observations, costs and their vector-Jacobian products.
 
 CasADi's scalar expressions become C loops over structure-of-arrays blocks, compiled by the host's compiler and loaded
 with ctypes. Strict IEEE float32: a lane's result depends neither on the batch size nor on its neighbours, and loading a
@@ -29,6 +29,11 @@ from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
 LANES = 32  # a block's arrays stay in the first-level cache; four AVX2 vectors
+# By name, the reach and weight of each stage of an explicit Runge-Kutta method, as C text.
+INTEGRATORS: dict[str, dict[str, tuple[str, ...]]] = {
+    "rk4": {"reach": ("0.0f", "0.5f", "0.5f", "1.0f"), "weight": ("1.0f / 6", "1.0f / 3", "1.0f / 3", "1.0f / 6")},
+    "euler": {"reach": ("0.0f",), "weight": ("1.0f",)},
+}
 # gcc 12 fuses in its SLP vectoriser whatever -ffp-contract says.
 FLAGS = (
     "-std=gnu99",
@@ -87,7 +92,7 @@ class Kernel:
         return outputs
 
     def step(self, x: Array, u: Array, p: Array, d: Array, dt: float | Array) -> Array:
-        """The states (n, nx) after one RK4 step of `dt` seconds, projected."""
+        """The states (n, nx) after one step of `dt` seconds by the plant's integrator, projected."""
         return self.call("step", x, u, p, d, np.atleast_1d(np.asarray(dt, np.float32)))[0]
 
     def step_vjp(self, x: Array, u: Array, p: Array, d: Array, dt: float | Array, g: Array) -> tuple[Array, Array]:
@@ -131,7 +136,13 @@ def compile_plant(plant: Plant, task: Task, extra: Sequence[Any] = ()) -> Kernel
     step = Block("step", (x, u, p, d, h), (Argument("next", x.rows),), None)
     step_vjp = Block("step_vjp", (x, u, p, d, h, g), (Argument("g_x", x.rows), Argument("g_u", u.rows)), None)
     source = template("plant.c.j2").render(
-        plant=plant.name, lanes=LANES, nx=x.rows, nu=u.rows, blocks=blocks, exports=[*blocks, step, step_vjp]
+        plant=plant.name,
+        lanes=LANES,
+        nx=x.rows,
+        nu=u.rows,
+        blocks=blocks,
+        exports=[*blocks, step, step_vjp],
+        **INTEGRATORS[plant.integrator],
     )
     library = _library(source, plant.name)
     return Kernel(plant, task, {b.name: b for b in (*blocks, step, step_vjp)}, library)
