@@ -20,7 +20,7 @@ def test_every_plant_is_found_under_its_own_name(name: str) -> None:
     assert plant.name == name
     for task in plant.tasks.values():
         p = plant.nominal()
-        assert task.initial(np.random.default_rng(0), 3, p).shape == (3, len(plant.states))
+        assert task.initial(np.random.default_rng(0), 3, p).shape == (3, len(plant.state_columns(task)))
         assert task.disturb(np.random.default_rng(0), 3, p).shape == (3, len(plant.disturbances))
 
 
