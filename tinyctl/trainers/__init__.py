@@ -16,7 +16,7 @@ from typing import Any
 
 from tinyctl.errors import TinyctlError
 
-ALGORITHMS = {"apg": "analytic policy gradient"}
+ALGORITHMS = {"apg": "analytic policy gradient", "imitate": "imitation of an expert or a policy"}
 
 
 def algorithm(name: str) -> Any:
