@@ -157,6 +157,7 @@ def close_loop(
     steps, n = len(drawn.noise), len(drawn.x)
     missed, rest, stride = split_delay(delay_s, period)
     tail = [steps - round(s.last_s / period) for s in task.scores]
+    rms = np.array([s.rms for s in task.scores], bool)
     x, alive, lost_s = drawn.x.copy(), np.ones(n, bool), np.full(n, np.nan)
     sums, spent, flown = np.zeros((n, len(task.scores))), np.zeros(n), np.zeros(n)
     states, actions = [x[:keep]], []
@@ -186,12 +187,14 @@ def close_loop(
         alive &= inside
         x = np.where(alive[:, None], moved, x)
         if task.scores:
-            sums += kernel.score(x) * [k >= start for start in tail]
+            scored = kernel.score(x)
+            sums += np.where(rms, scored * scored, scored) * [k >= start for start in tail]
         states.append(x[:keep])
         actions.append(applied[:keep])
         if tick is not None:
             tick(k + 1)
     means = sums / [steps - start for start in tail] if task.scores else sums
+    means = np.where(rms, np.sqrt(means), means)
     return Flights(
         alive, lost_s, spent / flown, {s.name: means[:, i] for i, s in enumerate(task.scores)},
         np.arange(steps + 1) * period, np.stack(states), np.stack(actions),

@@ -43,12 +43,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Score:
-    """A figure of merit of one episode: the mean of `expression(x)` (a scalar, in `unit`) over its last `last_s`."""
+    """A figure of merit of one episode: the mean of `expression(x)` (a scalar, in `unit`) over its last `last_s`, or
+    with `rms` the root of the mean square."""
 
     name: str
     unit: str
     expression: Callable[[SX], SX]
     last_s: float
+    rms: bool = False
 
 
 @dataclass(frozen=True)

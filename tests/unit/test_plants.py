@@ -11,7 +11,10 @@ import pytest
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.sims.plant import Parameter
 from tinyctl.sims.plants import load_plant, plant_names
-from tinyctl.sims.plants.quadrotor import HOVER, PLANT, hover_action
+from tinyctl.sims.plants._quadrotor_tasks import hover_action
+from tinyctl.sims.plants.quadrotor import PLANT
+
+HOVER = PLANT.task("hover")
 
 
 @pytest.mark.parametrize("name", plant_names())
@@ -20,7 +23,7 @@ def test_every_plant_is_found_under_its_own_name(name: str) -> None:
     assert plant.name == name
     for task in plant.tasks.values():
         p = plant.nominal()
-        assert task.initial(np.random.default_rng(0), 3, p).shape == (3, len(plant.states))
+        assert task.initial(np.random.default_rng(0), 3, p).shape == (3, len(plant.state_columns(task)))
         assert task.disturb(np.random.default_rng(0), 3, p).shape == (3, len(plant.disturbances))
 
 
