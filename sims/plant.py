@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,18 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """A PID loop of a task's baseline: the output called `output` is its initial value plus `kp e + ki ∫e dt +
+    kd de/dt` of the scalar `error(x)`, which asks for more of the output where it is positive."""
+
+    output: str
+    error: Callable[[SX], SX]
+    kp: float
+    ki: float = 0.0
+    kd: float = 0.0
+
+
+@dataclass(frozen=True)
 class Task:
     """What a controller is asked to do with a plant.
 
@@ -70,6 +82,9 @@ class Task:
     Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
     do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
+
+    For baselines: `loops` are the PID loops of a task that has them; `horizon` is how many control periods a predictive
+    controller looks ahead.
     """
 
     contract: Contract
@@ -86,6 +101,8 @@ class Task:
     integral_limits: Mapping[str, float] = field(default_factory=dict)
     goals: tuple[Variable, ...] = ()
     drift: Callable[[SX, Mapping[str, SX]], SX] | None = None
+    loops: tuple[Loop, ...] = ()
+    horizon: int = 40
 
     def __post_init__(self) -> None:
         if len(self.noise) != self.contract.n_obs or not all(math.isfinite(s) and s >= 0 for s in self.noise):
@@ -94,6 +111,10 @@ class Task:
             raise TinyctlError(f"typical is not {self.contract.n_obs} positive numbers", where="task")
         if unknown := set(self.integral_limits) - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
             raise TinyctlError(f"integral of {min(unknown)!r}, which is not an observation", where="task")
+        if unknown := {loop.output for loop in self.loops} - {s.name for s in self.contract.outputs}:
+            raise TinyctlError(f"a loop for {min(unknown)!r}, which is not an output", where="task")
+        if self.horizon < 1:
+            raise TinyctlError(f"a horizon of {self.horizon} periods", where="task", fix="at least one")
         for score in self.scores:
             check_identifier(score.name, "score")
             if not 0 < score.last_s <= self.episode_steps / self.contract.rate_hz:
@@ -109,6 +130,9 @@ class Task:
 class Plant:
     """`derivative(x, u, p, d)` is dx/dt; `project(x, p)` is applied after every integration step (renormalisation,
     clamps). `variants` names published parameter sets as changes of the nominal values. The first task is the default.
+
+    `integrator` is `rk4`, or `euler` for a plant that is a difference equation at its control period T: with
+    `derivative` the change in one period over T, a step of T is that equation to the letter.
     """
 
     name: str
@@ -120,9 +144,12 @@ class Plant:
     tasks: Mapping[str, Task]
     project: Callable[[SX, Mapping[str, SX]], SX] = lambda x, p: x
     variants: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    integrator: Literal["rk4", "euler"] = "rk4"
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "plant")
+        if self.integrator not in ("rk4", "euler"):
+            raise TinyctlError(f"no integrator {self.integrator!r:.20}", where=f"plant {self.name}", fix="rk4 or euler")
         for kind in ("states", "inputs", "parameters", "disturbances"):
             names = [check_identifier(v.name, kind) for v in getattr(self, kind)]
             if len(set(names)) != len(names):

@@ -11,7 +11,7 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.plant import SX, Array, Plant, Task
 
-QUIET: dict[str, Any] = {"ipopt.print_level": 0, "ipopt.sb": "yes", "print_time": False, "error_on_fail": False}
+QUIET: dict[str, Any] = {"ipopt.print_level": 0, "ipopt.sb": "yes", "print_time": False, "show_eval_warnings": False}
 STARTS = 8  # of the search for a rest: the best of the searches from this many draws
 
 
@@ -19,7 +19,7 @@ STARTS = 8  # of the search for a rest: the best of the searches from this many 
 class Model:
     """One control period of an undisturbed plant with nominal parameters, as casadi.Functions of SX columns.
 
-    `step(x, u)` is the next `x` (plant states, then goals) by the loop's own RK4 step; `cost(x, u, u_last)` and
+    `step(x, u)` is the next `x` (plant states, then goals) by the loop's own step; `cost(x, u, u_last)` and
     `observe(x)` are the task's, `margin(x)` too.
     """
 
@@ -58,7 +58,7 @@ def model_of(plant: Plant, task: Task, variant: str | None = None) -> Model:
         goals = task.drift(z, p) if task.drift is not None else casadi.SX.zeros(n_goals)
         return casadi.vertcat(plant.derivative(z[:n], u, p, d), goals)
 
-    moved = rk4(rate, x, task.period_s)
+    moved = rk4(rate, x, task.period_s) if plant.integrator == "rk4" else x + task.period_s * rate(x)
     after = casadi.vertcat(plant.project(moved[:n], p), moved[n:])
     return Model(
         plant,
