@@ -13,7 +13,7 @@ import casadi
 import numpy as np
 
 from tinyctl.contract import Contract, Input, Output
-from tinyctl.sims.plant import SX, Array, Score, Task, Variable
+from tinyctl.sims.plant import SX, Array, Randomisation, Score, Spread, Task, Variable
 
 N_STATES = 17  # position, quaternion, velocity, angular velocity, rotor speeds
 BOX_M = 0.6  # an episode is lost when a coordinate of the position's error leaves [-BOX_M, BOX_M]
@@ -23,6 +23,16 @@ STEP_M = 1.0  # of a set-point, by axis
 THROW_BOX_M = 5.0  # who is thrown upside down falls about two metres before there is thrust to stop with
 RAMP_S = 2.0  # a figure-eight gathers pace over so long
 PREVIEW_S = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+RANDOMISATION = Randomisation(
+    (
+        Spread(("mass",), 0.8, 1.2),
+        Spread(("inertia_x", "inertia_y", "inertia_z"), 0.7, 4.0, log=True),
+        Spread(("thrust",), 0.9, 1.1),
+        Spread(("motor_lag",), 1 / 3, 4 / 3),  # 0.05 to 0.2 s
+    ),
+    late_s=(0.0, 0.02),
+)
 
 Reference = Callable[[SX], tuple[SX, SX]]  # from the goals to a position and a velocity
 
@@ -161,6 +171,7 @@ def quadrotor_tasks(nominal: Mapping[str, float]) -> dict[str, Task]:
         typical=3 * (0.2,) + 9 * (1.0,) + 3 * (1.0,) + 3 * (5.0,),
         lag_s=0.15,
         integral_limits={"p_x": 0.5, "p_y": 0.5, "p_z": 0.5},
+        randomisation=RANDOMISATION,
     )
     return {
         "hover": hover,
