@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,36 +38,61 @@ class Argument:
 
 @dataclass(frozen=True)
 class Block:
-    """One emitted function. `lines` is the body for lane `k`; None where a template composes it from others."""
+    """One emitted function; `lines` is the body for lane `k`."""
 
     name: str
     inputs: tuple[Argument, ...]
     outputs: tuple[Argument, ...]
-    lines: tuple[str, ...] | None
+    lines: tuple[str, ...]
 
 
 def block_of(f: Any) -> Block:
-    """The block of a casadi.Function of dense SX columns. Every intermediate value gets a name of its own."""
+    """The block of a casadi.Function of dense SX columns. Every intermediate value gets a name of its own.
+
+    A value that divides more than once is inverted once: a division takes as long as five to ten products.
+    """
     inputs = tuple(Argument(f.name_in(i), f.numel_in(i)) for i in range(f.n_in()))
     outputs = tuple(Argument(f.name_out(i), f.numel_out(i)) for i in range(f.n_out()))
+    instructions = _instructions(f)
+    divisors = Counter(operands[1] for op, operands, _ in instructions if op == casadi.OP_DIV)
     lines: list[str] = []
-    slot: dict[int, str] = {}
-    for n in range(f.n_instructions()):
-        op, reads, writes = f.instruction_id(n), f.instruction_input(n), f.instruction_output(n)
+    inverted: set[int] = set()
+    for n, (op, operands, place) in enumerate(instructions):
         if op == casadi.OP_OUTPUT:
-            lines.append(f"{outputs[writes[0]].name}[{writes[1]} * LANES + k] = {slot[reads[0]]};")
+            lines.append(f"{outputs[place[0]].name}[{place[1]} * LANES + k] = t{operands[0]};")
             continue
         if op == casadi.OP_CONST:
             value = literal(f.instruction_constant(n))
         elif op == casadi.OP_INPUT:
-            value = f"{inputs[reads[0]].name}[{reads[1]} * LANES + k]"
+            value = f"{inputs[place[0]].name}[{place[1]} * LANES + k]"
+        elif op == casadi.OP_DIV and divisors[operands[1]] > 1:
+            if operands[1] not in inverted:
+                inverted.add(operands[1])
+                lines.append(f"const float r{operands[1]} = 1.0f / t{operands[1]};")
+            value = f"t{operands[0]} * r{operands[1]}"
         elif op in _TEXT:
-            value = _TEXT[op].format(*(slot[r] for r in reads))
+            value = _TEXT[op].format(*(f"t{m}" for m in operands))
         else:
             raise TinyctlError(f"CasADi operation number {op} has no C form", where=f"function {f.name()}")
-        slot[writes[0]] = f"t{n}"
         lines.append(f"const float t{n} = {value};")
     return Block(f.name(), inputs, outputs, tuple(lines))
+
+
+def _instructions(f: Any) -> list[tuple[int, list[int], list[int]]]:
+    """(operation, the numbers of the instructions that made its operands, (argument, row) where it reads an input or
+    writes an output) of each instruction. CasADi's own lists name places of a work vector, which are used again."""
+    made: dict[int, int] = {}
+    found = []
+    for n in range(f.n_instructions()):
+        op, reads, writes = f.instruction_id(n), f.instruction_input(n), f.instruction_output(n)
+        if op in (casadi.OP_INPUT, casadi.OP_CONST):
+            operands, place = [], reads
+        else:
+            operands, place = [made[r] for r in reads], writes
+        if op != casadi.OP_OUTPUT:
+            made[writes[0]] = n
+        found.append((op, operands, place))
+    return found
 
 
 def literal(value: float) -> str:

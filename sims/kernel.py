@@ -1,4 +1,4 @@
-"""A plant as compiled functions: batches of integration steps, observations, costs and their vector-Jacobian products.
+"""A plant as compiled functions: batches of RK4 steps, observations, costs and their vector-Jacobian products.
 
 CasADi's scalar expressions become C loops over structure-of-arrays blocks, compiled by the host's compiler and loaded
 with ctypes. Strict IEEE float32: a lane's result depends neither on the batch size nor on its neighbours, and loading a
@@ -13,31 +13,28 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import casadi
 import numpy as np
 
 from tinyctl.errors import TinyctlError
+from tinyctl.sims.functions import functions
 from tinyctl.sims.instructions import Argument, Block, block_of
-from tinyctl.sims.plant import SX, Array, Plant, Task
+from tinyctl.sims.plant import Array, Plant, Task
 from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, cache_folder, host_cc, run, version
 
-LANES = 32  # a block's arrays stay in the first-level cache; four AVX2 vectors
-# By name, the reach and weight of each stage of an explicit Runge-Kutta method, as C text.
-INTEGRATORS: dict[str, dict[str, tuple[str, ...]]] = {
-    "rk4": {"reach": ("0.0f", "0.5f", "0.5f", "1.0f"), "weight": ("1.0f / 6", "1.0f / 3", "1.0f / 3", "1.0f / 6")},
-    "euler": {"reach": ("0.0f",), "weight": ("1.0f",)},
-}
+LANES = 64  # a block's arrays fill half of the first-level cache
 # gcc 12 fuses in its SLP vectoriser whatever -ffp-contract says.
 FLAGS = (
     "-std=gnu99",
-    "-O3",
+    "-O1",
+    "-ftree-vectorize",
     "-fopenmp-simd",
     "-ffp-contract=off",
     "-fno-math-errno",
@@ -49,6 +46,10 @@ FLAGS = (
 
 class _View(ctypes.Structure):
     _fields_ = (("data", ctypes.c_void_p), ("lane_stride", ctypes.c_long), ("row_stride", ctypes.c_long))
+
+    def after(self, lanes: int) -> _View:
+        """The same rows without the first `lanes`."""
+        return _View(self.data + 4 * lanes * self.lane_stride, self.lane_stride, self.row_stride)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +66,32 @@ class Kernel:
     blocks: Mapping[str, Block]
     library: ctypes.CDLL
 
-    def bind(self, name: str, n: int, inputs: Sequence[Array], outputs: Sequence[Array]) -> Callable[[], None]:
-        """A call of function `name` on `n` lanes of these very buffers, which are read and written at each call."""
+    def bind(
+        self, name: str, n: int, inputs: Sequence[Array], outputs: Sequence[Array], *, threads: int = 1
+    ) -> Callable[[], None]:
+        """A call of function `name` on `n` lanes of these very buffers, which are read and written at each call.
+
+        With `threads` the lanes are shared out. The results do not depend on it; it pays from about ten thousand lanes
+        on, for it takes tens of microseconds to wake a thread and wait for it.
+        """
         block = self.blocks[name]
         if any(len(a) != n for a in outputs):
             raise TinyctlError(f"an output does not have {n} rows", where=f"kernel function {name}")
-        views = (_View * (len(inputs) + len(outputs)))(
-            *(_view(a, q, n, name) for q, a in zip(block.inputs + block.outputs, (*inputs, *outputs), strict=True))
-        )
-        function, count = self.library[f"tinyctl_{name}"], ctypes.c_long(n)
+        arrays = (*inputs, *outputs)
+        views = [_view(a, q, n, name) for q, a in zip(block.inputs + block.outputs, arrays, strict=True)]
+        function, blocks = self.library[f"tinyctl_{name}"], -(-n // LANES)
         function.restype = None
-        keep = (*inputs, *outputs)  # the views point into them
+        ends = [min(blocks * k // threads * LANES, n) for k in range(threads + 1)]
+        parts = [
+            partial(function, ctypes.c_long(end - first), (_View * len(views))(*(v.after(first) for v in views)))
+            for first, end in pairwise(ends)
+        ]
 
-        def call(keep: Any = keep) -> None:
-            function(count, views)
+        def call(keep: Any = arrays) -> None:  # the views point into the arrays
+            others = [_pool(threads - 1).submit(part) for part in parts[1:]]
+            parts[0]()
+            for other in others:
+                other.result()
 
         return call
 
@@ -92,13 +105,20 @@ class Kernel:
         return outputs
 
     def step(self, x: Array, u: Array, p: Array, d: Array, dt: float | Array) -> Array:
-        """The states (n, nx) after one step of `dt` seconds by the plant's integrator, projected."""
+        """The states (n, nx) after one RK4 step of `dt` seconds, projected."""
         return self.call("step", x, u, p, d, np.atleast_1d(np.asarray(dt, np.float32)))[0]
 
     def step_vjp(self, x: Array, u: Array, p: Array, d: Array, dt: float | Array, g: Array) -> tuple[Array, Array]:
         """From the gradient `g` (n, nx) at the result of `step` to those at `x` (n, nx) and `u` (n, nu)."""
         g_x, g_u = self.call("step_vjp", x, u, p, d, np.atleast_1d(np.asarray(dt, np.float32)), g)
         return g_x, g_u
+
+    def step_vjp_full(
+        self, x: Array, u: Array, p: Array, d: Array, dt: float | Array, g: Array
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        """The same to `x`, `u`, `p` (n, np), `d` (n, nd) and `dt` (n, 1): for kernels compiled with `step_vjp_full`."""
+        g_x, g_u, g_p, g_d, g_h = self.call("step_vjp_full", x, u, p, d, np.atleast_1d(np.asarray(dt, np.float32)), g)
+        return g_x, g_u, g_p, g_d, g_h
 
     def observe(self, x: Array) -> Array:
         """The observation columns (n, n_obs), without noise."""
@@ -130,70 +150,9 @@ def compile_plant(plant: Plant, task: Task, extra: Sequence[Any] = ()) -> Kernel
     """Emit, compile (or find in the cache) and load the kernels of a plant's task, and any further `extra`
     casadi.Functions of SX columns, whose names join the others'. Raises `TinyctlError` when an expression does not fit.
     """
-    blocks = [block_of(f) for f in (*_functions(plant, task), *extra)]
-    x, u, p, d = (Argument(name, rows) for name, rows in _sizes(plant, task))
-    h, g = Argument("h", 1), Argument("g", x.rows)
-    step = Block("step", (x, u, p, d, h), (Argument("next", x.rows),), None)
-    step_vjp = Block("step_vjp", (x, u, p, d, h, g), (Argument("g_x", x.rows), Argument("g_u", u.rows)), None)
-    source = template("plant.c.j2").render(
-        plant=plant.name,
-        lanes=LANES,
-        nx=x.rows,
-        nu=u.rows,
-        blocks=blocks,
-        exports=[*blocks, step, step_vjp],
-        **INTEGRATORS[plant.integrator],
-    )
-    library = _library(source, plant.name)
-    return Kernel(plant, task, {b.name: b for b in (*blocks, step, step_vjp)}, library)
-
-
-def vjp(f: Any, wrt: Sequence[int]) -> Any:
-    """NAME_vjp: the inputs of the one-output SX function `f`, and `g`, to gradients `g_INPUT` of the inputs `wrt`."""
-    inputs = [casadi.SX.sym(f.name_in(i), f.numel_in(i)) for i in range(f.n_in())]
-    y = f(*inputs)
-    g = casadi.SX.sym("g", y.numel())
-    at = casadi.vertcat(*(inputs[i] for i in wrt))
-    gradient = casadi.densify(casadi.jtimes(y, at, g, True))
-    ends = np.cumsum([0, *(f.numel_in(i) for i in wrt)])
-    outputs = [gradient[int(a) : int(b)] for a, b in pairwise(ends)]
-    names = [f.name_in(i) for i in range(f.n_in())]
-    return casadi.Function(f"{f.name()}_vjp", [*inputs, g], outputs, [*names, "g"], [f"g_{names[i]}" for i in wrt])
-
-
-def _sizes(plant: Plant, task: Task) -> tuple[tuple[str, int], ...]:
-    # A plant without disturbances or parameters still passes one unused column of each: C has no empty arrays.
-    rows = {"x": plant.state_columns(task), "u": plant.inputs, "p": plant.parameters, "d": plant.disturbances}
-    return tuple((name, max(len(variables), 1)) for name, variables in rows.items())
-
-
-def _functions(plant: Plant, task: Task) -> list[Any]:
-    """The SX functions of a plant and task, with their VJPs."""
-    x, u, p, d = (casadi.SX.sym(name, rows) for name, rows in _sizes(plant, task))
-    u_last = casadi.SX.sym("u_last", len(plant.inputs))
-    named = {q.name: p[i] for i, q in enumerate(plant.parameters)}
-
-    def function(name: str, inputs: dict[str, SX], make: Callable[[], SX], rows: int) -> Any:
-        try:
-            y = casadi.densify(casadi.vertcat(make()))
-        except Exception as error:
-            raise TinyctlError(f"{name}: {type(error).__name__}: {error}", where=f"plant {plant.name}") from error
-        if y.shape != (rows, 1):
-            raise TinyctlError(f"{name} has shape {y.shape}, not ({rows}, 1)", where=f"plant {plant.name}")
-        return casadi.Function(name, list(inputs.values()), [y], list(inputs), ["y"])
-
-    own, goals = x[: len(plant.states)], x[len(plant.states) :]  # the task's goals move by themselves
-    drift = (lambda: task.drift(x, named)) if task.drift is not None else (lambda: casadi.SX.zeros(goals.numel()))
-    derivative = function("derivative", {"x": x, "u": u, "p": p, "d": d},
-                          lambda: casadi.vertcat(plant.derivative(own, u, named, d), drift()), x.numel())  # fmt: skip
-    project = function("project", {"x": x, "p": p}, lambda: casadi.vertcat(plant.project(own, named), goals), x.numel())
-    observe = function("observe", {"x": x}, lambda: task.observe(x), task.contract.n_obs)
-    cost = function("cost", {"x": x, "u": u, "u_last": u_last}, lambda: task.cost(x, u, u_last), 1)
-    margin = function("margin", {"x": x}, lambda: task.margin(x), 1)
-    scores = len(task.scores)
-    score = function("score", {"x": x}, lambda: casadi.vertcat(*(s.expression(x) for s in task.scores)), scores)
-    return [derivative, vjp(derivative, (0, 1)), project, vjp(project, (0,)), observe, vjp(observe, (0,)), cost,
-            vjp(cost, (0, 1, 2)), margin, *([score] if scores else [])]  # fmt: skip
+    blocks = {f.name(): block_of(f) for f in (*functions(plant, task), *extra)}
+    source = template("plant.c.j2").render(plant=plant.name, lanes=LANES, blocks=blocks.values())
+    return Kernel(plant, task, blocks, _library(source, plant.name))
 
 
 def _view(array: Array, argument: Argument, n: int, name: str) -> _View:
@@ -220,6 +179,11 @@ def _library(source: str, name: str) -> ctypes.CDLL:
             run([*command, "-o", "kernel.so", "kernel.c"], what=f"kernel of {name}", cwd=Path(work))
             os.replace(Path(work) / "kernel.so", path)
     return ctypes.CDLL(str(path))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="kernel")
 
 
 @cache

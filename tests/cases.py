@@ -19,6 +19,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "widths": networks.widths,
     "activations": networks.activations,
     "joins": networks.joins,
+    "recurrent": networks.recurrent,
     "csr": partial(networks.sparse, "csr"),
     "straight": partial(networks.sparse, "straight"),
 }
@@ -39,7 +40,7 @@ MAKERS: dict[str, Callable[[], Graph]] = {
     **{f"{name}_{f}": partial(_in_format, policy, f) for name, policy in POLICIES.items() for f in FORMATS},
     **{
         f"{name}_{f}_throughout": partial(in_integers, POLICIES[name], f)
-        for name in ("tiny", "all_layers", "activations", "joins")
+        for name in ("tiny", "all_layers", "activations", "joins", "recurrent")
         for f in INTEGERS
     },
     "ties": networks.ties,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tinyctl.cells import gru, lstm
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
 from tinyctl.layers.add import Add
@@ -30,6 +31,7 @@ from tinyctl.layers.screen import Screen
 from tinyctl.layers.sigmoid import Sigmoid
 from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import Tanh
+from tinyctl.layers.unit_delay import UnitDelay
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
 from tinyctl.quantizer import everywhere, quantize, random_sequences
@@ -352,6 +354,31 @@ def joins(seed: int = 5) -> Policy:
         "clip": (Clip.of(contract), ("sum",)),
     }
     return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
+
+
+def recurrent(seed: int = 7) -> Policy:
+    """A GRU, an LSTM behind it, and the head's own value before."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    n_in = len(contract.inputs)
+
+    def weights(*shape: int) -> Array:
+        return (rng.standard_normal(shape) * 0.4).astype(F32)
+
+    screen = Node("screen", Screen.of(contract), ())
+    n_act = contract.n_act
+    return Policy(
+        contract,
+        (
+            screen,
+            *gru("gru", "screen", weights(15, n_in), weights(15, 5), weights(15), weights(15)),
+            *lstm("lstm", "gru_out", weights(12, 5), weights(12, 3), weights(12), limit=4.0),
+            Node("before", UnitDelay(np.full(n_act, 0.25, F32), np.full(n_act, 0.5, F32)), ("head",)),
+            Node("beside", Concat((3, n_act)), ("lstm_out", "before")),
+            Node("head", dense(rng, 3 + n_act, n_act), ("beside",)),
+            Node("clip", Clip.of(contract), ("head",)),
+        ),
+    )
 
 
 def sparse(storage: str, seed: int = 6) -> Policy:

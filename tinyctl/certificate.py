@@ -15,6 +15,7 @@ import numpy as np
 
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
+from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.network import Network, Node
 from tinyctl.pairing import Pairing
 from tinyctl.policy import Policy
@@ -111,7 +112,7 @@ def _own_errors(graph: Graph) -> dict[str, tuple[Array, Spread]]:
     """For each node its own error (n_out,) and how far its value is from the one in real arithmetic."""
     found: dict[str, tuple[Array, Spread]] = {}
     for node, low, high in _inputs(graph, graph.bounds()):
-        deviation = beside([found[name][1] for name in node.inputs] or [Spread(node.layer.n_in, {})])
+        deviation = beside([found[name][1] for name in node.awaits] or [Spread(node.layer.n_in, {})])
         own, apart = node.layer.error(low, high), deviation.columns()
         moved = deviation.through(node.layer, low - apart, high + apart, graph.contract.rate_hz)
         found[node.name] = own, moved.plus(own)
@@ -128,6 +129,9 @@ def _slopes(
     found: dict[str, Spread] = {}
     for node, low, high in _inputs(network, bounds):
         unit = Spread(len(entry), {Source(1.0, np.ones(contract.n_obs)): entry})
+        if isinstance(node.layer, DelayLayer):  # of one step: the state stays
+            found[node.name] = Spread(node.layer.n_out, {})
+            continue
         moved = beside([found[name] for name in node.inputs] or [unit])
         apart = np.zeros(node.layer.n_in)
         if errors is not None and node.inputs:

@@ -27,6 +27,7 @@ from tinyctl.layers.dense import storage_of
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.table import SEGMENT_BITS
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
+from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
 from tinyctl.templates import template
@@ -129,7 +130,8 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
                 "title": _title(node),
                 "tables": [_table(symbol, t, common["macro"]) for t in parts[node.name].tables],
                 "function": template(f"kernels/{kernel_name(node)}.c.j2").render(common, **values),
-                "call": _call(symbol, node.layer, node.name, reads, writes),
+                "call": _call(symbol, node, reads, writes),
+                "keep": _keep(symbol, node, reads),
                 "probe": _probe(graph, node, common["macro"], writes),
             }
         )
@@ -222,12 +224,13 @@ class _Place:
 def _allocate(graph: Graph) -> tuple[list[_Slot], dict[str, _Place]]:
     """Give every node's value a buffer; a buffer is reused once no later node reads what is in it. The last node writes
     the action last applied."""
-    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.awaits}
+    last_use |= {name: len(graph.nodes) for node in graph.nodes if not node.awaits for name in node.inputs}
     slots: list[_Slot] = []
     places = {graph.nodes[-1].name: _Place(None, "float32")}
     busy: set[int | None] = set()
     for i, node in enumerate(graph.nodes[:-1]):
-        dying = [places[name] for name in node.inputs if last_use[name] == i]
+        dying = [places[name] for name in node.awaits if last_use[name] == i]
         reuse = [p.slot for p in dying if p.slot is not None and node.layer.in_place and p.dtype == node.returns]
         free = [k for k in range(len(slots)) if k not in busy]
         if not (reuse or free):
@@ -310,14 +313,25 @@ def _title(node: Node) -> str:
     return f"{node.name}: {node.layer.kind}, {node.layer.n_in} -> {node.layer.n_out}, {node.format}{stored}"
 
 
-def _call(symbol: str, layer: Any, node: str, reads: list[_Place], writes: _Place) -> str:
+def _call(symbol: str, node: Node, reads: list[_Place], writes: _Place) -> str:
     values = ", ".join(f"s->{place.text}" for place in (*reads, writes))
-    if isinstance(layer, Screen):
+    if isinstance(node.layer, Screen):
         return f"status = {symbol}(obs, s->applied, s->{writes.text})"
-    if isinstance(layer, StatefulLayer):
-        states = ", ".join(f"s->{node}_{slot.name}" for slot in layer.state())
-        return f"{symbol}({states}, status, {values})"
+    if isinstance(node.layer, DelayLayer):
+        return f"{symbol}({_states(node)}, s->{writes.text})"
+    if isinstance(node.layer, StatefulLayer):
+        return f"{symbol}({_states(node)}, status, {values})"
     return f"{symbol}({values})"
+
+
+def _keep(symbol: str, node: Node, reads: list[_Place]) -> str | None:
+    """The call at the end of a step with which a delay keeps its input."""
+    return f"{symbol}_keep({_states(node)}, status, s->{reads[0].text})" if isinstance(node.layer, DelayLayer) else None
+
+
+def _states(node: Node) -> str:
+    assert isinstance(node.layer, StatefulLayer)
+    return ", ".join(f"s->{node.name}_{slot.name}" for slot in node.layer.state())
 
 
 def _probe(graph: Graph, node: Node, macro: str, place: _Place) -> str:
@@ -349,10 +363,11 @@ def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: di
         "first": places[entry.encode.name].text,
         "last": places[entry.decode.inputs[0]].text,
         "calls": [
-            _call(_symbol(unit, n.name), n.layer, n.name, [places[read] for read in n.inputs], places[n.name])
+            _call(_symbol(unit, n.name), n, [places[read] for read in n.inputs], places[n.name])
             + f";\n    {_probe(graph, n, common['macro'], places[n.name])}"
             for n in entry.nodes
         ],
+        "keeps": [_keep(_symbol(unit, n.name), n, [places[n.inputs[0]]]) for n in entry.nodes if not n.awaits],
         "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
         "offset": [_literal(v) for v in entry.encode.layer.offset[:n_obs]],
         "scale": [_literal(v) for v in entry.decode.layer.scale],

@@ -16,6 +16,7 @@ from tinyctl.formats import find_format
 from tinyctl.layers.base import F32, Array, JoinLayer, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.screen import Screen
+from tinyctl.layers.unit_delay import DelayLayer
 
 MAX_NODES = 256
 REJECTED = 1  # status bit: an observation was not finite; the stateful layers kept their state
@@ -29,6 +30,11 @@ class Node:
     layer: Layer
     inputs: tuple[str, ...]
     format: str = "f32"
+
+    @property
+    def awaits(self) -> tuple[str, ...]:
+        """The nodes that must have been computed in this step: its inputs, unless it returns what they were before."""
+        return () if isinstance(self.layer, DelayLayer) else self.inputs
 
     @property
     def reads(self) -> str:
@@ -147,8 +153,10 @@ class Network:
         """Compute nodes into `values`, which holds what they read; returns the state with their memory and status."""
         memory: dict[str, tuple[Array, ...]] = {}
         for node in nodes:
-            sources = [values[name] for name in node.inputs]
-            if isinstance(node.layer, JoinLayer):
+            sources = [values[name] for name in node.awaits]
+            if isinstance(node.layer, DelayLayer):
+                values[node.name] = node.layer.recall(state.memory[node.name])
+            elif isinstance(node.layer, JoinLayer):
                 values[node.name] = node.layer.join(*sources)
             elif isinstance(node.layer, StatefulLayer):
                 values[node.name], memory[node.name] = node.layer.step(
@@ -156,6 +164,11 @@ class Network:
                 )
             else:
                 values[node.name] = node.layer.run(sources[0])
+        for node in nodes:
+            if isinstance(node.layer, DelayLayer):
+                old, x = state.memory[node.name], values[node.inputs[0]]
+                memory[node.name] = node.layer.step(x, old, rejected, self.contract.rate_hz)[1]
+        memory = {name: memory[name] for name in state.memory}  # in the order of the nodes
         return replace(state, memory=memory, status=np.where(rejected, np.uint32(REJECTED), np.uint32(0)))
 
     def bounds(self, wider: Mapping[str, tuple[Array, Array]] | None = None) -> dict[str, tuple[Array, Array]]:
@@ -165,7 +178,7 @@ class Network:
         with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are answers here: no bound
             for node in self.nodes:
                 whole = np.full(node.layer.n_in, np.inf)
-                ranges = [found[name] for name in node.inputs] or [(-whole, whole)]
+                ranges = [found[name] for name in node.awaits] or [(-whole, whole)]
                 if isinstance(node.layer, JoinLayer):
                     found[node.name] = node.layer.join_bound(*ranges)
                 else:
@@ -190,6 +203,17 @@ def chain(layers: Iterable[tuple[str, Layer]], formats: Sequence[str] | None = N
     return tuple(nodes)
 
 
+def needed_for(nodes: Sequence[Node], name: str) -> set[str]:
+    """The names of the nodes on which the value of node `name` depends, in this step or an earlier one."""
+    needed, before = {name}, 0
+    while len(needed) > before:  # once around each loop
+        before = len(needed)
+        for node in reversed(nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+    return needed
+
+
 def free_name(nodes: Iterable[Node], name: str, word: str) -> str:
     """A name made of `name` and `word` that none of `nodes` has; it stays a C identifier of legal length."""
     taken = {node.name for node in nodes}
@@ -202,6 +226,7 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
     if not 2 <= len(nodes) <= MAX_NODES:
         raise TinyctlError(f"{len(nodes)} nodes; 2 to {MAX_NODES} are possible")
     earlier: dict[str, Node] = {}
+    by_name = {node.name: node for node in nodes}
     for node in nodes:
         where = f"node {node.name!r:.70}"
         check_identifier(node.name, "node")
@@ -213,9 +238,9 @@ def _check_structure(contract: Contract, nodes: tuple[Node, ...]) -> None:
         if len(node.inputs) != len(widths):
             raise TinyctlError(f"reads {len(node.inputs)} values instead of {len(widths)}", where=where)
         for name, width in zip(node.inputs, widths, strict=True):
-            if name not in earlier:
+            if name not in (earlier if node.awaits else by_name):
                 raise TinyctlError(f"reads {name!r:.70}, which no earlier node computes", where=where)
-            source = earlier[name]
+            source = by_name[name]
             if source.layer.n_out != width:
                 raise TinyctlError(f"takes {width} columns, but {name} has {source.layer.n_out}", where=where)
             if source.returns != node.reads:

@@ -139,5 +139,6 @@ WRITERS: dict[str, Callable[[_Graph, Any, list[str], str], object]] = {
     "leaky_relu": lambda graph, layer, inputs, y: graph.node("LeakyRelu", inputs, y, alpha=layer.slope),
     "elu": lambda graph, layer, inputs, y: graph.node("Elu", inputs, y, alpha=layer.alpha),
     "add": _plain("Add"),
+    "multiply": _plain("Mul"),
     "concat": lambda graph, layer, inputs, y: graph.node("Concat", inputs, y, axis=1),
 }

@@ -20,8 +20,10 @@ from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.history import History, IntegerHistory
 from tinyctl.layers.integral import IntegerIntegral, Integral
 from tinyctl.layers.lag import IntegerLag, Lag
+from tinyctl.layers.multiply import IntegerMultiply
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
+from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.network import Node
 from tinyctl.policy import Policy
 from tinyctl.spread import OUTWARD, Spread, beside
@@ -106,6 +108,10 @@ class Pairing:
         twin = self.nodes[node.name]
         if not node.inputs:
             return self._same(node, twin, [])
+        if isinstance(node.layer, DelayLayer) and same(node.layer, twin.layer):  # both states are the same
+            return self._float(node, twin.name, Spread(node.layer.n_out, {}), np.zeros(node.layer.n_out))
+        if isinstance(node.layer, DelayLayer | IntegerMultiply):
+            raise _not_comparable(node, twin)
         if (node.layer.widths, node.layer.n_out) != (twin.layer.widths, twin.layer.n_out):
             raise TinyctlError("has other columns than in the policy", where=f"node {node.name}")
         sources = [self._as(self.values[n], wanted) for n, wanted in zip(node.inputs, twin.inputs, strict=True)]
@@ -118,11 +124,7 @@ class Pairing:
             return self._elementwise(node, twin, sources[0])
         if isinstance(node.layer, AppendingLayer) and _remember_alike(node.layer, twin.layer):
             return self._memory(node, node.layer, twin.layer, sources[0].settled())
-        raise TinyctlError(
-            f"{node.layer.kind} cannot be compared with the policy's {twin.layer.kind}",
-            where=f"node {node.name}",
-            fix="certify the graph without a policy",
-        )
+        raise _not_comparable(node, twin)
 
     def _as(self, value: _Value, wanted: str) -> _Value:
         """The value as that of another policy node, behind scales which the quantizer folded into their neighbours."""
@@ -264,6 +266,14 @@ def same(a: Layer, b: Layer) -> bool:
         return False
     pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
     return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in pairs)
+
+
+def _not_comparable(node: Node, twin: Node) -> TinyctlError:
+    return TinyctlError(
+        f"{node.layer.kind} cannot be compared with the policy's {twin.layer.kind}",
+        where=f"node {node.name}",
+        fix="certify the graph without a policy",
+    )
 
 
 def _remember_alike(layer: Layer, twin: Layer) -> bool:

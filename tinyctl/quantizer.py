@@ -8,7 +8,7 @@ that stands before an encode is folded into it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from tinyctl.layers.base import Array, Layer, Twin
 from tinyctl.layers.convert import Decode, Encode, Requantize
 from tinyctl.layers.dense import ACCUMULATOR_LIMIT, Dense, IntegerDense, count_weights
 from tinyctl.layers.scale import Scale
+from tinyctl.layers.unit_delay import UnitDelay
 from tinyctl.network import Network, Node, free_name
 from tinyctl.policy import Policy
 
@@ -130,8 +131,11 @@ def _choose(policy: Policy, formats: str | Mapping[str, str]) -> dict[str, Forma
         raise TinyctlError(f"there is no node {unknown[0]!r:.70} to give a format")
     chosen: dict[str, Format] = {}
     for node in policy.nodes:
-        follows = chosen[node.inputs[0]] if node.inputs else find_format("f32")
+        follows = chosen[node.awaits[0]] if node.awaits else find_format("f32")
         chosen[node.name] = find_format(formats[node.name]) if node.name in formats else follows
+    for node in policy.nodes:  # a loop has one format
+        if isinstance(node.layer, UnitDelay) and node.name not in formats:
+            chosen[node.name] = chosen[node.inputs[0]]
     return chosen
 
 
@@ -188,10 +192,24 @@ class _Rewriter:
         for node in self.policy.nodes:
             value = self._integer_node(node) if self.formats[node.name].integer else None
             if value is None:  # no integer form here
-                source = tuple(self._real(name).name for name in node.inputs)
+                source = tuple(self._real(name).name for name in node.awaits) or node.inputs
                 value = self._add(Node(node.name, node.layer, source))
             self.values[node.name] = value
+        self._close_loops()
         return self._without_unread()
+
+    def _close_loops(self) -> None:
+        """Let each delay keep its input in the form in which it is recalled, converted right behind the input."""
+        for node in self.policy.nodes:
+            if isinstance(node.layer, UnitDelay):
+                (name,), value, before = node.inputs, self.values[node.name], len(self.made)
+                form = self.formats[node.name]
+                kept = self._real(name) if value.scale is None else self._scaled(name, form, value.scale)
+                doors, self.made = self.made[before:], self.made[:before]
+                behind = [n.name for n in self.made].index(self.values[name].name) + 1
+                self.made[behind:behind] = doors
+                at = [n.name for n in self.made].index(node.name)
+                self.made[at] = replace(self.made[at], inputs=(kept.name,))
 
     def _add(self, node: Node, activation: str = "float32", scale: Array | None = None) -> _Value:
         self.made.append(node)
@@ -200,10 +218,12 @@ class _Rewriter:
     def _integer_node(self, node: Node) -> _Value | None:
         """The node in its integer format, or None where it has to be float32."""
         chosen = self.formats[node.name]
-        begins = isinstance(node.layer, Dense) or node.name in self.named
+        begins = isinstance(node.layer, Dense | UnitDelay) or node.name in self.named
         if not begins and not any(self.values[name].scale is not None for name in node.inputs):
             return None
-        sources = [self._integer(name, node, chosen) for name in node.inputs]
+        if isinstance(node.layer, UnitDelay) and node.inputs == (self.policy.nodes[-1].name,):
+            return None  # what comes after the last node is float32
+        sources = [self._integer(name, node, chosen) for name in node.awaits]
         twin = None
         if node is not self.policy.nodes[-1]:  # the last word on the action is in the contract's own numbers
             twin = self._twin(node, chosen, tuple(source.scale for source in sources if source.scale is not None))
@@ -217,7 +237,7 @@ class _Rewriter:
             return None
         if twin.layer is None:
             return _Value(sources[0].name, chosen.activation, twin.scale)
-        made = Node(node.name, twin.layer, tuple(source.name for source in sources), chosen.name)
+        made = Node(node.name, twin.layer, tuple(source.name for source in sources) or node.inputs, chosen.name)
         return self._add(made, chosen.activation, twin.scale)
 
     def _twin(self, node: Node, chosen: Format, scales: tuple[Array, ...]) -> Twin | None:
@@ -228,6 +248,11 @@ class _Rewriter:
         # A common scale is safer where a column may grow, and decodes faster; but outputs have units of their own.
         if readers != [self.policy.nodes[-1]] or out.max() <= ALIKE[chosen.activation] * out.min():
             out = np.full(node.layer.n_out, out.max())
+        for reader in readers:  # a loop that is closed in the form in which it began needs no requantize
+            began = self.values.get(reader.name)
+            closes = isinstance(reader.layer, UnitDelay) and not isinstance(node.layer, Dense)
+            if closes and began is not None and began.type == chosen.activation and began.scale is not None:
+                out = began.scale
         wishes = [
             reader.layer.takes(chosen.activation, out)
             for reader in readers
@@ -250,7 +275,12 @@ class _Rewriter:
         """The value of a policy node in the integers that `reader` takes."""
         value = self._of_type(name, chosen)
         assert value.scale is not None
-        wanted = reader.layer.takes(chosen.activation, value.scale)
+        return self._scaled(name, chosen, reader.layer.takes(chosen.activation, value.scale))
+
+    def _scaled(self, name: str, chosen: Format, wanted: Array) -> _Value:
+        """The value of a policy node in integers of this scale."""
+        value = self._of_type(name, chosen)
+        assert value.scale is not None
         if (wanted == value.scale).all():
             return value
         layer = Requantize.of(value.type, value.type, value.scale / wanted)

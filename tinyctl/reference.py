@@ -18,7 +18,7 @@ def real_values(network: Network, x: Array, memory: Mapping[str, tuple[Array, ..
     observations and then the applied actions. Integer nodes count in their own steps, saturation included."""
     values: dict[str, Array] = {}
     for node in network.nodes:
-        sources = [values[name] for name in node.inputs] or [np.asarray(x, np.float64)]
+        sources = [values[name] for name in node.awaits] or [np.asarray(x, np.float64)]
         if isinstance(node.layer, JoinLayer):
             values[node.name] = node.layer.exact_join(*sources)
         elif isinstance(node.layer, StatefulLayer):

@@ -77,6 +77,10 @@ class Spread:
 
     def through(self, layer: Layer, low: Array, high: Array, rate_hz: float) -> Spread:
         """After a layer in real arithmetic, if both inputs lie within [low, high] (n_in,)."""
+        ranges = layer.jacobian(low, high)
+        if ranges is not None:
+            middle, reach = (ranges[0] + ranges[1]) / 2, (ranges[1] - ranges[0]) / 2 * OUTWARD
+            return self.times(middle).plus(reach @ self.columns() * OUTWARD)
         form = layer.affine(rate_hz)
         made = self if form is None else self.times(form[0])
         least, most = layer.slopes(low, high)

@@ -8,6 +8,7 @@ import pytest
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims import kernel as kernels
+from tinyctl.sims.functions import step_vjp_full
 from tinyctl.sims.kernel import LANES, Kernel, compile_plant
 from tinyctl.sims.plant import Array, Plant
 from tinyctl.sims.plants import load_plant, plant_names
@@ -45,14 +46,14 @@ def _reference(plant: Plant) -> casadi.Function:
     end = x + h * k1 if plant.integrator == "euler" else x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
     end = casadi.vertcat(plant.project(end[:own], named), end[own:])
     g = casadi.SX.sym("g", x.numel())
-    gradients = [casadi.jtimes(end, at, g, True) for at in (x, u)]
+    gradients = [casadi.jtimes(end, at, g, True) for at in (x, u, p, d, h)]
     return casadi.Function("reference", [x, u, p, d, h, g], [end, *gradients])
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def compiled(request: pytest.FixtureRequest) -> Kernel:
     plant = load_plant(request.param)
-    return compile_plant(plant, plant.task())
+    return compile_plant(plant, plant.task(), [step_vjp_full(plant, plant.task())])
 
 
 def test_step_and_gradients_equal_casadi_in_float64(compiled: Kernel) -> None:
@@ -61,10 +62,13 @@ def test_step_and_gradients_equal_casadi_in_float64(compiled: Kernel) -> None:
     g = (np.random.default_rng(1).normal(size=x.shape) / scale).astype(np.float32)
     after = compiled.step(x, u, p, d, 0.01)
     g_x, g_u = compiled.step_vjp(x, u, p, d, 0.01, g)
-    want, want_x, want_u = (np.array(m).T for m in _reference(compiled.plant)(x.T, u.T, p.T, d.T, 0.01, g.T))
+    want, *wanted = (np.array(m).T for m in _reference(compiled.plant)(x.T, u.T, p.T, d.T, 0.01, g.T))
     np.testing.assert_allclose(after / scale, want / scale, atol=3e-6)
-    np.testing.assert_allclose(g_x * scale, want_x * scale, rtol=1e-4, atol=2e-5)
-    np.testing.assert_allclose(g_u, want_u, rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(g_x * scale, wanted[0] * scale, rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(g_u, wanted[1], rtol=1e-4, atol=2e-5)
+    sizes = (scale, 1.0, np.abs(p).max(axis=0) + 1e-9, np.abs(d).max(axis=0) + 1e-9, 0.01)
+    for got, full, size in zip(compiled.step_vjp_full(x, u, p, d, 0.01, g), wanted, sizes, strict=True):
+        np.testing.assert_allclose(got * size, full * size, rtol=2e-4, atol=5e-5)
 
 
 def test_cost_and_observation_gradients_equal_casadi(compiled: Kernel) -> None:
@@ -96,10 +100,25 @@ def test_a_lane_has_the_same_bits_in_any_batch_and_layout(compiled: Kernel, n: i
     assert compiled.step(*columns, 0.01).tobytes() == after.tobytes()
 
 
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_threads_change_no_bit(compiled: Kernel, threads: int) -> None:
+    n = 5 * LANES + 3
+    x, u, p, d = _batch(compiled.plant, n)
+    for inputs in ((x, u, p, d), (x, u, p[0], d)):
+        alone, shared = np.zeros_like(x), np.zeros_like(x)
+        arrays = [*inputs, np.array([0.01], np.float32)]
+        compiled.bind("step", n, arrays, [alone])()
+        call = compiled.bind("step", n, arrays, [shared], threads=threads)
+        for _ in range(3):
+            shared[:] = np.nan
+            call()
+            assert shared.tobytes() == alone.tobytes()
+
+
 def test_integration_has_its_order(compiled: Kernel) -> None:
     x, u, p, d = _batch(compiled.plant, 16)
     x += 0.3 * np.random.default_rng(2).normal(size=x.shape).astype(np.float32)  # more curvature, fewer cancellations
-    x = compiled.call("project", x, p)[0]
+    x = compiled.step(x, u, p, d, 0.0)  # projected
 
     def end(steps: int, span: float) -> Array:
         y = x
@@ -162,6 +181,6 @@ def test_a_compiled_kernel_is_found_again(compiled: Kernel, monkeypatch: pytest.
         raise AssertionError("compiled twice")
 
     monkeypatch.setattr(kernels, "run", no_compiler)
-    again = compile_plant(compiled.plant, compiled.task)
+    again = compile_plant(compiled.plant, compiled.task, [step_vjp_full(compiled.plant, compiled.task)])
     x, u, p, d = _batch(compiled.plant, 2)
     assert again.step(x, u, p, d, 0.01).tobytes() == compiled.step(x, u, p, d, 0.01).tobytes()

@@ -24,6 +24,7 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.fast_tanh import FastTanh
+from tinyctl.layers.multiply import Multiply
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
@@ -242,7 +243,8 @@ def _joins() -> Policy:
         "scale": (Scale(floats(3), floats(3)), ("screen",)),
         "sum": (Add(3), ("scale", "screen")),
         "fold": (Relu(3), ("sum",)),
-        "wide": (Concat((3, 3)), ("fold", "screen")),
+        "product": (Multiply(3), ("fold", "scale")),
+        "wide": (Concat((3, 3)), ("product", "screen")),
         "out": (Dense(floats(1, 6), floats(1)), ("wide",)),
         "clip": (Clip.of(contract), ("out",)),
     }
@@ -324,9 +326,9 @@ def refused(made: Any, path: Path, message: str, **extra: Any) -> None:
     ("nodes", "message"),
     [
         ([("Conv", "x w", "y")], r"node /y \(Conv\): is not an operator"),
-        ([("Mul", "x x", "y")], "of two computed values"),
-        ([("GRU", "x w w", "y")], "GRU is recurrent"),
-        ([("LSTM", "x w w", "y")], "LSTM is recurrent"),
+        ([("Div", "x x", "y")], "of two computed values"),
+        ([("GRU", "x w w", "y")], "direction|not one step|malformed"),
+        ([("RNN", "x w w", "y")], "is not an operator that is read"),
         ([("MatMul", "x x", "y")], "computed value times a constant"),
         ([("MatMul", "x odd", "y")], "does not fit"),
         ([("MatMul", "x", "y")], "malformed"),

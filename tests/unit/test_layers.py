@@ -91,6 +91,10 @@ def test_every_layer_is_found() -> None:
         "integer_history",
         "integer_curve",
         "integer_bend",
+        "unit_delay",
+        "integer_unit_delay",
+        "multiply",
+        "integer_multiply",
     }
 
 

@@ -11,5 +11,8 @@ LAYERS: dict[str, type[Layer]] = {
     found.kind: found
     for module in modules(sys.modules[__name__]).values()
     for found in vars(module).values()
-    if isinstance(found, type) and issubclass(found, Layer) and found.__module__ == module.__name__
+    if isinstance(found, type)
+    and issubclass(found, Layer)
+    and found.__module__ == module.__name__
+    and "kind" in vars(found)
 }

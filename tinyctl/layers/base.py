@@ -106,6 +106,11 @@ class Layer:
         """The least and the greatest derivative (n_out,) of f, for real inputs x within [low, high] (n_in,)."""
         return np.ones(self.n_out), np.ones(self.n_out)
 
+    def jacobian(self, low: Array, high: Array) -> tuple[Array, Array] | None:
+        """For a layer of another form, in place of `affine` and `slopes`: the least and the greatest of each derivative
+        (n_out, n_in) within [low, high]."""
+        return None
+
     def exact(self, x: Array) -> Array:
         """`run` in real arithmetic: (batch, n_in) float64 to (batch, n_out), integers in their own steps."""
         raise NotImplementedError

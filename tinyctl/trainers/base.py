@@ -24,7 +24,8 @@ from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, NUMERATOR, Tanh
 from tinyctl.network import chain
 from tinyctl.policy import Policy
-from tinyctl.sims.kernel import Kernel, vjp
+from tinyctl.sims.functions import vjp
+from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.plant import Task
 
 Tensor = Any  # torch.Tensor
@@ -54,7 +55,7 @@ def front_layers(task: Task) -> Front:
 def policy_functions(task: Task, front: Front) -> list[Any]:
     """The casadi.Functions that `Pass` needs beside the plant's: an argument of `compile_plant`."""
     prepare = prepare_function(task, front)
-    return [prepare, vjp(prepare, (0, 1, 2)), clip_back_function(task), *tanh_functions()]
+    return [prepare, vjp(prepare, ("obs", "last", "memory")), clip_back_function(task), *tanh_functions()]
 
 
 def policy_of(task: Task, front: Front, weights: list[Tensor]) -> Policy:
