@@ -99,6 +99,19 @@ def test_every_commented_key_is_one_that_is_read(tmp_path: Path) -> None:
     assert project.train.settings == {"hidden": "32,32,"}
 
 
+def test_the_example_runs_in_short(run: Run, tmp_path: Path, require_package: Callable[[str], Any]) -> None:
+    require_package("stable_baselines3")
+    text = (Path(__file__).parents[2] / "examples" / "pendulum" / "tinyctl.toml").read_text()
+    short = text.replace("total_steps = 10000", "total_steps = 120\nlearning_starts = 50\nvalidation_episodes = 2")
+    (tmp_path / "tinyctl.toml").write_text(short.replace("episodes = 100", "episodes = 2"))
+    status, out, _ = run("run", "--json")
+    assert status == 1  # it has learnt nothing yet
+    record = json.loads(out)
+    assert record["done"] == ALL[:-1]
+    assert "return" in record["reasons"][0]
+    assert run("run", "--json")[0] == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
