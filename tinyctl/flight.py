@@ -111,6 +111,10 @@ class GraphController:
         action, self.state = self.graph.run(observations, self.state)
         return action
 
+    def set_applied(self, action: Array) -> None:
+        """Tell it that something other than its last action was applied, (n, n_act)."""
+        self.state = self.state.with_applied(action)
+
 
 class EmulatedController:
     """The code of an ARM image in the emulator, one struct an episode."""

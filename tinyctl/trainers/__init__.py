@@ -16,8 +16,11 @@ from typing import Any
 
 from tinyctl.errors import TinyctlError, ToolMissing
 
-ALGORITHMS = {"apg": "analytic policy gradient", "rl": "Stable-Baselines3"}
-EXTRAS = {"rl": "sb3"}  # what to install for an algorithm, where it is not `train`
+ALGORITHMS = {
+    "apg": "analytic policy gradient",
+    "imitate": "imitation of an expert or a policy",
+    "rl": "any Gymnasium environment, through Stable-Baselines3",
+}
 
 
 def algorithm(name: str) -> Any:
