@@ -107,6 +107,7 @@ class Task:
 class Plant:
     """`derivative(x, u, p, d)` is dx/dt; `project(x, p)` is applied after every integration step (renormalisation,
     clamps). `variants` names published parameter sets as changes of the nominal values. The first task is the default.
+    `measured` names the parameters that a ruler or a data sheet tells: identification does not fit them.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Plant:
     tasks: Mapping[str, Task]
     project: Callable[[SX, Mapping[str, SX]], SX] = lambda x, p: x
     variants: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "plant")
@@ -131,6 +133,8 @@ class Plant:
             if not -math.inf < q.low <= q.nominal <= q.high < math.inf:
                 raise TinyctlError(f"nominal {q.nominal} is not in [{q.low}, {q.high}]", where=f"parameter {q.name}")
         known = {q.name for q in self.parameters}
+        if unknown := set(self.measured) - known:
+            raise TinyctlError(f"unknown parameter {min(unknown)!r}", where="measured")
         for name, changes in self.variants.items():
             if unknown := set(changes) - known:
                 raise TinyctlError(f"unknown parameter {min(unknown)!r}", where=f"variant {name}")

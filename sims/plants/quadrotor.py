@@ -202,4 +202,5 @@ PLANT = Plant(
     project=project,
     tasks={"hover": HOVER},
     variants={"learning_to_fly": {}, "gym_pybullet_drones": GYM_PYBULLET_DRONES},
+    measured=("gravity", "arm", "rpm_max"),
 )
