@@ -68,6 +68,8 @@ class Task:
     Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
     do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
+    `setpoints` names what can be asked for beside the task itself, and how a unit of it moves observation columns: by
+    it a controller is led along a trajectory that shows the plant (`sims.excitation`).
     """
 
     contract: Contract
@@ -84,6 +86,7 @@ class Task:
     integral_limits: Mapping[str, float] = field(default_factory=dict)
     goals: tuple[Variable, ...] = ()
     drift: Callable[[SX, Mapping[str, SX]], SX] | None = None
+    setpoints: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.noise) != self.contract.n_obs or not all(math.isfinite(s) and s >= 0 for s in self.noise):
@@ -92,6 +95,9 @@ class Task:
             raise TinyctlError(f"typical is not {self.contract.n_obs} positive numbers", where="task")
         if unknown := set(self.integral_limits) - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
             raise TinyctlError(f"integral of {min(unknown)!r}, which is not an observation", where="task")
+        moved = {column for columns in self.setpoints.values() for column in columns}
+        if unknown := moved - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
+            raise TinyctlError(f"set-point of {min(unknown)!r}, which is not an observation", where="task")
         for score in self.scores:
             check_identifier(score.name, "score")
             if not 0 < score.last_s <= self.episode_steps / self.contract.rate_hz:

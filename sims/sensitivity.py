@@ -7,6 +7,7 @@ eliminated (a QR factor a window), which leaves normal equations in the unknowns
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,12 +84,11 @@ class Windows:
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal equations `information` (nz, nz), `gradient` (nz,), the sum of squares `chi2`, and what gives the windows'
-    starts back: `dx = at_rest - by_z dz`, (windows, nx) and (windows, nx, nz)."""
+    """Normal equations `information` (nz, nz), `gradient` (nz,), and what gives the windows' starts back:
+    `dx = at_rest - by_z dz`, (windows, nx) and (windows, nx, nz)."""
 
     information: Array
     gradient: Array
-    chi2: float
     at_rest: Array
     by_z: Array
 
@@ -109,15 +109,27 @@ def normal(
 ) -> Normal:
     """The normal equations at starts `x` (windows, nx) and `z`, observations weighted by 1 / `sigma` (n_obs,). The
     damping, relative, is that of the starts (Levenberg and Marquardt)."""
-    loose = 1 / np.maximum(np.abs(x).max(axis=0), 1e-6)  # weaker than any sensor, but no state is without bounds
-    parts = [
-        _normal(kernel, unknowns, windows.part(rows), x[rows], z, sigma, loose, damping)
-        for rows in (slice(k, k + CHUNK) for k in range(0, len(windows), CHUNK))
-    ]
+    parts = [*_parts(kernel, unknowns, windows, x, z, sigma, damping)]
     return Normal(
-        sum(q.information for q in parts), sum(q.gradient for q in parts), sum(q.chi2 for q in parts),
-        np.concatenate([q.at_rest for q in parts]), np.concatenate([q.by_z for q in parts]),
+        sum((np.swapaxes(a, 1, 2) @ a).sum(axis=0) for a, _, _ in parts), sum(np.einsum("nri,nr->i", a, b) for a, b, _ in parts),
+        np.concatenate([back[:, :, -1] for _, _, back in parts]),
+        np.concatenate([back[:, :, :-1] for _, _, back in parts]),
     )  # fmt: skip
+
+
+def information(kernel: Kernel, unknowns: Unknowns, windows: Windows, x: Array, z: Array, sigma: Array) -> Array:
+    """(windows, nz, nz): the Fisher information of each window, whose start is unknown, whatever was observed."""
+    parts = _parts(kernel, unknowns, windows, x, z, sigma, 0.0)
+    return np.concatenate([np.swapaxes(a, 1, 2) @ a for a, _, _ in parts])
+
+
+def _parts(
+    kernel: Kernel, unknowns: Unknowns, windows: Windows, x: Array, z: Array, sigma: Array, damping: float
+) -> Iterator[tuple[Array, Array, Array]]:
+    loose = 1 / np.maximum(np.abs(x).max(axis=0), 1e-6)  # weaker than any sensor, but no state is without bounds
+    for first in range(0, len(windows), CHUNK):
+        rows = slice(first, first + CHUNK)
+        yield _reduced(kernel, unknowns, windows.part(rows), x[rows], z, sigma, loose, damping)
 
 
 def _inputs(unknowns: Unknowns, windows: Windows, z: Array) -> tuple[Array, tuple[Array, Array, float], Array]:
@@ -131,10 +143,12 @@ def _inputs(unknowns: Unknowns, windows: Windows, z: Array) -> tuple[Array, tupl
     return p[windows.episode].astype(np.float32), (held, new, rest), d[windows.episode].astype(np.float32)
 
 
-def _normal(
+def _reduced(
     kernel: Kernel, unknowns: Unknowns, windows: Windows, start: Array, z: Array, sigma: Array, loose: Array,
     damping: float,
-) -> Normal:  # fmt: skip
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Weighted derivatives (windows, rows, nz) and residuals (windows, rows) with the starts solved for, and what gives
+    these back (windows, nx, nz + 1)."""
     p, (old, new, rest), d = _inputs(unknowns, windows, z)
     n, nx = start.shape
     nz, move = unknowns.size, unknowns.period_s - rest
@@ -146,7 +160,7 @@ def _normal(
     rows, errors = [], []
     for t in range(windows.obs.shape[1]):
         shown = _jacobian(lambda v, g: (kernel.observe_vjp(v, g),), (x,), windows.obs.shape[2])[0]
-        rows.append(np.einsum("noi,nij->noj", shown, grown) / sigma[:, None])
+        rows.append((shown / sigma[:, None]) @ grown)
         errors.append((windows.obs[:, t] - kernel.observe(x)) / sigma)
         if t == old.shape[1]:
             break
@@ -154,7 +168,7 @@ def _normal(
         for at, u, h, sign in ((x, old[:, t], rest, 1), (turned, new[:, t], move, -1)):
             hs = np.full((n, 1), h, np.float32)
             a, _, b, e, by_h = _jacobian(kernel.step_vjp_full, (at, u, p, d, hs), nx)
-            grown = np.einsum("nij,njk->nik", a, grown)
+            grown = a @ grown
             grown[:, :, nx:] += _by_unknowns(unknowns, slopes, windows.episode, b, e, sign * by_h)
         x = kernel.step(turned, new[:, t], p, d, move)
     jacobian, error = np.concatenate(rows, axis=1), np.concatenate(errors, axis=1)
@@ -184,8 +198,7 @@ def _by_unknowns(unknowns: Unknowns, slopes: Array, episode: Array, b: Array, e:
     return added
 
 
-def _eliminate(jacobian: Array, error: Array, loose: Array, damping: float) -> Normal:
-    """The normal equations of the shared unknowns, the windows' starts solved for."""
+def _eliminate(jacobian: Array, error: Array, loose: Array, damping: float) -> tuple[Array, Array, Array]:
     n, nx = len(jacobian), len(loose)
     size = np.linalg.norm(jacobian[:, :, :nx], axis=1)
     ridge = np.zeros((n, nx, jacobian.shape[2]))
@@ -195,10 +208,4 @@ def _eliminate(jacobian: Array, error: Array, loose: Array, damping: float) -> N
     right = np.concatenate([both[:, :, nx:], np.pad(error, ((0, 0), (0, nx)))[:, :, None]], axis=2)
     inside = np.swapaxes(q, 1, 2) @ right
     left = right - q @ inside
-    a, b = left[:, :, :-1], left[:, :, -1]
-    back = np.linalg.solve(r, inside)
-    return Normal(
-        np.einsum("nri,nrj->ij", a, a), np.einsum("nri,nr->i", a, b), float((error**2).sum()),
-        back[:, :, -1], back[:, :, :-1],
-    )  # fmt: skip
-
+    return left[:, :, :-1], left[:, :, -1], np.linalg.solve(r, inside)
