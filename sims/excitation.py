@@ -42,8 +42,8 @@ class Excitation:
 
 
 class Excited:
-    """A controller whose observations are moved by `offsets` (steps, n_obs) or (steps, n, n_obs), and the log of what it
-    was shown before that, and did."""
+    """A controller whose observations are moved by `offsets` (steps, n_obs) or (steps, n, n_obs), and the log of what
+    it was shown before that, and did."""
 
     def __init__(self, controller: Controller, offsets: Array | None = None) -> None:
         self.controller, self.offsets = controller, offsets
@@ -82,8 +82,8 @@ def channels(task: Task) -> Array:
 
 
 def sines(task: Task, numbers: Array, steps: int) -> Array:
-    """Set-points (..., steps, channels) of `numbers` (..., channels, 3) in [0, 1]: amplitude, in the typical magnitude of
-    the channel's observation; frequency, on a logarithmic scale; phase. They grow within the first second."""
+    """Set-points (..., steps, channels) of `numbers` (..., channels, 3) in [0, 1]: amplitude, in the typical magnitude
+    of the channel's observation; frequency, on a logarithmic scale; phase. They grow within the first second."""
     size = np.array([max(task.typical[i] for i in np.flatnonzero(row)) for row in channels(task)])
     t = np.arange(steps)[:, None] * task.period_s
     amplitude, share, phase = np.moveaxis(np.asarray(numbers)[..., None, :, :], -1, 0)
@@ -95,7 +95,7 @@ def excite(
     plant: Plant, task: Task, controller: Controller, *, start: Array, seconds: float = 10.0, reserve: float = 0.1,
     fixed: Sequence[str] = (), seed: int = 0, progress: Progress | None = None,
 ) -> Excitation:  # fmt: skip
-    """The most telling set-points for a flight of `seconds` from `start` (nx,) that keeps `reserve` of the task's margin.
+    """The most telling set-points for a flight of `seconds` from `start` (nx,) that keeps `reserve` of the margin.
 
     `fixed` parameters are known; of those of which only ratios are seen, one must be among them. Raises `TinyctlError`
     where no flight in `GENERATIONS` rounds keeps the margin.
@@ -201,4 +201,5 @@ def named(task: Task, table: Mapping[str, Array]) -> Array:
     if unknown := set(table) - set(task.setpoints):
         raise TinyctlError(f"no set-point {min(unknown)!r:.40}", fix=f"one of {', '.join(task.setpoints)}")
     rows = dict(zip(task.setpoints, channels(task), strict=True)) if table else {}
-    return sum(np.outer(values, rows[name]) for name, values in table.items())
+    moved = [np.outer(values, rows[name]) for name, values in table.items()]
+    return np.sum(moved, axis=0)

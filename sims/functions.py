@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -32,7 +32,8 @@ def functions(plant: Plant, task: Task) -> list[Any]:
 
 
 def step_function(plant: Plant, task: Task) -> Any:
-    """`step(x, u, p, d, h)`: the states after one step of `h` seconds by the classical Runge-Kutta rule, projected.
+    """`step(x, u, p, d, h)`: the states after one step of `h` seconds by the classical Runge-Kutta rule, or Euler's for
+    a plant that asks for it, projected.
 
     All of it is one function, so that what the four stages share is computed once and values stay in registers.
     """
@@ -49,12 +50,19 @@ def step_function(plant: Plant, task: Task) -> Any:
         return casadi.vertcat(own, _column(plant, "drift", lambda: drift(at, named), len(task.goals)))
 
     first = slope(x)
+    if plant.integrator == "euler":
+        return _stepped(plant, rows, (x, u, p, d, h), x + h * first, named)
     second = slope(x + h / 2 * first)
     third = slope(x + h / 2 * second)
     fourth = slope(x + h * third)
-    end = x + h / 6 * (first + 2 * (second + third) + fourth)
+    return _stepped(plant, rows, (x, u, p, d, h), x + h / 6 * (first + 2 * (second + third) + fourth), named)
+
+
+def _stepped(plant: Plant, rows: Iterable[str], inputs: tuple[SX, ...], end: SX, named: dict[str, SX]) -> Any:
+    """The function `step` whose result is `end`, the plant's own states projected."""
+    n = len(plant.states)
     projected = _column(plant, "project", lambda: plant.project(end[:n], named), n)
-    return casadi.Function("step", [x, u, p, d, h], [casadi.cse(casadi.vertcat(projected, end[n:]))], [*rows], ["y"])
+    return casadi.Function("step", [*inputs], [casadi.cse(casadi.vertcat(projected, end[n:]))], [*rows], ["y"])
 
 
 def step_vjp_full(plant: Plant, task: Task) -> Any:

@@ -1,6 +1,6 @@
 """A plant's parameters from flight logs: nonlinear least squares over short prediction windows, with standard errors.
 
-Every window starts from a state of its own, so that what the plant does between windows (gusts, a hand) does not matter.
+Every window starts from a state of its own, so that what happens between windows (gusts, a hand) does not matter.
 The unknowns are the parameters, the delay of the actions and a constant disturbance an episode; measurement noise is
 estimated from the residuals, column by column. What a flight cannot tell apart is found in the eigenvectors of the
 information matrix, and said.
@@ -34,7 +34,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """One unknown: `value` and `error` (a standard error, None where it was given) in `unit`, and what it was before."""
+    """One unknown: `value` and `error` (a standard error, None where given) in `unit`, and what it was before."""
 
     name: str
     unit: str
@@ -64,7 +64,8 @@ class Identification:
         """What a person must know before using the figures."""
         held = [
             f"only their ratios are seen: {', '.join(group)}. {group[0]} was held at its nominal value: measure it and "
-            f"give it (--fix {group[0]}=VALUE), or fly one episode with a known change (--added EPISODE:{group[0]}=VALUE)"
+            f"give it (--fix {group[0]}=VALUE), or fly one episode with a known change "
+            f"(--added EPISODE:{group[0]}=VALUE)"
             for group in self.together
         ]
         return (*held, *(f"{name} is hardly seen: excite it more, or fix it" for name in self.weak))
@@ -82,8 +83,8 @@ def identify(
     """Fit a plant's parameters to `episodes`, the observations and actions of a task at its rate.
 
     `fixed` parameters keep these values; those of `plant.measured` keep their nominal ones unless they are fixed.
-    `added` says by how much parameters are larger in an episode (a known load). Raises `TinyctlError` for unknown names,
-    a log shorter than two windows, or one the plant cannot follow.
+    `added` says by how much parameters are larger in an episode (a known load). Raises `TinyctlError` for unknown
+    names, a log shorter than two windows, or one the plant cannot follow.
     """
     fixed, added = dict(fixed or {}), dict(added or {})
     _check_names(plant, fixed, added, len(episodes))
@@ -244,7 +245,9 @@ def _seen(information: Array, free: Sequence[str]) -> tuple[Array, list[tuple[st
     """The covariance of all unknowns, groups of parameters that cannot be told apart, and single ones hardly seen."""
     floor = np.diag(np.full(len(information), 1e-6))  # a standard error of 1000 where nothing is known
     covariance = np.linalg.inv(information + floor)
-    n, groups, weak = len(free), [], []
+    n = len(free)
+    groups: list[tuple[str, ...]] = []
+    weak: list[str] = []
     values, vectors = np.linalg.eigh(covariance[:n, :n])
     for value, vector in zip(values[::-1], vectors.T[::-1], strict=True):
         if value > UNSEEN**2:

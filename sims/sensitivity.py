@@ -96,7 +96,7 @@ class Normal:
 def predict(kernel: Kernel, unknowns: Unknowns, windows: Windows, x: Array, z: Array) -> Array:
     """Observations (windows, length, n_obs) predicted from starts `x` (windows, nx), which are projected first."""
     p, (old, new, rest), d = _inputs(unknowns, windows, z)
-    x, seen, move = kernel.step(x, old[:, 0], p, d, 0.0), [], np.float32(unknowns.period_s - rest)
+    x, seen, move = kernel.step(x, old[:, 0], p, d, 0.0), [], unknowns.period_s - rest
     for t in range(windows.obs.shape[1]):
         seen.append(kernel.observe(x))
         if t < old.shape[1]:
@@ -111,7 +111,8 @@ def normal(
     damping, relative, is that of the starts (Levenberg and Marquardt)."""
     parts = [*_parts(kernel, unknowns, windows, x, z, sigma, damping)]
     return Normal(
-        sum((np.swapaxes(a, 1, 2) @ a).sum(axis=0) for a, _, _ in parts), sum(np.einsum("nri,nr->i", a, b) for a, b, _ in parts),
+        sum((np.swapaxes(a, 1, 2) @ a).sum(axis=0) for a, _, _ in parts),
+        sum(np.einsum("nri,nr->i", a, b) for a, b, _ in parts),
         np.concatenate([back[:, :, -1] for _, _, back in parts]),
         np.concatenate([back[:, :, :-1] for _, _, back in parts]),
     )  # fmt: skip
@@ -135,7 +136,7 @@ def _parts(
 def _inputs(unknowns: Unknowns, windows: Windows, z: Array) -> tuple[Array, tuple[Array, Array, float], Array]:
     """Parameters, (held actions, new actions, the delay's rest in s) and disturbances of each window."""
     p, delay, d = unknowns.values(z)
-    missed, rest, _ = split_delay(delay, unknowns.period_s)
+    missed, rest = split_delay(delay, unknowns.period_s)
     steps = windows.obs.shape[1] - 1
     before = windows.actions.shape[1] - steps
     at = np.arange(steps) + before - min(missed, before - 1)

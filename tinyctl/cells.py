@@ -23,12 +23,16 @@ from tinyctl.network import Node
 CELL_LIMIT = 32.0  # |c| of an LSTM: its tanh has long saturated
 
 
-def gru(name: str, source: str, w_x: Array, w_h: Array, b_x: Array, b_h: Array) -> tuple[Node, ...]:
-    """Gated recurrent unit (Cho et al. 2014, in the form that cuDNN, PyTorch and Keras' `reset_after` compute).
+def gru(
+    name: str, source: str, w_x: Array, w_h: Array, b_x: Array, b_h: Array, *, reset_after: bool = True
+) -> tuple[Node, ...]:
+    """Gated recurrent unit, as cuDNN, PyTorch and Keras compute it; without `reset_after` as Cho et al. 2014 did.
 
     `w_x` (3 n, n_in), `w_h` (3 n, n), `b_x`, `b_h` (3 n,) hold reset, update and new gate in this order:
 
         r = sigmoid(..)   z = sigmoid(..)   c = tanh(w_x x + b_x + r (w_h h + b_h))   h = c + z (h - c)
+
+    and without `reset_after` c = tanh(w_x x + b_x + w_h (r h) + b_h).
     """
     n = _check(name, 3, w_x, w_h, b_x, b_h)
     (x_r, x_z, x_n), (h_r, h_z, h_n), (r, z, c), (br, bz, bn) = (_gates(a, 3) for a in (w_x, w_h, b_x, b_h))
@@ -38,10 +42,15 @@ def gru(name: str, source: str, w_x: Array, w_h: Array, b_x: Array, b_h: Array) 
     made.add("reset", Sigmoid(n), "reset_sum")
     made.add("update_sum", Dense(np.hstack([x_z, h_z]), z + bz), joined)
     made.add("update", Sigmoid(n), "update_sum")
-    made.add("recalled", Dense(h_n, bn), "h")
-    made.add("kept", Multiply(n), "reset", "recalled")
-    made.add("new_input", Dense(x_n, c), source)
-    made.add("new_sum", Add(n), "new_input", "kept")
+    if reset_after:
+        made.add("recalled", Dense(h_n, bn), "h")
+        made.add("kept", Multiply(n), "reset", "recalled")
+        made.add("new_input", Dense(x_n, c), source)
+        made.add("new_sum", Add(n), "new_input", "kept")
+    else:
+        made.add("kept", Multiply(n), "reset", "h")
+        made.add("beside", Concat((w_x.shape[1], n)), source, "kept")
+        made.add("new_sum", Dense(np.hstack([x_n, h_n]), c + bn), "beside")
     made.add("new", Tanh(n), "new_sum")
     made.add("minus_new", Scale(np.full(n, -1, F32), np.zeros(n, F32)), "new")
     made.add("change", Add(n), "h", "minus_new")

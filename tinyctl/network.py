@@ -203,6 +203,17 @@ def chain(layers: Iterable[tuple[str, Layer]], formats: Sequence[str] | None = N
     return tuple(nodes)
 
 
+def needed_for(nodes: Sequence[Node], name: str) -> set[str]:
+    """The names of the nodes on which the value of node `name` depends, in this step or an earlier one."""
+    needed, before = {name}, 0
+    while len(needed) > before:  # once around each loop
+        before = len(needed)
+        for node in reversed(nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+    return needed
+
+
 def free_name(nodes: Iterable[Node], name: str, word: str) -> str:
     """A name made of `name` and `word` that none of `nodes` has; it stays a C identifier of legal length."""
     taken = {node.name for node in nodes}

@@ -24,7 +24,7 @@ from tinyctl.layers.relu import Relu
 from tinyctl.layers.sigmoid import Sigmoid
 from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import Tanh
-from tinyctl.network import Node, free_name
+from tinyctl.network import Node, free_name, needed_for
 from tinyctl.policy import Policy
 
 LINEAR_ABOVE_ZERO = (Relu, LeakyRelu, Elu)
@@ -151,12 +151,7 @@ def _kept_layers(hidden: Hidden, kept: Array, values: Array) -> dict[str, Layer]
 
 def without_unread(policy: Policy) -> Policy:
     """Without nodes whose value reaches no output."""
-    needed, before = {policy.nodes[0].name, policy.nodes[-1].name}, 0
-    while len(needed) > before:  # once around each loop
-        before = len(needed)
-        for node in reversed(policy.nodes):
-            if node.name in needed:
-                needed.update(node.inputs)
+    needed = needed_for(policy.nodes, policy.nodes[-1].name) | {policy.nodes[0].name}
     if len(needed) == len(policy.nodes):
         return policy
     return Policy(policy.contract, tuple(node for node in policy.nodes if node.name in needed))

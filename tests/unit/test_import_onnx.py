@@ -326,9 +326,9 @@ def refused(made: Any, path: Path, message: str, **extra: Any) -> None:
     ("nodes", "message"),
     [
         ([("Conv", "x w", "y")], r"node /y \(Conv\): is not an operator"),
-        ([("Mul", "x x", "y")], "of two computed values"),
-        ([("GRU", "x w w", "y")], "GRU is recurrent"),
-        ([("LSTM", "x w w", "y")], "LSTM is recurrent"),
+        ([("Div", "x x", "y")], "of two computed values"),
+        ([("GRU", "x w w", "y")], "direction|not one step|malformed"),
+        ([("RNN", "x w w", "y")], "is not an operator that is read"),
         ([("MatMul", "x x", "y")], "computed value times a constant"),
         ([("MatMul", "x odd", "y")], "does not fit"),
         ([("MatMul", "x", "y")], "malformed"),

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, read_bytes
-from tinyctl.importers.parts.body import Body, Value
+from tinyctl.importers.parts.body import Body, Value, in_order
 from tinyctl.importers.parts.hdf5_file import Group, dataset, read_hdf5
 from tinyctl.layers.base import Array
 
@@ -75,8 +75,10 @@ def _stored(file: Group) -> Weights:
     layers = file.members.get("layers")
     for layer in layers.members.values() if isinstance(layers, Group) else ():
         stored = layer.members.get("vars") if isinstance(layer, Group) else None
+        cell = layer.members.get("cell") if isinstance(layer, Group) else None
+        inside = cell.members.get("vars") if isinstance(cell, Group) else None
         if isinstance(stored, Group):
-            groups[stored.text("name")] = stored
+            groups[stored.text("name")] = inside if isinstance(inside, Group) else stored
 
     def find(name: str, count: int) -> list[Array]:
         stored = groups[name].members if name in groups else {}
@@ -110,6 +112,7 @@ def _model(request: Request, config: Any, weights: Weights) -> Imported:
         raise TinyctlError(f"its configuration is not understood ({type(error).__name__})") from None
     body: Body | None = None
     values: dict[str, Value] = {}
+    _check_steps(rows)
     for row in rows:
         where = f"layer {row.name!r:.60} ({row.kind!s:.40})"
         if row.kind not in KINDS:
@@ -189,6 +192,26 @@ def _sources(inbound: Any) -> list[str]:
     return [entry[0] for entry in inbound]  # the form of Keras 2
 
 
+def _check_steps(rows: list[_Row]) -> None:
+    """A cell must go on from one control step to the next, not start afresh with every window."""
+    shape = next((s for s in map(_input_shape, rows) if s is not None), None)
+    for row in rows:
+        if row.kind in CELLS and (shape is None or len(shape) != 3):
+            raise TinyctlError("reads no sequence", where=f"layer {row.name!r:.60}")
+        if row.kind in CELLS and shape is not None and shape[1] is not None and not row.settings.get("stateful"):
+            raise TinyctlError(
+                f"starts afresh for every window of {shape[1]!s:.20} steps",
+                where=f"layer {row.name!r:.60}",
+                fix="save it with stateful=True, or with inputs of any length",
+            )
+    if shape is not None and len(shape) == 3 and any(row.kind in CELLS for row in rows):
+        rows[0].settings["batch_shape"] = (shape[0], shape[2])  # what one step reads
+
+
+def _input_shape(row: _Row) -> Any:
+    return row.settings.get("batch_shape") or row.settings.get("batch_input_shape")
+
+
 def _width(settings: dict[str, Any], arrays: list[Array]) -> int | None:
     """The number of inputs that a first layer tells, None when it does not."""
     shape = settings.get("batch_shape") or settings.get("batch_input_shape")
@@ -212,6 +235,22 @@ def _dense(body: Body, inputs: Values, name: str, settings: dict[str, Any], arra
     (x,) = inputs
     bias = arrays[1] if settings["use_bias"] else np.zeros(arrays[0].shape[1])
     return _activate(body, body.dense(x, arrays[0].T, bias, name), settings["activation"], name)
+
+
+def _recurrent(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
+    """A stateful cell, fed one step at a time. Gates from Keras' order to that of the cell."""
+    (x,) = inputs
+    kernel, recurrent = (a.T for a in arrays[:2])
+    bias = arrays[2] if settings["use_bias"] else np.zeros(len(kernel))
+    if (settings["activation"], settings["recurrent_activation"]) != ("tanh", "sigmoid"):
+        raise TinyctlError("has other activations than tanh and sigmoid", where=f"layer {name!r:.60}")
+    if settings.get("go_backwards"):
+        raise TinyctlError("runs backwards", where=f"layer {name!r:.60}")
+    biases = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+    if "reset_after" not in settings:  # an LSTM
+        return body.lstm(x, (kernel, recurrent, *biases), name)
+    weights = tuple(in_order(a, (1, 0, 2)) for a in (kernel, recurrent, *biases))
+    return body.gru(x, weights, name, reset_after=bool(settings["reset_after"]))
 
 
 def _normalization(body: Body, inputs: Values, name: str, settings: dict[str, Any], arrays: list[Array]) -> Value:
@@ -275,9 +314,11 @@ def _concatenate(body: Body, inputs: Values, name: str, settings: dict[str, Any]
     return body.concat(inputs, name)
 
 
+CELLS = ("GRU", "LSTM")
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(("InputLayer", "Dropout", "Flatten"), _same),
     "Dense": _dense,
+    **dict.fromkeys(CELLS, _recurrent),
     "Normalization": _normalization,
     "BatchNormalization": _batch_normalization,
     "Rescaling": _rescaling,
@@ -288,4 +329,4 @@ KINDS: dict[str, Kind] = {
     "Add": _add,
     "Concatenate": _concatenate,
 }
-WEIGHTED = {"Dense": 2, "Normalization": 2, "BatchNormalization": 4}  # arrays of a layer
+WEIGHTED = {"Dense": 2, "GRU": 3, "LSTM": 3, "Normalization": 2, "BatchNormalization": 4}  # arrays of a layer

@@ -18,7 +18,7 @@ import numpy as np
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, read_bytes
 from tinyctl.importers.parts.body import Body, add_chain
-from tinyctl.importers.parts.torch_file import dense_pairs, read_state_dict
+from tinyctl.importers.parts.torch_file import read_state_dict, weighted_layers
 from tinyctl.layers.base import Array
 
 SUFFIXES = (".zip",)
@@ -61,7 +61,7 @@ def read(request: Request) -> Imported:
     if kwargs.get("squash_output") not in (None, False) and not family.squashed:
         raise TinyctlError("squash_output is not read", fix="export the actor to ONNX")
     notes = _normalization(request, data, family)
-    pairs = dense_pairs(
+    pairs = weighted_layers(
         {
             f"{n}.{p}": tensors[f"{n}.{p}"]
             for n in _layers(family, tensors)
@@ -70,7 +70,7 @@ def read(request: Request) -> Imported:
         }
     )
     between = _activation(kwargs, family)
-    body = Body(pairs[0][1].shape[1])
+    body = Body(pairs[0][1][0].shape[1])
     x = body.input if request.normalizer is None else body.normalize(body.input, request.normalizer)
     kinds = ("dense", *((between, "dense") * (len(pairs) - 1)), *(("tanh",) if family.squashed else ()))
     y = add_chain(body, x, kinds, pairs)

@@ -9,8 +9,8 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import Imported, Request, contract_of, read_bytes
-from tinyctl.importers.parts.body import Body, Value, add_chain
-from tinyctl.importers.parts.torch_file import dense_pairs, read_state_dict
+from tinyctl.importers.parts.body import ARRAYS, Body, Value, Weighted, add_chain
+from tinyctl.importers.parts.torch_file import read_state_dict, weighted_layers
 from tinyctl.importers.parts.torch_program import read_program, walk
 from tinyctl.layers.base import Array
 
@@ -41,11 +41,11 @@ def _program(request: Request) -> Imported:
 def _chain(request: Request, tensors: dict[str, Array]) -> Imported:
     """A plain chain, of which the file has the weights and the user the layers."""
     actor = {key: value for key, value in tensors.items() if key.startswith("actor.")}
-    pairs = dense_pairs(actor or tensors)
+    pairs = weighted_layers(actor or tensors)
     if not request.layers:
         raise TinyctlError(
-            f"a state_dict does not tell the layers between its {len(pairs)} linear ones",
-            fix=f"give --layers, for instance {','.join(['dense,tanh'] * (len(pairs) - 1) + ['dense'])!s:.120}",
+            f"a state_dict does not tell the layers between its {len(pairs)} with weights",
+            fix=f"give --layers, for instance {_for_instance(pairs)!s:.120}",
         )
     dropped = [key for key in tensors if key not in actor] if actor else []
     if any("norm" in key for key in dropped):
@@ -55,13 +55,18 @@ def _chain(request: Request, tensors: dict[str, Array]) -> Imported:
     return _finish(request, body, add_chain(body, x, request.layers, pairs), "PyTorch state_dict", notes)
 
 
+def _for_instance(pairs: list[Weighted]) -> str:
+    words = ["dense,tanh" if len(arrays) == ARRAYS["dense"] else "lstm" for _, arrays in pairs]
+    return ",".join(words).removesuffix(",tanh")
+
+
 def _cleanrl_ppo(request: Request, tensors: dict[str, Array]) -> Imported:
     if request.normalizer is None and not request.unnormalized:
         raise TinyctlError(
             "CleanRL's PPO normalises observations and does not save the statistics",
             fix="give --normalize stats.npz (docs/import.md) or, for an agent trained without, --no-normalize",
         )
-    pairs = dense_pairs({key: value for key, value in tensors.items() if key.startswith("actor_mean.")})
+    pairs = weighted_layers({key: value for key, value in tensors.items() if key.startswith("actor_mean.")})
     kinds = request.layers or ("dense", *(("tanh", "dense") * (len(pairs) - 1)))
     body, x = _start(request, pairs)
     return _finish(request, body, add_chain(body, x, kinds, pairs), "CleanRL PPO", [])
@@ -72,7 +77,7 @@ def _squashed(request: Request, tensors: dict[str, Array], last: str) -> Importe
     hidden = [key[: -len(".weight")] for key in tensors if re.fullmatch(r"fc\d+\.weight", key)]
     names = [*sorted(hidden, key=lambda name: int(name[2:])), last]
     keys = [f"{name}.{part}" for name in names for part in ("weight", "bias")]
-    pairs = dense_pairs({key: tensors[key] for key in keys if key in tensors})
+    pairs = weighted_layers({key: tensors[key] for key in keys if key in tensors})
     for key in ("action_scale", "action_bias"):
         if key not in tensors:
             raise TinyctlError(f"{key!r} is missing", fix="save the actor's whole state_dict, its buffers too")
@@ -88,8 +93,8 @@ def _squashed(request: Request, tensors: dict[str, Array], last: str) -> Importe
     return _finish(request, body, body.scale(y, gain, offset, "action_scale"), SQUASHED[last], [], span)
 
 
-def _start(request: Request, pairs: list[tuple[str, Array, Array]]) -> tuple[Body, Value]:
-    body = Body(pairs[0][1].shape[1])
+def _start(request: Request, pairs: list[Weighted]) -> tuple[Body, Value]:
+    body = Body(pairs[0][1][0].shape[1])
     return body, body.input if request.normalizer is None else body.normalize(body.input, request.normalizer)
 
 

@@ -6,11 +6,14 @@ A clip after a clip becomes one clip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from tinyctl import cells
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
@@ -22,7 +25,7 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
-from tinyctl.network import MAX_NODES, Node
+from tinyctl.network import MAX_NODES, Node, needed_for
 from tinyctl.policy import Policy
 
 # Elementwise layers by the name that layer lists use, with the parameter that PyTorch and ONNX take by default. One
@@ -36,6 +39,10 @@ ACTIVATIONS: dict[str, tuple[float, ...]] = {
     "leaky_relu": (0.01,),
     "elu": (1.0,),
 }
+
+
+ARRAYS = {"dense": 2, "gru": 4, "lstm": 4}  # weight and bias; of a cell those of the input and of the recalled output
+Weighted = tuple[str, tuple[Array, ...]]  # a layer's name and its arrays
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,39 @@ class Body:
             raise TinyctlError(f"adds {a.width} and {b.width} columns", where=told(name))
         return self._join("add", (a, b), name, a.width)
 
+    def multiply(self, a: Value, b: Value, name: str) -> Value:
+        """The product of two values of one width, by columns."""
+        if a.width != b.width:
+            raise TinyctlError(f"multiplies {a.width} and {b.width} columns", where=told(name))
+        return self._join("multiply", (a, b), name, a.width)
+
     def concat(self, values: tuple[Value, ...], name: str) -> Value:
         """The columns of several values side by side."""
         return self._join("concat", values, name, tuple(v.width for v in values))
+
+    def gru(self, x: Value, weights: tuple[Array, ...], name: str, *, reset_after: bool = True) -> Value:
+        """A gated recurrent unit, its weights as `cells.gru` takes them."""
+        return self._cell(partial(cells.gru, reset_after=reset_after), x, weights, name)
+
+    def lstm(self, x: Value, weights: tuple[Array, ...], name: str) -> Value:
+        """Long short-term memory: `w_x`, `w_h` and two biases, gates as `cells.lstm` takes them."""
+        w_x, w_h, b_x, b_h = weights
+        return self._cell(cells.lstm, x, (w_x, w_h, b_x + b_h), name)
+
+    def _cell(self, make: Callable[..., tuple[Node, ...]], x: Value, weights: tuple[Array, ...], name: str) -> Value:
+        w_x = weights[0]
+        if w_x.ndim != 2 or w_x.shape[1] != x.width:
+            raise TinyctlError(f"weight {w_x.shape} does not fit {x.width} columns", where=told(name))
+        taken, arrays = {*self._nodes, "screen"}, [_f32(w, name) for w in weights]
+        while True:
+            prefix = identifier(name, taken, "cell")
+            nodes = {node.name: node for node in make(prefix, x.name, *arrays)}
+            if not set(nodes) & set(self._nodes):
+                break
+            taken.add(prefix)
+        self._nodes.update(nodes)
+        last = list(nodes.values())[-1]
+        return Value(last.name, last.layer.n_out)
 
     def _join(self, kind: str, values: tuple[Value, ...], name: str, shape: Any) -> Value:
         if kind not in LAYERS:
@@ -141,12 +178,8 @@ class Body:
         return Graph(contract, self._finished(y, contract))
 
     def _finished(self, y: Value, contract: Contract) -> tuple[Node, ...]:
-        needed: list[Node] = []
-        wanted = {y.name}
-        for node in reversed(self._nodes.values()):
-            if node.name in wanted:
-                needed.insert(0, node)
-                wanted.update(node.inputs)
+        wanted = needed_for(list(self._nodes.values()), y.name)
+        needed = [node for node in self._nodes.values() if node.name in wanted]
         limits = Clip.of(contract)
         last = needed[-1].layer if needed else None
         if isinstance(last, Clip) and all(
@@ -167,21 +200,33 @@ class Body:
         return Value(unique, layer.n_out)
 
 
-def add_chain(body: Body, x: Value, kinds: tuple[str, ...], weights: list[tuple[str, Array, Array]]) -> Value:
-    """A chain of layers: `kinds` in order, each `dense` with the next of `weights` (name, weight, bias)."""
-    if kinds.count("dense") != len(weights):
+def add_chain(body: Body, x: Value, kinds: tuple[str, ...], weights: list[Weighted]) -> Value:
+    """A chain of layers: `kinds` in order, each `dense`, `gru` or `lstm` with the next of `weights`."""
+    weighted = [kind for kind in kinds if kind in ARRAYS]
+    if [ARRAYS[kind] for kind in weighted] != [len(arrays) for _, arrays in weights]:
         raise TinyctlError(
-            f"the layer list has {kinds.count('dense')} dense layers, the file {len(weights)}",
-            fix=f"the file's are {', '.join(name for name, _, _ in weights)!s:.200}",
+            f"the layer list has {len(weighted)} layers with weights ({', '.join(weighted)!s:.80}), "
+            f"the file {len(weights)}",
+            fix=f"the file's are {', '.join(name for name, _ in weights)!s:.200}",
         )
     rest = iter(weights)
     for number, kind in enumerate(kinds):
-        if kind == "dense":
-            name, weight, bias = next(rest)
-            x = body.dense(x, weight, bias, name)
+        if kind in ARRAYS:
+            name, arrays = next(rest)
+            if kind == "dense":
+                weight, bias = arrays
+                x = body.dense(x, weight, bias, name)
+            else:
+                x = body.gru(x, arrays, name) if kind == "gru" else body.lstm(x, arrays, name)
         else:
             x = body.activation(x, kind, f"{kind}_{number}")
     return x
+
+
+def in_order(rows: Array, gates: tuple[int, ...]) -> Array:
+    """The gates' rows of a framework in the order of the cell: `gates` says where the framework has each."""
+    parts = np.split(rows, len(gates))
+    return np.concatenate([parts[k] for k in gates])
 
 
 def _f32(value: Any, name: str) -> Array:

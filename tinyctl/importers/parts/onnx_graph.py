@@ -13,13 +13,16 @@ from tinyctl.importers.base import MAX_ELEMENTS, Request
 from tinyctl.importers.parts.body import Body, Value
 from tinyctl.importers.parts.onnx_constants import array, where
 from tinyctl.importers.parts.onnx_constants import constant as fold_constant
-from tinyctl.importers.parts.onnx_operators import OPERATORS, Columns, Operand
+from tinyctl.importers.parts.onnx_operators import CELLS, OPERATORS, Columns, Operand
 from tinyctl.layers.base import Array
 
 SCREENED = "tinyctl.screened"  # in our own exports the input once it is screened
+PLUMBING = (  # on the way to the state that a cell starts from
+    *("Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "Identity", "Reshape"),
+    *("Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"),
+)
 MAX_ONNX_NODES = 2000
 MAX_FOLDED = 1 << 24  # elements that folding constants may make in all
-RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 
 
 class Reader:
@@ -35,13 +38,6 @@ class Reader:
         graph = self.graph
         if len(graph.node) > MAX_ONNX_NODES:
             raise TinyctlError(f"{len(graph.node)} nodes; at most {MAX_ONNX_NODES} are possible")
-        for node in graph.node:
-            if node.op_type in RECURRENT:
-                raise TinyctlError(
-                    f"{node.op_type} is recurrent, which tinyctl does not have yet",
-                    where=where(node),
-                    fix="export an MLP",
-                )
         if graph.sparse_initializer:
             raise TinyctlError("sparse initializers are not read", fix="export dense ones")
         for tensor in graph.initializer:
@@ -61,7 +57,8 @@ class Reader:
         return self.body, result.value
 
     def _input(self) -> Body:
-        inputs = [i for i in self.graph.input if i.name not in self.values]
+        states = self._first_states()
+        inputs = [i for i in self.graph.input if i.name not in self.values and i.name not in states]
         if len(inputs) != 1:
             raise TinyctlError(
                 f"{len(inputs)} inputs ({', '.join(i.name for i in inputs)!s:.120}); one is read",
@@ -105,7 +102,7 @@ class Reader:
     def _node(self, node: Any) -> None:
         if node.domain not in ("", "ai.onnx"):
             raise TinyctlError(f"operator of the domain {node.domain!r:.60}", where=where(node))
-        operands = [self._operand(name, node) if name else None for name in node.input]
+        operands = [self._operand(name, node) if name else None for name in _read(node)]
         if not node.output:
             raise TinyctlError("has no output", where=where(node))
         columns = [o for o in operands if isinstance(o, Columns)]
@@ -121,9 +118,30 @@ class Reader:
             raise TinyctlError(
                 "is not an operator that is read", where=where(node), fix=f"those are {', '.join(sorted(OPERATORS))}"
             )
-        if node.output[0] in self.values:
-            raise TinyctlError("computes a value that exists already", where=where(node))
-        self.values[node.output[0]] = result
+        results = {node.output[0]: result}
+        if node.op_type in CELLS and isinstance(result, Columns) and len(node.output) > 1:
+            results |= {node.output[1]: Columns(result.value, (0, 1, result.value.width))}  # the last of one step
+        for name, value in results.items():
+            if name in self.values:
+                raise TinyctlError("computes a value that exists already", where=where(node))
+            self.values[name] = value
+
+    def _first_states(self) -> set[str]:
+        """The inputs that carry the state of cells from step to step, which the policy keeps by itself."""
+        makers = {name: node for node in self.graph.node for name in node.output}
+        found: set[str] = set()
+        for cell in self.graph.node:
+            wanted = [name for name in cell.input[5:7] if name] if cell.op_type in CELLS else []
+            while wanted:
+                name = wanted.pop()
+                constant = self.values.get(name)
+                if isinstance(constant, np.ndarray) and constant.dtype.kind == "f" and constant.any():
+                    raise TinyctlError("starts from another state than zero", where=where(cell))
+                if name in makers and makers[name].op_type not in PLUMBING:
+                    raise TinyctlError("computes the state it starts from", where=where(cell))
+                wanted += makers[name].input if name in makers else []
+                found.add(name)
+        return found
 
     def _operand(self, name: str, node: Any) -> Operand:
         if name not in self.values:
@@ -147,6 +165,11 @@ def _needed(nodes: Iterable[Any], output: str, known: set[str]) -> list[Any]:
     wanted, found = {output} - known, []
     for node in reversed(list(nodes)):
         if wanted & set(node.output):
-            wanted.update(set(node.input) - known)
+            wanted.update(set(_read(node)) - known)
             found.append(node)
     return found[::-1]
+
+
+def _read(node: Any) -> list[str]:
+    """The values a node needs; the state a cell starts from is its own business."""
+    return list(node.input[:5] if node.op_type in CELLS else node.input)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.importers.parts.body import Body, Value
+from tinyctl.importers.parts.body import Body, Value, in_order
 from tinyctl.importers.parts.onnx_constants import SHAPES, attribute, where
 from tinyctl.layers.base import Array
 
@@ -49,10 +49,10 @@ def _shape(body: Body, node: Any, operands: list[Any]) -> Columns:
     if node.op_type == "Squeeze":  # of the batch too: it is one then
         return Columns(x.value, tuple(wanted))
     if x.shape[:1] == (0,):
-        rest = wanted[1:]
-        if -1 in wanted[1:]:
-            known = prod(d for d in wanted[1:] if d != -1)
-            rest = [width // known if d == -1 and known else d for d in wanted[1:]]
+        rest = [d or 1 for d in wanted[1:]]  # the batch behind an axis of a sequence: of one, as this one is
+        if -1 in rest:
+            known = prod(d for d in rest if d != -1)
+            rest = [width // known if d == -1 and known else d for d in rest]
         if not wanted or wanted[0] not in (0, -1, 1) or prod(rest) != width or 0 in rest:
             raise TinyctlError(f"moves columns into the batch: {wanted!s:.60}", where=where(node))
         return Columns(x.value, (0, *rest))
@@ -82,9 +82,12 @@ def _across(x: Columns, constant: Array, node: Any) -> Array:
 def _affine(body: Body, node: Any, operands: list[Any]) -> Columns:
     a, b = operands
     if isinstance(a, Columns) and isinstance(b, Columns):
-        if node.op_type != "Add" or a.shape != b.shape:
+        if node.op_type not in ("Add", "Sub", "Mul") or a.shape != b.shape:
             raise TinyctlError(f"of two computed values {a.shape} and {b.shape} is not read", where=where(node))
-        return Columns(body.add(a.value, b.value, _hint(node)), a.shape)
+        if node.op_type == "Mul":
+            return Columns(body.multiply(a.value, b.value, _hint(node)), a.shape)
+        second = b.value if node.op_type == "Add" else body.scale(b.value, -1.0, 0.0, _hint(node))
+        return Columns(body.add(a.value, second, _hint(node)), a.shape)
     flipped = isinstance(b, Columns)
     x, constant = (b, a) if flipped else (a, b)
     c = _across(x, constant, node)
@@ -210,6 +213,44 @@ def _concat(body: Body, node: Any, operands: list[Any]) -> Columns:
     return Columns(made, (*operands[0].shape[:-1], made.width))
 
 
+def _cell(body: Body, node: Any, operands: list[Any]) -> Columns:
+    """One step of a GRU or LSTM over (1, batch, columns). Gates from ONNX' order, zrh and iofc, to that of the cell."""
+    x, w, r, b, *_ = (*operands, None)
+    lstm = node.op_type == "LSTM"
+    if any(isinstance(a, Columns) for a in (w, r, b)) or attribute(node, "layout", 0):
+        raise TinyctlError("weights that are computed, or another layout", where=where(node))
+    if attribute(node, "direction", b"forward") != b"forward" or attribute(node, "clip", 0.0) or len(w) != 1:
+        raise TinyctlError("another direction than forward, or a clip", where=where(node))
+    names = [name.decode().lower() for name in attribute(node, "activations", [])]
+    if names not in ([], ["sigmoid", "tanh", "tanh"][: 3 if lstm else 2]):
+        raise TinyctlError("has other activations than sigmoid and tanh", where=where(node))
+    if lstm and len(node.input) > 7 and node.input[7]:
+        raise TinyctlError("has peepholes", where=where(node))
+    if len(x.shape) != 3 or prod(d or 1 for d in x.shape[:2]) != 1:
+        raise TinyctlError(
+            f"reads {x.shape}, not one step", where=where(node), fix="export it for sequences of length 1"
+        )
+    gates = (0, 2, 3, 1) if lstm else (1, 0, 2)
+    bias = np.zeros(2 * w.shape[1]) if b is None else b[0].astype(np.float64)
+    weights = tuple(in_order(a.astype(np.float64), gates) for a in (w[0], r[0], *np.split(bias, 2)))
+    if lstm:
+        y = body.lstm(x.value, weights, _hint(node))
+    else:
+        y = body.gru(x.value, weights, _hint(node), reset_after=bool(attribute(node, "linear_before_reset", 0)))
+    return Columns(y, (0, 1, 1, y.width))
+
+
+def _transpose(body: Body, node: Any, operands: list[Any]) -> Columns:
+    """Of axes of size one, with which a sequence of one step and a batch of one change places."""
+    (x,) = operands
+    _last_axis(x, node)
+    axes = attribute(node, "perm", [])
+    if sorted(axes) != list(range(len(x.shape))) or axes[-1] != len(x.shape) - 1:
+        raise TinyctlError("moves columns", where=where(node))
+    return x
+
+
+CELLS = ("GRU", "LSTM")
 OPERATORS: dict[str, Callable[[Body, Any, list[Any]], Columns]] = {
     **dict.fromkeys(ACTIVATION_OPS, _activation),
     **dict.fromkeys(SHAPES, _shape),
@@ -222,4 +263,6 @@ OPERATORS: dict[str, Callable[[Body, Any, list[Any]], Columns]] = {
     "Neg": _negative,
     "BatchNormalization": _batch_normalization,
     "Concat": _concat,
+    "Transpose": _transpose,
+    **dict.fromkeys(CELLS, _cell),
 }

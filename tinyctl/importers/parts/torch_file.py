@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import zipfile
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import MAX_ELEMENTS, MAX_FILE_BYTES, missing
+from tinyctl.importers.parts.body import Weighted
 from tinyctl.layers.base import Array
 
 MAX_TENSORS = 4096
 MAX_TOTAL = 1 << 24  # elements of all tensors together
+CELL_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of GRU and LSTM, in their order
 WRAPPERS = ("model_state_dict", "state_dict")
 
 
@@ -89,25 +92,32 @@ def _array(name: str, value: Any) -> Array | None:
     return np.array(value.detach().to(torch.float64).numpy())
 
 
-def dense_pairs(tensors: dict[str, Array]) -> list[tuple[str, Array, Array]]:
-    """(name, weight, bias) of every linear layer, in the file's order; every tensor must belong to one."""
-    pairs = []
-    for key, weight in tensors.items():
+def weighted_layers(tensors: dict[str, Array]) -> list[Weighted]:
+    """The linear layers (weight, bias) and recurrent cells (weights of the input and of the recalled output, and their
+    biases), in the file's order; every tensor must belong to one."""
+    found: dict[str, Weighted] = {}
+    for key, value in tensors.items():
+        where = f"tensor {key!r:.80}"
         stem, _, part = key.rpartition(".")
-        if part not in ("weight", "bias") or (part == "bias" and f"{stem}.weight" not in tensors):
+        cell = re.fullmatch(r"(?:weight|bias)_(?:ih|hh)_(l\d+)", part)
+        bias = part == "bias" and f"{stem}.weight" in tensors
+        if part != "weight" and not bias and cell is None:
             raise TinyctlError(
-                "does not belong to a linear layer", where=f"tensor {key!r:.80}", fix="import its ONNX export"
-            )
-        if part == "bias":
-            continue
-        if weight.ndim != 2:
-            raise TinyctlError(
-                f"a weight of shape {weight.shape} is no linear layer's",
-                where=f"tensor {key!r:.80}",
+                "does not belong to a linear layer, nor to a one-way GRU or LSTM",
+                where=where,
                 fix="import its ONNX export",
             )
-        bias = tensors.get(f"{stem}.bias", np.zeros(len(weight)))
-        pairs.append((stem or "dense", weight, bias))
-    if not pairs:
+        if value.ndim != 1 + (part.startswith("weight")):
+            raise TinyctlError(f"shape {value.shape} is no {part}", where=where, fix="import its ONNX export")
+        if cell is not None:
+            name = f"{stem}_{cell[1]}".lstrip("_")
+            parts = [tensors.get(key.replace(part, f"{kind}_{cell[1]}")) for kind in CELL_PARTS]
+            if parts[0] is None or parts[1] is None:
+                raise TinyctlError("a cell without both weights", where=where)
+            none = np.zeros(len(parts[0]))
+            found[name] = name, tuple(none if array is None else array for array in parts)
+        elif not bias:
+            found[stem] = stem or "dense", (value, tensors.get(f"{stem}.bias", np.zeros(len(value))))
+    if not found:
         raise TinyctlError("no linear layer inside")
-    return pairs
+    return list(found.values())
