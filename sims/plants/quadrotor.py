@@ -91,4 +91,5 @@ PLANT = Plant(
     project=project,
     tasks=quadrotor_tasks({q.name: q.nominal for q in PARAMETERS}),
     variants={"learning_to_fly": {}, "gym_pybullet_drones": GYM_PYBULLET_DRONES},
+    measured=("gravity", "arm", "rpm_max"),
 )
