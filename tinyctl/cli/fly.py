@@ -26,6 +26,7 @@ from tinyctl.cli.base import (
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import FlightReport
 from tinyctl.hil import VIRTUAL, Line
+from tinyctl.run_record import Call
 
 
 def command(
@@ -59,6 +60,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Fly a controller and score it."""
+    call = Call.of("fly", locals())
     if (source is None) == (expert is None):
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
     delay_s = None if delay_us is None else delay_us * 1e-6
@@ -86,6 +88,7 @@ def command(
             )
     if out is not None:
         write_json(out, report.to_json())
+    call.write(report.to_json(), out)
     if as_object:
         print(as_json(report.to_json()))
     else:
