@@ -187,7 +187,10 @@ def _by_iterations(parameters: dict[str, Any], results: dict[str, Any]) -> dict[
     kept = [text for text in settings if not str(text).startswith("cpu_seconds=")]
     if parameters.get("cpu_seconds") is None and kept == settings:
         return {}
-    return {"cpu_seconds": None, "settings": [*kept, f"stop_after={int(results['iterations'])}"]}
+    ended = results.get("iterations")
+    if not isinstance(ended, int) or ended < 1:
+        raise TinyctlError("CPU time cut this training, and its algorithm does not say where", fix="train without it")
+    return {"cpu_seconds": None, "settings": [*kept, f"stop_after={ended}"]}
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
