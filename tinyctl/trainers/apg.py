@@ -57,7 +57,10 @@ class Config:
     stop_score: float = 0.0
     """... its first score is at most this. The default, zero, never ends it."""
     cpu_seconds: float = math.inf
-    """Training ends after this CPU time, of all threads; a run it cuts short is not reproducible."""
+    """Training ends after this CPU time, of all threads. Where that is, the machine's load decides; `stop_after` with
+    the iterations it came to gives the same policy again."""
+    stop_after: int | None = None
+    """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
@@ -96,7 +99,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     costs: list[float] = []
     survived = math.nan
     iteration = 0
-    while iteration < config.iterations and time.process_time() - cpu_started < config.cpu_seconds:
+    last = min(config.iterations, config.stop_after or config.iterations)
+    while iteration < last and time.process_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
         window.backward()
@@ -123,7 +127,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     policy = policy_of(task, front, kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
-                       time.process_time() - cpu_started)  # fmt: skip
+                       time.process_time() - cpu_started, iteration)  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:
