@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import casadi
 import numpy as np
@@ -45,12 +47,7 @@ def gain_at(model: Model, rest: Rest) -> Gain:
     """The optimal gain at a rest: the discrete algebraic Riccati equation with the Jacobians of the plant's step and
     the second derivatives of the task's cost, of which only what is convex counts."""
     nx, scale = model.nx, magnitudes(model)[: model.nx]
-    z, u = casadi.SX.sym("z", nx), casadi.SX.sym("u", model.nu)
-    x, both = casadi.vertcat(z * scale, rest.x[nx:]), casadi.vertcat(z, u)
-    linear = casadi.jacobian(model.step(x, u)[:nx] / scale, both)
-    curved = casadi.hessian(model.cost(x, u, rest.u), both)[0]
-    at = casadi.Function("at", [z, u], [linear, curved])(rest.x[:nx] / scale, rest.u)
-    ab, weight = (np.array(m) for m in at)
+    ab, weight = (np.array(m) for m in _expansion(model)(rest.x[:nx] / scale, rest.u, rest.x[nx:], rest.u))
     values, vectors = np.linalg.eigh((weight + weight.T) / 2)
     weight = vectors @ np.diag(np.maximum(values, 0)) @ vectors.T + LEAST_WEIGHT * np.eye(len(weight))
     a, b, q, r, s = ab[:, :nx], ab[:, nx:], weight[:nx, :nx], weight[nx:, nx:], weight[:nx, nx:]
@@ -60,6 +57,18 @@ def gain_at(model: Model, rest: Rest) -> Gain:
         raise TinyctlError(f"no regulator at this rest: {error}", where=f"plant {model.plant.name}") from None
     k = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a + s.T)
     return Gain(rest, k / scale, a * scale[:, None] / scale, b * scale[:, None])
+
+
+@cache
+def _expansion(model: Model) -> Any:
+    """Scaled states, input, goals and last input to the step's Jacobian and the cost's Hessian."""
+    nx, nu, scale = model.nx, model.nu, magnitudes(model)[: model.nx]
+    columns = (("z", nx), ("u", nu), ("goals", len(model.task.goals)), ("last", nu))
+    z, u, goals, last = (casadi.SX.sym(name, rows) for name, rows in columns)
+    x, both = casadi.vertcat(z * scale, goals), casadi.vertcat(z, u)
+    linear = casadi.jacobian(model.step(x, u)[:nx] / scale, both)
+    curved = casadi.hessian(model.cost(x, u, last), both)[0]
+    return casadi.Function("expansion", [z, u, goals, last], [linear, curved])
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ def _on_goals(model: Model, gain: Gain) -> Array:
     for i, size in enumerate(magnitudes(model)[model.nx :]):
         goals = rest.x[model.nx :].copy()
         goals[i] += NUDGE * size
-        moved = find_rest(model, goals)
+        moved = find_rest(model, goals, rest)
         columns.append(rest.u - moved.u + gain.k @ (rest.x - moved.x)[: model.nx])
     return np.array(columns).T.reshape(model.nu, -1) / (NUDGE * magnitudes(model)[model.nx :])
 
@@ -157,7 +166,7 @@ class Regulator:
         for goals in np.unique(x[:, nx:], axis=0):
             rows = (x[:, nx:] == goals).all(axis=1)
             if (key := goals.tobytes()) not in self._gains:
-                self._gains[key] = gain_at(self.model, find_rest(self.model, goals))
+                self._gains[key] = gain_at(self.model, find_rest(self.model, goals, self.gain.rest))
             u[rows] = self._held(x[rows], self._gains[key])
         return u
 

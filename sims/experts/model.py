@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import casadi
@@ -86,32 +87,45 @@ class Rest:
     u: Array
 
 
-def find_rest(model: Model, goals: Array | None = None, seed: int = 0) -> Rest:
+def find_rest(model: Model, goals: Array | None = None, near: Rest | None = None) -> Rest:
     """The rest with the least cost for `goals` (those of the first draw by default), inside the box of actions.
 
-    The best of several searches by IPOPT, from draws of the task's starts. A rest is a fixed point of the plant's own
-    step, which holds what its projection keeps (a quaternion's length) too.
+    The best of several searches by IPOPT from draws of the task's starts; with `near`, the first that succeeds, from
+    there. A rest is a fixed point of the plant's own step, which holds what its projection keeps (a quaternion's
+    length) too.
     """
-    draws = model.task.initial(np.random.default_rng(seed), STARTS, model.plant.nominal()).astype(np.float64)
-    goals = draws[0, model.nx :] if goals is None else np.asarray(goals, np.float64)
-    scale = magnitudes(model)[: model.nx]
-    z, u = casadi.SX.sym("z", model.nx), casadi.SX.sym("u", model.nu)
-    x = casadi.vertcat(z * scale, goals)
-    held = (model.step(x, u)[: model.nx] - x[: model.nx]) / scale
-    problem = {"x": casadi.vertcat(z, u), "f": model.cost(x, u, u), "g": held}
-    solver = casadi.nlpsol("rest", "ipopt", problem, {**QUIET, "ipopt.max_iter": 200})
-    low, high = model.box()
-    best, least = None, np.inf
-    for start in draws[:, : model.nx]:
-        guess = np.concatenate([start / scale, np.clip(model.task.contract.initial_applied(), low, high)])
-        found = solver(x0=guess, lbx=[*[-np.inf] * model.nx, *low], ubx=[*[np.inf] * model.nx, *high], lbg=0, ubg=0)
-        if solver.stats()["success"] and float(found["f"]) < least - 1e-9:
+    nx, (low, high) = model.nx, model.box()
+    draws = model.task.initial(np.random.default_rng(0), STARTS, model.plant.nominal()).astype(np.float64)
+    goals = draws[0, nx:] if goals is None else np.asarray(goals, np.float64)
+    action = np.clip(model.task.contract.initial_applied(), low, high)
+    guesses = (
+        [(start, action) for start in draws] if near is None else [(near.x, near.u), *((x, action) for x in draws)]
+    )
+    search, scale = _search(model), magnitudes(model)[:nx]
+    best, least, free = None, np.inf, np.full(nx, np.inf)
+    for x, u in guesses:
+        guess = np.concatenate([x[:nx] / scale, u])
+        found = search(x0=guess, p=goals, lbx=[*-free, *low], ubx=[*free, *high], lbg=0, ubg=0)
+        if search.stats()["success"] and float(found["f"]) < least - 1e-9:
             best, least = np.array(found["x"])[:, 0], float(found["f"])
+            if near is not None:
+                break
     if best is None:
         raise TinyctlError("no state was found at which the plant can rest", where=f"plant {model.plant.name}")
-    return Rest(np.concatenate([best[: model.nx] * scale, goals]), best[model.nx :])
+    return Rest(np.concatenate([best[:nx] * scale, goals]), best[nx:])
 
 
+@cache
+def _search(model: Model) -> Any:
+    scale = magnitudes(model)[: model.nx]
+    z, u, goals = (casadi.SX.sym(k, r) for k, r in (("z", model.nx), ("u", model.nu), ("g", len(model.task.goals))))
+    x = casadi.vertcat(z * scale, goals)
+    moved = (model.step(x, u)[: model.nx] - x[: model.nx]) / scale
+    problem = {"x": casadi.vertcat(z, u), "p": goals, "f": model.cost(x, u, u), "g": moved}
+    return casadi.nlpsol("rest", "ipopt", problem, {**QUIET, "ipopt.max_iter": 200})
+
+
+@cache
 def magnitudes(model: Model) -> Array:
     """(nx + goals,): how large the columns of `x` are at the task's starts, at least 1."""
     drawn = model.task.initial(np.random.default_rng(0), 256, model.plant.nominal())

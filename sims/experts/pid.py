@@ -7,14 +7,18 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32
+from tinyctl.sims.experts.dsl_pid import DslPid
 from tinyctl.sims.loop import Expert
 from tinyctl.sims.plant import Array, Plant, Task
+from tinyctl.sims.plants.quadrotor import STATES as DRONE
 
 
 def make(plant: Plant, task: Task, *, variant: str | None = None) -> Expert:
     """The PID of a plant's task. Raises `TinyctlError` where nobody declared one."""
     if task.loops:
         return Loops(plant, task)
+    if plant.states[: len(DRONE)] == DRONE:
+        return DslPid(plant, task, variant)
     raise TinyctlError("no PID loops are declared for this task", where=f"plant {plant.name}", fix="use lqr or mpc")
 
 

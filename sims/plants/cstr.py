@@ -86,14 +86,14 @@ def cost(x: SX, u: SX, u_last: SX) -> SX:
 
 def margin(x: SX) -> SX:
     """Temperature left, K, until the tank runs away or goes out."""
-    return 70.0 - casadi.fabs(x[1] - RATED_T)
+    return 90.0 - casadi.fabs(x[1] - RATED_T)
 
 
 SET_POINT = Task(
     contract=Contract(
         inputs=(
             Input("concentration_error", "kmol/m^3", "over the set-point", -3.0, 3.0),
-            Input("temperature", "K", f"over {RATED_T} K", -80.0, 80.0),
+            Input("temperature", "K", f"over {RATED_T} K", -100.0, 100.0),
             Input("set_point", "kmol/m^3", f"over {RATED_C} kmol/m^3", -1.0, 1.0),
             Input("feed", "1", "of its range", -1.0, 1.0, source="applied_action"),
             Input("heat", "1", "of its range", -1.0, 1.0, source="applied_action"),

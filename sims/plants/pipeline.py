@@ -91,7 +91,7 @@ def task(
         error = (x[: CELLS + 1] - target(x)) / 10
         return (
             casadi.sqrt(error[OUTLET] ** 2 + 0.01)
-            + 0.5 * casadi.sqrt(error[0] ** 2 + 0.01)
+            + 0.2 * casadi.sqrt(error[0] ** 2 + 0.01)
             + 0.05 * casadi.sumsqr(u)
             + 0.05 * casadi.sumsqr(u - u_last)
         )
@@ -110,7 +110,8 @@ def task(
             Score("final_error", "m^3/h", lambda x: casadi.fabs(x[OUTLET] - target(x)), last_s=20 * PERIOD_S),
         ),
         typical=(30.0, 30.0, 30.0),
-        integral_limits={"error": 2000.0},
+        lag_s=CELLS * PERIOD_S,  # what the gate has done of late is what is under way
+        integral_limits={"error": 300.0},
         goals=goals,
         drift=drift,
         loops=(Loop("speed", lambda x: target(x) - x[OUTLET], kp=0.018),),
