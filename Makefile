@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-kernels bench-emulator bench-hil bench-simulator bench-rl size clean
+.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-evidence bench-kernels bench-emulator bench-hil bench-simulator bench-rl size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -28,6 +28,9 @@ bench-hover: $(VENV)/dev.done  # survival and position error, 5 x 1000 episodes 
 
 bench-training: $(VENV)/dev.done  # policies for hover and figure-eights against their bars, five training seeds each
 	$(BIN)/python bench/training.py
+
+bench-evidence: $(VENV)/dev.done  # whether confidence intervals cover what they claim
+	$(BIN)/python bench/evidence.py
 
 bench-kernels: $(VENV)/dev.done  # cycles of the reference nets beside those of public tools
 	$(BIN)/python bench/kernels.py
