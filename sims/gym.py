@@ -17,18 +17,23 @@ from tinyctl.sims.plant import Array, Plant
 class PlantEnv(gymnasium.Env):  # type: ignore[misc]  # without stubs
     """One plant at one task, at the contract's rate. Observations are the contract's observation columns with noise,
     actions its outputs, both float32 and within their ranges; the reward is minus the task's training cost.
+    `with_applied` appends the contract's applied-action columns, as a policy sees them.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
-    def __init__(self, plant: Plant, task: str | None = None, *, variant: str | None = None) -> None:
+    def __init__(
+        self, plant: Plant, task: str | None = None, *, variant: str | None = None, with_applied: bool = False
+    ) -> None:
         self.task = plant.task(task)
         self._kernel = compile_plant(plant, self.task)
         self._nominal = plant.nominal(variant)
         self._p = np.array([*self._nominal.values()] or [0.0], np.float32)
         self._noise = np.array(self.task.noise, np.float32)
         contract = self.task.contract
-        self._range, self._limits = _ends(contract.inputs[: contract.n_obs]), _ends(contract.outputs)
+        self._applied = list(contract.applied_outputs) if with_applied else []
+        shown = contract.inputs if with_applied else contract.inputs[: contract.n_obs]
+        self._range, self._limits = _ends(shown), _ends(contract.outputs)
         self.observation_space = gymnasium.spaces.Box(*self._range, dtype=np.float32)
         self.action_space = gymnasium.spaces.Box(*self._limits, dtype=np.float32)
 
@@ -52,7 +57,7 @@ class PlantEnv(gymnasium.Env):  # type: ignore[misc]  # without stubs
     def _observe(self) -> Array:
         clean = self._kernel.observe(self._x)[0]
         noise = self._noise * self.np_random.standard_normal(len(clean), np.float32)
-        seen: Array = np.clip(clean + noise, *self._range)
+        seen: Array = np.clip(np.append(clean + noise, self._action[0, self._applied]), *self._range)
         return seen
 
 
@@ -60,6 +65,8 @@ def _ends(signals: Sequence[Signal]) -> tuple[Array, Array]:
     return np.array([s.low for s in signals], np.float32), np.array([s.high for s in signals], np.float32)
 
 
-def make_env(plant: Plant, task: str | None = None, *, variant: str | None = None) -> PlantEnv:
+def make_env(
+    plant: Plant, task: str | None = None, *, variant: str | None = None, with_applied: bool = False
+) -> PlantEnv:
     """The Gymnasium environment of a plant's task (the first by default) with one of its parameter sets."""
-    return PlantEnv(plant, task, variant=variant)
+    return PlantEnv(plant, task, variant=variant, with_applied=with_applied)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,13 +45,14 @@ class Expert(Protocol):
 
 @dataclass(frozen=True)
 class Draws:
-    """All that is random in `n` episodes: start `x` (n, nx), `d` (n, nd), `p` (n, np) or (np,), and
-    `noise` (steps, n, n_obs)."""
+    """All that is random in `n` episodes: start `x` (n, nx), `d` (n, nd), `p` (n, np) or (np,), `noise`
+    (steps, n, n_obs), and the delay `late_s` of sensors and actuators, one number or (n,)."""
 
     x: Array
     d: Array
     p: Array
     noise: Array
+    late_s: float | Array = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,13 @@ class Flights:
 
 def fly(
     plant: Plant, task: Task, controller: Controller | Expert, *, episodes: int = 1000, seed: int = 0,
-    delay_s: float = 0.0, variant: str | None = None, keep: int = 8, batch: int = BATCH,
+    delay_s: float = 0.0, variant: str | None = None, randomise: bool = False, keep: int = 8, batch: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
 ) -> Flights:  # fmt: skip
     """Fly `episodes` of `task` with `controller`, whose action takes effect `delay_s` after the observation.
 
-    `variant` names a parameter set of the plant; the trajectories of the first `keep` episodes are kept. A controller
+    `variant` names a parameter set of the plant; with `randomise` each episode draws its own parameters and delay, and
+    all else as without. The trajectories of the first `keep` episodes are kept. A controller
     slower than a control period starts its next inference at the first period after the one before has ended.
     `progress` is told how many control periods have been flown, and of how many. `batch` episodes are flown at once,
     which changes nothing but the time: a board on a wire serves one.
@@ -109,7 +111,8 @@ def fly(
     starts = range(0, episodes, batch)
     parts: list[Flights] = []
     for first in starts:
-        drawn = draw(plant, task, range(first, min(first + batch, episodes)), seed, variant=variant)
+        drawn = draw(plant, task, range(first, min(first + batch, episodes)), seed, variant=variant,
+                     randomise=randomise)  # fmt: skip
         done, total = len(parts) * task.episode_steps, len(starts) * task.episode_steps
         tick = partial(_tick, progress, done, total) if progress is not None else None
         kept = max(0, keep - first)
@@ -125,9 +128,13 @@ def fly(
     )
 
 
-def draw(plant: Plant, task: Task, episodes: Sequence[int], seed: int, *, variant: str | None = None) -> Draws:
+def draw(
+    plant: Plant, task: Task, episodes: Sequence[int], seed: int, *, variant: str | None = None, randomise: bool = False
+) -> Draws:
     """What the episodes of these numbers draw under `seed`."""
     p = plant.nominal(variant)
+    drawn_p = np.tile(np.array([*p.values()] or [0.0], np.float32), (len(episodes), 1))
+    late_s = np.full(len(episodes), task.late_s)
     x = np.empty((len(episodes), len(plant.state_columns(task))), np.float32)
     d = np.empty((len(episodes), max(len(plant.disturbances), 1)), np.float32)
     noise = np.empty((task.episode_steps, len(episodes), task.contract.n_obs), np.float32)
@@ -135,8 +142,11 @@ def draw(plant: Plant, task: Task, episodes: Sequence[int], seed: int, *, varian
         rng = np.random.default_rng([seed, number])
         x[row], d[row] = (drawn[0] for drawn in draw_start(plant, task, rng, p))
         noise[:, row] = rng.standard_normal(noise[:, row].shape, np.float32)
+        if randomise:
+            changed, late = plant.randomise(task, np.random.default_rng([seed, number, 1]), 1, p)
+            drawn_p[row, : len(p)], late_s[row] = changed[0], late[0]
     noise *= np.array(task.noise, np.float32)
-    return Draws(x, d, np.array([*p.values()] or [0.0], np.float32), noise)
+    return Draws(x, d, drawn_p, noise, late_s) if randomise else Draws(x, d, drawn_p[0], noise, task.late_s)
 
 
 def draw_start(plant: Plant, task: Task, rng: np.random.Generator, p: Mapping[str, float]) -> tuple[Array, Array]:
@@ -155,30 +165,25 @@ def close_loop(
     """
     task, period = kernel.task, kernel.task.period_s
     steps, n = len(drawn.noise), len(drawn.x)
-    missed, rest, stride = split_delay(delay_s, period)
+    busy, more = split_delay(delay_s, period)
+    stride = max(1, busy + (more > 0))  # periods from one inference to the next
+    missed, rest = split_delay(delay_s + drawn.late_s, period)
     tail = [steps - round(s.last_s / period) for s in task.scores]
+    rms = np.array([s.rms for s in task.scores], bool)
     x, alive, lost_s = drawn.x.copy(), np.ones(n, bool), np.full(n, np.nan)
     sums, spent, flown = np.zeros((n, len(task.scores))), np.zeros(n), np.zeros(n)
     states, actions = [x[:keep]], []
-    applied = np.tile(np.array(task.contract.initial_applied(), np.float32), (n, 1))
-    computed, due, begin = applied, -1, 0
+    said = [np.tile(np.array(task.contract.initial_applied(), np.float32), (n, 1))] * (int(np.max(missed)) + 2)
     controller.reset(n)
     for k in range(steps):
-        before = applied
-        if due == k and rest == 0:  # ready exactly as this period begins
-            applied = computed
-        if begin == k:
-            computed = _action(controller, kernel, x, drawn.noise[k])
-            due, begin = k + missed, k + stride
-            if due == k and rest == 0:
-                applied = computed
-        moved = x
-        if due == k and rest > 0:
-            moved = kernel.step(moved, applied, drawn.p, drawn.d, rest)
-            applied = computed
+        fresh = k % stride == 0  # else the controller is still busy, and what it said last holds
+        said = [_action(controller, kernel, x, drawn.noise[k]) if fresh else said[0], *said[:-1]]
+        before, applied = _late(said, missed + 1), _late(said, missed)
+        if np.any(rest) and before is not applied:
+            moved = kernel.step(x, before, drawn.p, drawn.d, rest)
             moved = kernel.step(moved, applied, drawn.p, drawn.d, period - rest)
         else:
-            moved = kernel.step(moved, applied, drawn.p, drawn.d, period)
+            moved = kernel.step(x, applied, drawn.p, drawn.d, period)
         inside = kernel.margin(moved) > 0  # false for NaN too
         lost_s[alive & ~inside] = (k + 1) * period
         spent += np.where(alive, kernel.cost(moved, applied, before), 0.0)
@@ -186,12 +191,14 @@ def close_loop(
         alive &= inside
         x = np.where(alive[:, None], moved, x)
         if task.scores:
-            sums += kernel.score(x) * [k >= start for start in tail]
+            scored = kernel.score(x)
+            sums += np.where(rms, scored * scored, scored) * [k >= start for start in tail]
         states.append(x[:keep])
         actions.append(applied[:keep])
         if tick is not None:
             tick(k + 1)
     means = sums / [steps - start for start in tail] if task.scores else sums
+    means = np.where(rms, np.sqrt(means), means)
     return Flights(
         alive, lost_s, spent / flown, {s.name: means[:, i] for i, s in enumerate(task.scores)},
         np.arange(steps + 1) * period, np.stack(states), np.stack(actions),
@@ -202,13 +209,19 @@ def _tick(progress: Callable[[int, int], None], before: int, total: int, periods
     progress(before + periods, total)
 
 
-def split_delay(delay_s: float, period_s: float) -> tuple[int, float, int]:
-    """(whole periods missed, the rest in s, periods from one inference to the next) for a delay."""
-    if not (math.isfinite(delay_s) and delay_s >= 0):
+def split_delay(delay_s: float | Array, period_s: float) -> tuple[Any, Any]:
+    """(whole control periods, the rest in s) of a delay, or of delays (n,) as (n,) int and (n, 1) float32."""
+    if not (np.all(np.isfinite(delay_s)) and np.all(np.asarray(delay_s) >= 0)):
         raise TinyctlError(f"a delay of {delay_s} s is not possible")
-    periods = round(delay_s / period_s, 9)  # a delay of exactly one period must not depend on the last bit
-    missed = math.floor(periods)
-    return missed, (periods - missed) * period_s, max(1, math.ceil(periods))
+    periods = np.round(np.asarray(delay_s) / period_s, 9)  # one of exactly a period must not depend on the last bit
+    missed = np.floor(periods).astype(int)
+    rest = (periods - missed) * period_s
+    return (int(missed), float(rest)) if missed.ndim == 0 else (missed, rest.astype(np.float32)[:, None])
+
+
+def _late(said: Sequence[Array], missed: int | Array) -> Array:
+    """What was said so many periods ago, (n, nu), in each episode."""
+    return said[missed] if isinstance(missed, int) else np.stack(said)[missed, np.arange(len(missed))]
 
 
 def fraction_estimate(hits: int, n: int) -> Estimate:

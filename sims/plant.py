@@ -43,12 +43,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Score:
-    """A figure of merit of one episode: the mean of `expression(x)` (a scalar, in `unit`) over its last `last_s`."""
+    """A figure of merit of one episode: the mean of `expression(x)` (a scalar, in `unit`) over its last `last_s`, or
+    with `rms` the root of the mean square."""
 
     name: str
     unit: str
     expression: Callable[[SX], SX]
     last_s: float
+    rms: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,41 @@ class Loop:
     kp: float
     ki: float = 0.0
     kd: float = 0.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Parameters that are drawn together: each is its nominal value times one factor between `low` and `high`, uniform
+    or, with `log`, uniform in its logarithm."""
+
+    names: tuple[str, ...]
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low <= self.high < math.inf:
+            raise TinyctlError(f"factors from {self.low} to {self.high}", where=f"spread of {', '.join(self.names)}",
+                               fix="0 < low <= high")  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> Array:
+        """(n,) factors."""
+        if self.log:
+            return np.exp(rng.uniform(math.log(self.low), math.log(self.high), n))
+        return rng.uniform(self.low, self.high, n)
+
+
+@dataclass(frozen=True)
+class Randomisation:
+    """What domain randomisation draws for an episode: factors of parameters, and a delay uniform in `late_s` (s) that
+    joins the task's own. Parameters that no spread names stay nominal."""
+
+    spreads: tuple[Spread, ...]
+    late_s: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.late_s[0] <= self.late_s[1] < math.inf:
+            raise TinyctlError(f"a delay from {self.late_s[0]} s to {self.late_s[1]} s", where="randomisation")
 
 
 @dataclass(frozen=True)
@@ -77,9 +114,15 @@ class Task:
     all functions of the task `x` holds both, and `initial` draws both. `drift(x, p)` is the goals' derivative; without
     it they stay as drawn: a set-point is a goal at rest, the place on a curve one that drifts.
 
+    Sensors and actuators are `late_s` seconds late, beside the time a controller computes: what it says at one moment
+    moves the plant so much later, which may be more than a control period. `randomisation` says what domain
+    randomisation draws; without it every parameter is uniform in its own range.
+
     Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
     do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
+    `setpoints` names what can be asked for beside the task itself, and how a unit of it moves observation columns: by
+    it a controller is led along a trajectory that shows the plant (`sims.excitation`).
 
     For baselines: `loops` are the PID loops of a task that has them; `horizon` is how many control periods a predictive
     controller looks ahead.
@@ -99,8 +142,11 @@ class Task:
     integral_limits: Mapping[str, float] = field(default_factory=dict)
     goals: tuple[Variable, ...] = ()
     drift: Callable[[SX, Mapping[str, SX]], SX] | None = None
+    setpoints: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     loops: tuple[Loop, ...] = ()
     horizon: int = 40
+    late_s: float = 0.0
+    randomisation: Randomisation | None = None
 
     def __post_init__(self) -> None:
         if len(self.noise) != self.contract.n_obs or not all(math.isfinite(s) and s >= 0 for s in self.noise):
@@ -109,8 +155,13 @@ class Task:
             raise TinyctlError(f"typical is not {self.contract.n_obs} positive numbers", where="task")
         if unknown := set(self.integral_limits) - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
             raise TinyctlError(f"integral of {min(unknown)!r}, which is not an observation", where="task")
+        moved = {column for columns in self.setpoints.values() for column in columns}
+        if unknown := moved - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
+            raise TinyctlError(f"set-point of {min(unknown)!r}, which is not an observation", where="task")
         if unknown := {loop.output for loop in self.loops} - {s.name for s in self.contract.outputs}:
             raise TinyctlError(f"a loop for {min(unknown)!r}, which is not an output", where="task")
+        if not 0 <= self.late_s < math.inf:
+            raise TinyctlError(f"a delay of {self.late_s} s", where="task")
         if self.horizon < 1:
             raise TinyctlError(f"a horizon of {self.horizon} periods", where="task", fix="at least one")
         for score in self.scores:
@@ -128,6 +179,7 @@ class Task:
 class Plant:
     """`derivative(x, u, p, d)` is dx/dt; `project(x, p)` is applied after every integration step (renormalisation,
     clamps). `variants` names published parameter sets as changes of the nominal values. The first task is the default.
+    `measured` names the parameters that a ruler or a data sheet tells: identification does not fit them.
 
     `integrator` is `rk4`, or `euler` for a plant that is a difference equation at its control period T: with
     `derivative` the change in one period over T, a step of T is that equation to the letter.
@@ -142,6 +194,7 @@ class Plant:
     tasks: Mapping[str, Task]
     project: Callable[[SX, Mapping[str, SX]], SX] = lambda x, p: x
     variants: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
     integrator: Literal["rk4", "euler"] = "rk4"
 
     def __post_init__(self) -> None:
@@ -158,12 +211,17 @@ class Plant:
             if not -math.inf < q.low <= q.nominal <= q.high < math.inf:
                 raise TinyctlError(f"nominal {q.nominal} is not in [{q.low}, {q.high}]", where=f"parameter {q.name}")
         known = {q.name for q in self.parameters}
+        if unknown := set(self.measured) - known:
+            raise TinyctlError(f"unknown parameter {min(unknown)!r}", where="measured")
         for name, changes in self.variants.items():
             if unknown := set(changes) - known:
                 raise TinyctlError(f"unknown parameter {min(unknown)!r}", where=f"variant {name}")
         for name, task in self.tasks.items():
             if task.contract.n_act != len(self.inputs):
                 raise TinyctlError(f"{task.contract.n_act} outputs for {len(self.inputs)} inputs", where=f"task {name}")
+            spread = {q for s in task.randomisation.spreads for q in s.names} if task.randomisation else set()
+            if unknown := spread - known:
+                raise TinyctlError(f"randomises the unknown parameter {min(unknown)!r}", where=f"task {name}")
             names = [check_identifier(v.name, "state or goal") for v in self.state_columns(task)]
             if len(set(names)) != len(names):
                 raise TinyctlError("a name stands twice among states and goals", where=f"task {name}")
@@ -189,7 +247,19 @@ class Plant:
         changes = self.variants[variant] if variant is not None else {}
         return {q.name: float(changes.get(q.name, q.nominal)) for q in self.parameters}
 
-    def randomise(self, rng: np.random.Generator, n: int) -> Array:
-        """(n, parameters) float32, each uniform in its range."""
-        low, high = (np.array([getattr(q, side) for q in self.parameters]) for side in ("low", "high"))
-        return rng.uniform(low, high, (n, len(self.parameters))).astype(np.float32)
+    def randomise(
+        self, task: Task, rng: np.random.Generator, n: int, nominal: Mapping[str, float]
+    ) -> tuple[Array, Array]:
+        """What domain randomisation draws at a task: parameters (n, parameters) float32 around the `nominal` ones, and
+        delays (n,) in s, the task's own included."""
+        asked = task.randomisation
+        if asked is None:
+            low, high = (np.array([getattr(q, side) for q in self.parameters]) for side in ("low", "high"))
+            drawn = rng.uniform(low, high, (n, len(self.parameters)))
+            return drawn.astype(np.float32), np.full(n, task.late_s)
+        drawn = np.tile(np.array([*nominal.values()]), (n, 1))
+        for spread in asked.spreads:
+            factor = spread.draw(rng, n)
+            for name in spread.names:
+                drawn[:, [*nominal].index(name)] *= factor
+        return drawn.astype(np.float32), task.late_s + rng.uniform(*asked.late_s, n)

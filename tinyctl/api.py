@@ -22,7 +22,17 @@ from tinyctl.builder import Image
 from tinyctl.contract import Contract
 from tinyctl.contract_toml import load_contract
 from tinyctl.errors import TinyctlError, ToolMissing
-from tinyctl.flight import KEPT, EmulatedController, FlightReport, GraphController, Identity, check_contract, report
+from tinyctl.flight import (
+    KEPT,
+    EmulatedController,
+    EnvironmentReport,
+    FlightReport,
+    GraphController,
+    Identity,
+    check_contract,
+    environment_report,
+    report,
+)
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
 from tinyctl.hostlib import HostController
@@ -32,6 +42,7 @@ from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
+from tinyctl.trainers import algorithm
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
@@ -41,8 +52,10 @@ if TYPE_CHECKING:
     from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
+    from tinyctl.sims.environments import Environment
     from tinyctl.sims.plant import Plant
     from tinyctl.storage import Tried
+    from tinyctl.trainers import rl
     from tinyctl.trainers.result import Progress, TrainResult
 
 certify = certificate.certify
@@ -74,11 +87,30 @@ def train(
 ) -> TrainResult:
     """Train a policy for a plant's task by an algorithm of `tinyctl.trainers`; `config` is its `Config`."""
     require_train()
-    from tinyctl.trainers import algorithm
-
     trainer = algorithm(algo)
     which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
     return trainer.train(which, task, config=config or trainer.Config(), seed=seed, progress=progress)
+
+
+def train_environment(
+    name: str, *, seed: int = 0, config: rl.Config | None = None, progress: Progress | None = None
+) -> rl.Solved:
+    """Train a policy for the Gymnasium environment called `name` (`gym:Pendulum-v1`, or without `gym:`) by
+    Stable-Baselines3."""
+    trainer: Any = algorithm("rl")
+    config = config or trainer.Config()
+    env = environment(name, config.rate_hz)
+    solved: rl.Solved = trainer.train_environment(env, config=config, seed=seed, progress=progress)
+    return solved
+
+
+def environment(name: str, rate_hz: float | None = None) -> Environment:
+    """A Gymnasium environment and the contract that follows from it."""
+    try:
+        from tinyctl.sims import environments
+    except ImportError as error:
+        raise _missing(error, "sim") from None
+    return environments.environment(name, rate_hz)
 
 
 def require_train() -> None:
@@ -417,6 +449,39 @@ def fly(
             progress=progress,
         )
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
+
+
+def fly_environment(
+    source: Policy | Graph | str | Path,
+    name: str,
+    *,
+    on: str = "graph",
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    episodes: int = 100,
+    seed: int = 0,
+    line: Line = VIRTUAL_BOARD,
+    progress: Callable[[int, int], None] | None = None,
+) -> EnvironmentReport:
+    """Episodes of a Gymnasium environment with a controller in any of the forms of `fly`, without a delay."""
+    what = flyable(source)
+    graph = what.source if isinstance(what.source, Graph) else None
+    env = environment(name, None if graph is None else graph.contract.rate_hz)
+    from tinyctl.sims import environments
+
+    if graph is not None:
+        environments.check_columns(graph.contract, env)
+    elif what.identity.contract_hash != env.contract.hash:
+        raise TinyctlError(
+            "its contract is not the one that follows from the environment",
+            where=what.source,
+            fix="fly the .tctl file, whose columns can be compared",
+        )
+    with ExitStack() as stack:
+        controller = _controller(what.source, on, board, toolchain, line, stack)
+        batch = 1 if on == "board" else environments.BATCH
+        flown = environments.fly(env, controller, episodes=episodes, seed=seed, batch=batch, progress=progress)
+    return environment_report(env.name, flown, what.identity, on=on, seed=seed)
 
 
 def fly_expert(

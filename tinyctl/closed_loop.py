@@ -13,6 +13,7 @@ from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 
 if TYPE_CHECKING:  # these need the `sim` extra
+    from tinyctl.sims.environments import Environment
     from tinyctl.sims.plant import Plant
 
 CALIBRATION_EPISODES = 64
@@ -27,6 +28,16 @@ def observations(policy: Policy, which: Plant, task: str | None = None, *, seed:
     check_contract(policy.contract, chosen, f"plant {which.name}")
     recorder = _Recorder(Graph(policy.contract, policy.nodes))
     fly(which, chosen, recorder, episodes=CALIBRATION_EPISODES, seed=seed, keep=0)
+    return np.stack(recorder.seen)
+
+
+def environment_observations(policy: Policy, env: Environment, *, seed: int = 1) -> Array:
+    """Likewise in a Gymnasium environment; episodes that end early repeat their last observation."""
+    from tinyctl.sims.environments import check_columns, fly
+
+    check_columns(policy.contract, env)
+    recorder = _Recorder(Graph(policy.contract, policy.nodes))
+    fly(env, recorder, episodes=CALIBRATION_EPISODES, seed=seed)
     return np.stack(recorder.seen)
 
 

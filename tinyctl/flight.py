@@ -15,6 +15,7 @@ from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 
 if TYPE_CHECKING:  # these need the `sim` extra
+    from tinyctl.sims.environments import Episodes
     from tinyctl.sims.loop import Estimate, Flights
     from tinyctl.sims.plant import Plant, Task
 
@@ -75,6 +76,27 @@ class FlightReport:
         return {"schema": SCHEMA, **asdict(self)}
 
 
+@dataclass(frozen=True)
+class EnvironmentReport:
+    """Episodes of a Gymnasium environment: scores `return` (the sum of rewards) and `steps`, over all episodes;
+    `terminated`: the fraction that the environment ended before its time was up, which may be success or failure."""
+
+    on: str
+    formats: tuple[str, ...]
+    environment: str
+    episodes: int
+    seed: int
+    terminated: float
+    terminated_ci95: tuple[float, float]
+    scores: dict[str, Score]
+    returns: tuple[float, ...]
+    contract_hash: str
+    graph_hash: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
 class GraphController:
     """`Graph.run`, one row an episode."""
 
@@ -88,6 +110,10 @@ class GraphController:
     def step(self, observations: Array) -> Array:
         action, self.state = self.graph.run(observations, self.state)
         return action
+
+    def set_applied(self, action: Array) -> None:
+        """Tell it that something other than its last action was applied, (n, n_act)."""
+        self.state = self.state.with_applied(action)
 
 
 class EmulatedController:
@@ -153,6 +179,30 @@ def report(
         tuple(v.name for v in plant.state_columns(task)),
         tuple(round(float(t), 6) for t in flights.times[::stride]),
         trajectories,
+        who.contract_hash,
+        who.graph_hash,
+    )
+
+
+def environment_report(name: str, flown: Episodes, who: Identity, *, on: str, seed: int) -> EnvironmentReport:
+    """The record of the episodes that the controller `who` flew."""
+    from tinyctl.sims.loop import fraction_estimate, mean_estimate
+
+    ended = fraction_estimate(int(flown.terminated.sum()), len(flown.terminated))
+    scores = {
+        "return": _score(mean_estimate(flown.returns), "1"),
+        "steps": _score(mean_estimate(flown.steps), "1"),
+    }
+    return EnvironmentReport(
+        on,
+        who.formats,
+        name,
+        len(flown.returns),
+        seed,
+        ended.value,
+        (ended.low, ended.high),
+        scores,
+        tuple(float(r) for r in flown.returns),
         who.contract_hash,
         who.graph_hash,
     )

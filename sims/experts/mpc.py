@@ -70,6 +70,10 @@ class Predictive:
                 self._progress(row + 1, len(x))
         return self._last.astype(F32)
 
+    def set_applied(self, action: Array) -> None:
+        """Tell it that something other than its last answer was applied, (n, nu)."""
+        self._last[:] = action
+
     def _plan(self, row: int, start: Array) -> Array:
         """The first input of the best plan; the rest of it is where the next search starts."""
         nx, last, old = self.model.nx, self._last[row], self._plans[row]

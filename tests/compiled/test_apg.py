@@ -12,11 +12,12 @@ from tinyctl.archive import members
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.tanh import tanh_f32
 from tinyctl.sims.kernel import Kernel, compile_plant
-from tinyctl.sims.loop import close_loop, draw
-from tinyctl.sims.plant import Array, Plant
+from tinyctl.sims.loop import close_loop, draw, split_delay
+from tinyctl.sims.plant import Array, Plant, Randomisation, Spread
 from tinyctl.sims.plants import load_plant, plant_names
-from tinyctl.trainers.apg import Config, Window, train
+from tinyctl.trainers.apg import Config, train
 from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions, policy_of
+from tinyctl.trainers.window import Window
 
 SMALL = Config(plants=40, window=12, hidden=(16, 8))
 
@@ -26,12 +27,23 @@ def _made(plant: Plant, config: Config) -> tuple[Kernel, Window, list[Tensor]]:
     front = front_layers(task)
     kernel = compile_plant(plant, task, policy_functions(task, front))
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(0))
-    return kernel, Window(kernel, front, weights, config, np.random.default_rng(0)), weights
+    window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng(0),
+                    life=config.lifetime, randomise=config.randomise)  # fmt: skip
+    return kernel, window, weights
 
 
-@pytest.mark.parametrize("name", plant_names())
+def late(plant: Plant) -> Plant:
+    """Its first task with delays of 0.5 to 2.5 control periods."""
+    task = plant.task()
+    spread = Randomisation((Spread((plant.parameters[0].name,), 0.5, 2.0, log=True),), (0.0, 2 * task.period_s))
+    return replace(plant, tasks={"late": replace(task, late_s=task.period_s / 2, randomisation=spread)})
+
+
+@pytest.mark.parametrize("name", [*plant_names(), "pendulum, late", "quadrotor, late"])
 def test_the_gradient_is_that_of_the_cost(name: str) -> None:
-    _, window, weights = _made(load_plant(name), SMALL)
+    plant = load_plant(name.split(",")[0])
+    randomise = "late" in name
+    _, window, weights = _made(late(plant) if randomise else plant, replace(SMALL, randomise=randomise))
     for _ in range(3):  # into the flight, so that lag, integral and last action are not at their start
         window.restart()
         window.forward()
@@ -49,6 +61,24 @@ def test_the_gradient_is_that_of_the_cost(name: str) -> None:
         w.copy_(before)
         slope = (costs[0] - costs[1]) / (2 * step)
         assert slope == pytest.approx(float((w.grad * direction).sum()), rel=0.03, abs=1e-4)
+
+
+def test_late_plants_fly_in_training_as_in_the_loop() -> None:
+    plant = late(load_plant("quadrotor"))
+    task = plant.task()
+    kernel, window, weights = _made(plant, replace(SMALL, randomise=True))
+    flights = draw(plant, task, range(40), 5, randomise=True)
+    window.restart()
+    window.x[0][:], window.d[:], window.p[:] = flights.x.T, flights.d.T, flights.p.T
+    window.missed[:], rest = split_delay(task.contract.latency_s + flights.late_s, task.period_s)
+    window.wait[:], window.move[:] = rest.T, np.float32(task.period_s) - rest.T
+    window.noise[:] = flights.noise[:12].transpose(0, 2, 1)
+    window.forward()
+    flown = close_loop(kernel, flights, Pilot(kernel, front_layers(task), weights), delay_s=task.contract.latency_s,
+                       keep=40)  # fmt: skip
+    assert set(window.missed) == {0, 1, 2}
+    np.testing.assert_allclose(np.stack(window.x).transpose(0, 2, 1), flown.states[:13], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.stack(window.taken).transpose(0, 2, 1), flown.actions[:12], rtol=1e-5, atol=1e-5)
 
 
 def test_a_saturated_command_keeps_the_gradient_that_leads_back() -> None:

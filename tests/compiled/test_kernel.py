@@ -23,7 +23,7 @@ def _batch(plant: Plant, n: int, seed: int = 0) -> tuple[Array, Array, Array, Ar
     x = plant.task().initial(rng, n, p)
     x += rng.normal(0, 0.01, x.shape).astype(np.float32)
     u = rng.uniform(-0.9, 0.9, (n, len(plant.inputs))).astype(np.float32)
-    return x, u, plant.randomise(rng, n), plant.task().disturb(rng, n, p)
+    return x, u, plant.randomise(plant.task(), rng, n, p)[0], plant.task().disturb(rng, n, p)
 
 
 def _reference(plant: Plant) -> casadi.Function:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,35 @@ def test_eight_milliseconds_change_the_flight_and_a_tenth_barely(flown: dict[flo
     assert 0 < moved[0.1] < 0.005
     assert moved[8] > 0.05
     assert moved[8] > 20 * moved[0.1]
+
+
+def test_the_figure_eight_is_the_published_one() -> None:
+    plant = load_plant("quadrotor")
+    x = plant.task("figure_eight_4s5").initial(np.random.default_rng(0), 1, plant.nominal())
+    x[:, 0:3] = 0
+    task = replace(plant.task("figure_eight_4s5"), initial=lambda *_: x, margin=lambda x: x[20])
+    nailed = replace(plant, derivative=lambda x, u, p, d: 0 * x)
+    flown = fly(nailed, task, Still(), episodes=1, keep=1)
+    t = flown.times
+    s = np.where(t < 2, t**2 / 4, t - 1) / 4.5  # laps: the pace grows for two seconds
+    a = 2 * np.pi * s + np.pi / 2
+    np.testing.assert_allclose(flown.states[:, 0, 17:19], np.stack([np.cos(a), np.sin(a)], axis=1), atol=1e-4)
+    seen = compile_plant(plant, task).observe(flown.states[::50, 0])
+    along = np.stack([np.cos(a), np.sin(2 * a) / 2], axis=1)
+    np.testing.assert_allclose(-seen[:, 0:2], along[::50], atol=2e-4)  # errors: the quadrotor stands at the origin
+    speed = np.gradient(along, t, axis=0)[50:-50:50]
+    np.testing.assert_allclose(-seen[1:-1, 12:14], speed, atol=5e-3)
+    ahead = (
+        compile_plant(plant, plant.task("figure_eight_preview")).observe(flown.states[300:301, 0])[0, 18:].reshape(5, 2)
+    )
+    np.testing.assert_allclose(ahead, along[310:360:10] - along[300], atol=1e-3)
+
+
+class Still:
+    """Does nothing."""
+
+    def reset(self, n: int) -> None:
+        self.n = n
+
+    def step(self, observations: Array) -> Array:
+        return np.zeros((self.n, 4), np.float32)

@@ -24,7 +24,7 @@ from tinyctl.cli.base import (
     write_json,
 )
 from tinyctl.errors import TinyctlError
-from tinyctl.flight import FlightReport
+from tinyctl.flight import EnvironmentReport, FlightReport, Score
 from tinyctl.hil import VIRTUAL, Line
 
 
@@ -34,6 +34,9 @@ def command(
     ] = None,
     plant: Annotated[str, typer.Option(help="Name of a plant, or path of a Python file.")] = "quadrotor",
     task: Task = None,
+    env: Annotated[
+        str | None, typer.Option(help="Fly a Gymnasium environment instead, such as Pendulum-v1, without a delay.")
+    ] = None,
     expert: Annotated[
         str | None, typer.Option(help="Fly an expert, which sees the true state, instead: lqr, pid or mpc.")
     ] = None,
@@ -61,6 +64,23 @@ def command(
     """Fly a controller and score it."""
     if (source is None) == (expert is None):
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
+    if env is not None:
+        if source is None or task is not None or delay_us is not None:
+            raise TinyctlError("--env goes with a file, and without --task and --delay-us")
+        with progress(f"Flying {episodes} episodes on {on}", as_object) as update:
+            flown_there = api.fly_environment(
+                source,
+                env,
+                on=on,
+                board=board,
+                toolchain=toolchain,
+                episodes=episodes,
+                seed=seed,
+                line=Line(port, transport),
+                progress=update,
+            )
+        _show(flown_there, on, environment_summary(flown_there), out, as_object)
+        return
     delay_s = None if delay_us is None else delay_us * 1e-6
     if source is not None and delay_s is None:
         delay_s = predicted_delay_s(source, board, toolchain)
@@ -84,12 +104,18 @@ def command(
                 line=Line(port, transport),
                 progress=update,
             )
+    _show(report, flown, summary(report), out, as_object)
+
+
+def _show(
+    report: FlightReport | EnvironmentReport, on: str, rows: list[tuple[str, str]], out: Path | None, as_object: bool
+) -> None:
     if out is not None:
         write_json(out, report.to_json())
     if as_object:
         print(as_json(report.to_json()))
     else:
-        results.print(table(f"Flown on {flown}", summary(report)))
+        results.print(table(f"Flown on {on}", rows))
 
 
 def predicted_delay_s(source: Path, board: str, toolchain: Literal["gcc", "zig"] | None) -> float:
@@ -104,9 +130,19 @@ def summary(report: FlightReport) -> list[tuple[str, str]]:
         ("survived", f"{report.survived:.1%} of {report.episodes} ({low:.1%} to {high:.1%})"),
         ("delay", f"{report.delay_s * 1e6:.0f} us"),
     ]
-    for name, score in report.scores.items():
-        interval = f" ({score.ci95[0]:.3g} to {score.ci95[1]:.3g})" if score.ci95 else ""
-        rows.append(
-            (name.replace("_", " "), f"{score.value:.3g} {score.unit}{interval}" if score.value is not None else "-")
-        )
+    return rows + scores(report.scores)
+
+
+def environment_summary(report: EnvironmentReport) -> list[tuple[str, str]]:
+    low, high = report.terminated_ci95
+    ended = f"{report.terminated:.1%} of {report.episodes} ({low:.1%} to {high:.1%}), for better or worse"
+    return [("environment", report.environment), ("ended early", ended), *scores(report.scores)]
+
+
+def scores(found: dict[str, Score]) -> list[tuple[str, str]]:
+    rows = []
+    for name, score in found.items():
+        interval = f" ({score.ci95[0]:.4g} to {score.ci95[1]:.4g})" if score.ci95 else ""
+        unit = "" if score.unit == "1" else f" {score.unit}"
+        rows.append((name.replace("_", " "), "-" if score.value is None else f"{score.value:.4g}{unit}{interval}"))
     return rows

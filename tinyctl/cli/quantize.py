@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tinyctl import api, quantizer
+from tinyctl import api, closed_loop, quantizer
 from tinyctl.boards import load_board
 from tinyctl.cli.base import (
     Json,
@@ -39,6 +39,7 @@ def command(
     ] = "w16a16",
     plant: Annotated[str | None, typer.Option(help="Calibrate in closed loop with this plant.")] = None,
     task: Task = None,
+    env: Annotated[str | None, typer.Option(help="Calibrate in closed loop with this Gymnasium environment.")] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -71,11 +72,13 @@ def command(
 ) -> None:
     """Choose a number format: policy to graph."""
     loaded = load_policy(policy)
-    if calibration is not None and range_ is not None:
-        raise TinyctlError("--calibration and --range exclude each other", fix="give one of them")
+    if sum(given is not None for given in (calibration, range_, env)) > 1:
+        raise TinyctlError("--calibration, --range and --env exclude each other", fix="give one of them")
     data: Array | None = None
     if calibration is not None:
         data = quantizer.as_sequences(load_npy(calibration), loaded.contract, calibration)
+    elif env is not None:
+        data = closed_loop.environment_observations(loaded, api.environment(env, loaded.contract.rate_hz))
     elif range_ is not None:
         if not (range_[0] < range_[1] and math.isfinite(range_[1] - range_[0])):
             raise TinyctlError(f"--range {range_[0]} {range_[1]} is not finite and increasing")

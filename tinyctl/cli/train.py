@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -18,11 +18,16 @@ from tinyctl.trainers import ALGORITHMS, configured
 
 if TYPE_CHECKING:
     from tinyctl.sims.plant import Plant
+    from tinyctl.trainers import rl
     from tinyctl.trainers.result import TrainResult
+
+ENVIRONMENT = "gym:"
 
 
 def command(
-    plant: Annotated[str, typer.Argument(help="Name of a plant, or path of a Python file.")],
+    plant: Annotated[
+        str, typer.Argument(help="Name of a plant, path of a Python file, or a Gymnasium environment: gym:Pendulum-v1.")
+    ],
     task: Task = None,
     algo: Annotated[str, typer.Option(help=f"Algorithm: {', '.join(f'{k} ({v})' for k, v in ALGORITHMS.items())}.")] = (
         "apg"
@@ -38,17 +43,26 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Train a policy."""
-    which = api.plant(plant)
-    task_name = task or next(iter(which.tasks))
     limits = {} if cpu_seconds is None else {"cpu_seconds": str(cpu_seconds)}
-    result = run(which, task_name, seed, as_object, algo=algo, settings={**limits, **pairs(settings or [])})
-    record = train_record(result, which, task_name, seed)
-    api.save(result.policy, out)
+    chosen = {**limits, **pairs(settings or [])}
+    if plant.startswith(ENVIRONMENT):
+        if algo != "rl" or task is not None:
+            raise TinyctlError("a Gymnasium environment has no gradients and no tasks", fix="--algo rl, without --task")
+        solved = run_environment(plant, seed, as_object, settings=chosen)
+        policy, record, title = solved.learned.policy, environment_record(solved, plant, seed), plant
+        rows = environment_summary(record)
+    else:
+        which = api.plant(plant)
+        task_name = task or next(iter(which.tasks))
+        result = run(which, task_name, seed, as_object, algo=algo, settings=chosen)
+        policy, record = result.policy, train_record(result, which, task_name, seed)
+        rows, title = summary(record), f"{which.name}, {task_name}"
+    api.save(policy, out)
     write_json(out.with_suffix(".json"), record)
     if as_object:
         print(as_json(record))
     else:
-        results.print(table(f"Trained {which.name}, {task_name}", [*summary(record), ("policy", str(out))]))
+        results.print(table(f"Trained {title}", [*rows, ("policy", str(out))]))
 
 
 def pairs(settings: list[str]) -> dict[str, str]:
@@ -82,6 +96,53 @@ def run(
         )
 
 
+def run_environment(
+    name: str, seed: int, quiet: bool, *, settings: Mapping[str, str] = MappingProxyType({})
+) -> rl.Solved:
+    """Likewise for a Gymnasium environment."""
+    config = configured("rl", settings)
+    with progress(f"Training {name}", quiet) as update:
+        return api.train_environment(
+            name,
+            seed=seed,
+            config=config,
+            progress=lambda i, n, r: update(i, n, "" if math.isnan(r) else f"return {r:.4g}"),
+        )
+
+
+def environment_record(solved: rl.Solved, name: str, seed: int) -> dict[str, Any]:
+    """The JSON of a training on an environment: returns of its validation episodes, and the curve."""
+    learned, mean = solved.learned, solved.mean_return
+    return {
+        "schema": 1,
+        "contract_hash": learned.policy.contract.hash,
+        "graph_hash": learned.policy.hash,
+        "environment": name.removeprefix(ENVIRONMENT),
+        "seed": seed,
+        "seconds": learned.seconds,
+        "cpu_seconds": learned.cpu_seconds,
+        "env_steps": learned.env_steps,
+        "scores": {"return": {"value": mean.value, "unit": "1", "ci95": [mean.low, mean.high]}},
+        "curve": _points(learned.curve),
+    }
+
+
+def environment_summary(record: dict[str, Any]) -> list[tuple[str, str]]:
+    score = record["scores"]["return"]
+    low, high = score["ci95"]
+    return [_time(record), ("return", f"{score['value']:.4g} ({low:.4g} to {high:.4g}) in the validation episodes")]
+
+
+def _points(curve: Iterable[Any]) -> list[dict[str, Any]]:
+    """The points of a curve; what is not finite has no number in JSON."""
+    return [{key: v if math.isfinite(v) else None for key, v in asdict(point).items()} for point in curve]
+
+
+def _time(record: dict[str, Any]) -> tuple[str, str]:
+    told = f"{record['seconds']:.1f} s ({record['cpu_seconds']:.1f} s of CPU), {record['env_steps']:,} steps"
+    return "time", told
+
+
 def train_record(result: TrainResult, which: Plant, task: str, seed: int) -> dict[str, Any]:
     """The training's JSON: figures on its validation episodes, and the curve."""
     units = {s.name: s.unit for s in which.task(task).scores}
@@ -89,9 +150,6 @@ def train_record(result: TrainResult, which: Plant, task: str, seed: int) -> dic
         n: None if e is None else {"value": e.value, "unit": units[n], "ci95": [e.low, e.high]}
         for n, e in result.scores.items()
     }
-    curve = [
-        {key: value if math.isfinite(value) else None for key, value in asdict(point).items()} for point in result.curve
-    ]
     return {
         "schema": 1,
         "contract_hash": result.policy.contract.hash,
@@ -105,13 +163,13 @@ def train_record(result: TrainResult, which: Plant, task: str, seed: int) -> dic
         "survived": result.survived.value,
         "survived_ci95": [result.survived.low, result.survived.high],
         "scores": scores,
-        "curve": curve,
+        "curve": _points(result.curve),
     }
 
 
 def summary(record: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
-        ("time", f"{record['seconds']:.1f} s ({record['cpu_seconds']:.1f} s of CPU), {record['env_steps']:,} steps"),
+        _time(record),
         ("survived", f"{record['survived']:.1%} of the validation episodes"),
     ]
     return rows + [(n.replace("_", " "), f"{s['value']:.4g} {s['unit']}") for n, s in record["scores"].items() if s]

@@ -14,16 +14,29 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
-from tinyctl.errors import TinyctlError
+from tinyctl.errors import TinyctlError, ToolMissing
 
-ALGORITHMS = {"apg": "analytic policy gradient"}
+ALGORITHMS = {
+    "apg": "analytic policy gradient",
+    "imitate": "imitation of an expert or a policy",
+    "rl": "any Gymnasium environment, through Stable-Baselines3",
+}
+EXTRAS = {"rl": "sb3"}  # what to install for an algorithm, where it is not `train`
 
 
 def algorithm(name: str) -> Any:
     """The module of an algorithm; its packages are imported here."""
     if name not in ALGORITHMS:
         raise TinyctlError(f"no training algorithm {name!r}", fix=f"one of {', '.join(ALGORITHMS)}")
-    return import_module(f"tinyctl.trainers.{name}")
+    try:
+        return import_module(f"tinyctl.trainers.{name}")
+    except ImportError as error:
+        if error.name and error.name.startswith("tinyctl"):
+            raise
+        extra = EXTRAS.get(name, "train")
+        raise ToolMissing(
+            f"the Python package {error.name} is not installed", fix=f"pip install 'tinyctl[{extra}]'"
+        ) from None
 
 
 def configured(name: str, settings: Mapping[str, str]) -> Any:

@@ -15,23 +15,18 @@ import numpy as np
 import torch
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
-    Front,
-    Pass,
     Pilot,
-    Tensor,
-    columns,
-    first_memory,
     front_layers,
     initial_weights,
     policy_functions,
     policy_of,
 )
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.window import Window
 
 
 @dataclass(frozen=True)
@@ -83,16 +78,18 @@ def train(
 
 
 def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None) -> TrainResult:
-    if task.contract.latency_s > task.period_s:
-        raise TinyctlError("a latency longer than a control period cannot be trained", where=f"plant {plant.name}",
-                           fix="lower rate_hz or latency_s of the contract")  # fmt: skip
+    if task.contract.latency_s > task.period_s:  # `fly` would skip inferences; `late_s` does not
+        raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
+                           where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), time.process_time()
     front = front_layers(task)
     kernel = compile_plant(plant, task, policy_functions(task, front))
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
-    window = Window(kernel, front, weights, config, np.random.default_rng([seed, 1]))
+    window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
+                    life=config.lifetime, variant=config.variant, randomise=config.randomise)  # fmt: skip
     pilot = Pilot(kernel, front, weights)
-    flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant)
+    flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
+                   randomise=config.randomise)  # fmt: skip
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     curve: list[CurvePoint] = []
     kept, figures, highest = weights, None, 0.0
@@ -146,100 +143,3 @@ def _validate(
     first = next(iter(scores.values()), None)
     survival, score = flown.survival(), first.value if first else math.nan
     return CurvePoint(iteration, float(np.mean(costs)), survival.value, score, seconds), (survival, scores)
-
-
-class Window:
-    """`config.window` control periods of `config.plants` plants, with all buffers and kernel calls made beforehand.
-
-    `x[t]` is the state before period `t`. Until the contract's latency has passed the plant still moves under the
-    action of the period before; from `turned[t]` on under `passes[t].action`.
-    """
-
-    def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], config: Config,
-                 rng: np.random.Generator) -> None:  # fmt: skip
-        plant, task, n, h = kernel.plant, kernel.task, config.plants, config.window
-        nx, nu = len(plant.state_columns(task)), len(plant.inputs)
-        self.kernel, self.weights, self.config, self.rng, self.task = kernel, weights, config, rng, task
-        self.first_memory = first_memory(front)
-        self.first_action = np.array(task.contract.initial_applied(), F32)[:, None]
-        self.nominal = plant.nominal(config.variant)
-        self.age, self.life = np.zeros(n, np.int64), np.zeros(n, np.int64)  # zero life: all start afresh at first
-        self.noise_std = np.array(task.noise, F32)[:, None]
-        self.last, self.memory = columns(nu, n), columns(len(self.first_memory), n)
-        self.p, self.d = columns(max(len(plant.parameters), 1), n), columns(max(len(plant.disturbances), 1), n)
-        self.p[: len(self.nominal)] = np.array([*self.nominal.values()], F32)[:, None]
-        self.x = [columns(nx, n) for _ in range(h + 1)]
-        self.cost = columns(h, n)
-        self.passes: list[Pass] = []
-        self.turned = [columns(nx, n) for _ in range(h)]
-        self.g_x, self.g_turned = columns(nx, n), columns(nx, n)
-        self.g_cost = (columns(nx, n), columns(nu, n), columns(nu, n))
-        self.g_wait, self.g_act, self.g_obs = columns(nx, n), columns(nu, n), columns(nx, n)
-        self.g_held = columns(nu, n)
-        wait, move = (np.array([s], F32) for s in (task.contract.latency_s, task.period_s - task.contract.latency_s))
-        share = np.array([1 / (n * h)], F32)
-        self.calls = []
-        for t in range(h):
-            last, memory = (self.passes[-1].action, self.passes[-1].next_memory) if t else (self.last, self.memory)
-            now = Pass(kernel, front, weights, n, last, memory, gradients=True)
-            self.passes.append(now)
-            x, turned, after, u = self.x[t].T, self.turned[t].T, self.x[t + 1].T, now.action.T
-            waited, moved = [x, last.T, self.p.T, self.d.T, wait], [turned, u, self.p.T, self.d.T, move]
-            spent = [after, u, last.T]
-            self.calls.append((
-                kernel.bind("observe", n, [x], [now.obs.T]),
-                kernel.bind("step", n, waited, [turned]),
-                kernel.bind("step", n, moved, [after]),
-                kernel.bind("cost", n, spent, [self.cost[t : t + 1].T]),
-                kernel.bind("cost_vjp", n, [*spent, share], [g.T for g in self.g_cost]),
-                kernel.bind("step_vjp", n, [*moved, self.g_x.T], [self.g_turned.T, self.g_act.T]),
-                kernel.bind("step_vjp", n, [*waited, self.g_turned.T], [self.g_wait.T, self.g_held.T]),
-                kernel.bind("observe_vjp", n, [x, now.g_obs.T], [self.g_obs.T]),
-            ))  # fmt: skip
-
-    def restart(self) -> None:
-        """Carry the plants over into the next window; lost and old ones start afresh."""
-        end, rng, n = self.passes[-1], self.rng, self.config.plants
-        self.x[0][:], self.last[:], self.memory[:] = self.x[-1], end.action, end.next_memory
-        fresh = np.flatnonzero((self.age >= self.life) | ~(self.kernel.margin(self.x[0].T) > 0))
-        self.x[0][:, fresh] = self.task.initial(rng, len(fresh), self.nominal).T
-        if self.kernel.plant.disturbances:
-            self.d[:, fresh] = self.task.disturb(rng, len(fresh), self.nominal).T
-        if self.config.randomise:
-            self.p[: len(self.nominal), fresh] = self.kernel.plant.randomise(rng, len(fresh)).T
-        self.last[:, fresh], self.memory[:, fresh] = self.first_action, self.first_memory
-        self.age[fresh], self.life[fresh] = 0, rng.integers(*self.config.lifetime, len(fresh), endpoint=True)
-        self.age += self.config.window
-        self.noise = rng.standard_normal((self.config.window, len(self.noise_std), n), np.float32) * self.noise_std
-
-    def forward(self) -> float:
-        """Fly the window; the mean cost of a control period."""
-        for now, noise, (observe, wait, move, cost, *_) in zip(self.passes, self.noise, self.calls, strict=True):
-            observe()
-            now.obs += noise
-            now.forward()
-            wait()
-            move()
-            cost()
-        return float(self.cost.mean())
-
-    def backward(self) -> None:
-        """The gradient of the mean cost into the weights' `.grad`."""
-        for w in self.weights:
-            w.grad.zero_()
-        g_last, g_memory = np.zeros_like(self.last), np.zeros_like(self.memory)
-        self.g_x[:] = 0
-        for now, (*_, cost_back, move_back, wait_back, observe_back) in zip(
-            self.passes[::-1], self.calls[::-1], strict=True
-        ):  # fmt: skip
-            cost_back()
-            self.g_x += self.g_cost[0]
-            move_back()
-            wait_back()
-            np.add(self.g_act, self.g_cost[1], out=now.g_action)
-            now.g_action += g_last
-            now.g_next_memory[:] = g_memory
-            now.backward()
-            observe_back()
-            np.add(self.g_wait, self.g_obs, out=self.g_x)
-            g_last, g_memory = self.g_cost[2] + self.g_held + now.g_last, now.g_memory

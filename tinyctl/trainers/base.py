@@ -7,6 +7,7 @@ come from torch, whose allocations are aligned: the bits of a matrix product may
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -58,9 +59,9 @@ def policy_functions(task: Task, front: Front) -> list[Any]:
     return [prepare, vjp(prepare, ("obs", "last", "memory")), clip_back_function(task), *tanh_functions()]
 
 
-def policy_of(task: Task, front: Front, weights: list[Tensor]) -> Policy:
-    """The policy that these layers and weights are."""
-    return Policy(task.contract, chain([*front, *_dense_layers(weights), ("clip", Clip.of(task.contract))]))
+def policy_of(task: Task, front: Front, weights: list[Tensor], bend: Callable[[int], Layer] = Tanh) -> Policy:
+    """The policy that these layers and weights are, with the layer `bend` of each hidden width."""
+    return Policy(task.contract, chain([*front, *_dense_layers(weights, bend), ("clip", Clip.of(task.contract))]))
 
 
 def prepare_function(task: Task, front: Front) -> Any:
@@ -136,13 +137,14 @@ def initial_weights(task: Task, n_in: int, hidden: tuple[int, ...], generator: A
     return weights
 
 
-def _dense_layers(weights: list[Tensor]) -> Front:
+def _dense_layers(weights: list[Tensor], bend: Callable[[int], Layer]) -> Front:
     layers: Front = []
     for i in range(0, len(weights), 2):
         number = i // 2 + 1
         layers.append((f"dense_{number}", Dense(weights[i].numpy().copy(), weights[i + 1].numpy()[:, 0].copy())))
         if i + 2 < len(weights):
-            layers.append((f"tanh_{number}", Tanh(weights[i].shape[0])))
+            made = bend(weights[i].shape[0])
+            layers.append((f"{made.kind}_{number}", made))
     return layers
 
 

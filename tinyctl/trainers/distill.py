@@ -117,10 +117,10 @@ def _distill(
     teacher: Policy, pupil: Policy, plant: Plant, task: Task, config: DistillConfig, rng: np.random.Generator,
     seed: int, progress: Progress | None,
 ) -> Policy:  # fmt: skip
-    tails = _tail(teacher), _tail(pupil)
-    names = sorted({name for tail in tails for name in _read_from_outside(tail)})
+    tails = tail_of(teacher), tail_of(pupil)
+    names = sorted({name for tail in tails for name in read_from_outside(tail)})
     span = torch.tensor([s.high - s.low for s in teacher.contract.outputs])
-    tensors = _Tensors(tails[1])
+    tensors = Tensors(tails[1])
     optimiser = torch.optim.Adam(tensors.parameters, lr=config.learning_rate)
     seen: dict[str, list[Array]] = {name: [] for name in names}
     done, total = 0, config.rounds * config.steps
@@ -146,8 +146,8 @@ def _distill(
     return tensors.written_to(pupil)
 
 
-def _tail(policy: Policy) -> tuple[Node, ...]:
-    """The nodes from the first dense one on; raises `TinyctlError` when they cannot be trained here."""
+def tail_of(policy: Policy) -> tuple[Node, ...]:
+    """What is trained: the nodes from the first dense one on; raises `TinyctlError` when they cannot be."""
     first = next((i for i, node in enumerate(policy.nodes) if isinstance(node.layer, Dense)), None)
     if first is None:
         raise TinyctlError("nothing to fine-tune: there is no dense layer")
@@ -161,7 +161,8 @@ def _tail(policy: Policy) -> tuple[Node, ...]:
     return policy.nodes[first:]
 
 
-def _read_from_outside(tail: tuple[Node, ...]) -> set[str]:
+def read_from_outside(tail: tuple[Node, ...]) -> set[str]:
+    """The nodes ahead of a tail whose values it reads."""
     return {name for node in tail for name in node.inputs} - {node.name for node in tail}
 
 
@@ -200,8 +201,11 @@ def _answers(tail: tuple[Node, ...], values: Mapping[str, Array]) -> Array:
     return known[tail[-1].name]
 
 
-class _Tensors:
-    """The tail of a policy in torch. A weight that is zero at first has a mask over it."""
+class Tensors:
+    """The tail of a policy in torch. A weight that is zero at first has a mask over it. `bend` is the function of an
+    elementwise layer."""
+
+    bend: Callable[[Node, Tensor], Tensor] = staticmethod(lambda node, x: FUNCTIONS[type(node.layer)](node.layer, x))
 
     def __init__(self, tail: tuple[Node, ...]) -> None:
         self.tail = tail
@@ -226,7 +230,7 @@ class _Tensors:
             elif isinstance(layer, Concat):
                 values[name] = torch.cat(sources, dim=1)
             else:
-                values[name] = FUNCTIONS[type(layer)](layer, sources[0])
+                values[name] = self.bend(node, sources[0])
         return values[self.tail[-1].name]
 
     def written_to(self, policy: Policy) -> Policy:
