@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-certify bench-hover bench-kernels bench-emulator bench-hil bench-simulator bench-rl size clean
+.PHONY: demo test lint bench-bits bench-certify bench-hover bench-kernels bench-emulator bench-hil bench-simulator bench-rl bench-plants size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -34,6 +34,9 @@ bench-emulator: $(VENV)/dev.done  # instructions a second with the cycle model, 
 
 bench-hil: $(VENV)/dev.done  # 100,000 frames on the virtual board, as many on a damaged line, 20 flights (needs QEMU)
 	$(BIN)/python bench/hil.py
+
+bench-plants: $(VENV)/dev.done  # experts and a trained policy of each plant on the same episodes
+	$(BIN)/python bench/plants.py
 
 bench-simulator: $(VENV)/dev.done  # steps a second of the quadrotor's kernel and its gradient, on one core and two
 	$(BIN)/python bench/simulator.py

@@ -13,7 +13,8 @@ import casadi
 import numpy as np
 
 from tinyctl.sims.plant import SX, Array, Parameter, Variable
-from tinyctl.sims.plants.quadrotor import GYM_PYBULLET_DRONES, PARAMETERS, ROTORS, motion, rotation
+from tinyctl.sims.plants._quadrotor_tasks import rotation
+from tinyctl.sims.plants.quadrotor import GYM_PYBULLET_DRONES, PARAMETERS, ROTORS, motion
 from tinyctl.sims.plants.quadrotor import PLANT as PLAIN
 
 BLIND_M = 1e-4  # the width of a downwash is never taken as less: it passes zero 0.6875 m below the drone
