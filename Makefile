@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-certify bench-hover bench-kernels bench-emulator bench-hil bench-simulator bench-rl bench-plants size clean
+.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-kernels bench-emulator bench-hil bench-simulator bench-rl bench-plants size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -25,6 +25,9 @@ bench-certify: $(VENV)/dev.done  # certificates against 1,000,000 perturbations 
 
 bench-hover: $(VENV)/dev.done  # survival and position error, 5 x 1000 episodes for each of three training seeds
 	$(BIN)/python bench/hover.py
+
+bench-training: $(VENV)/dev.done  # policies for hover and figure-eights against their bars, five training seeds each
+	$(BIN)/python bench/training.py
 
 bench-kernels: $(VENV)/dev.done  # cycles of the reference nets beside those of public tools
 	$(BIN)/python bench/kernels.py

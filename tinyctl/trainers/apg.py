@@ -1,8 +1,6 @@
 """Analytic policy gradient: the cost of short flights is differentiated through plant and policy.
 
-Many plants fly side by side in windows of a few control periods. A window's gradient is exact (truncated
-back-propagation through time): the kernel gives the products with the plant's Jacobians, the policy's own are written
-out below. Lost or old plants start afresh between windows.
+Many plants fly side by side in windows of a few control periods (`trainers.window`); each window is a gradient step.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
     Pilot,
+    cpu_time,
     front_layers,
     initial_weights,
     policy_functions,
@@ -57,7 +56,10 @@ class Config:
     stop_score: float = 0.0
     """... its first score is at most this. The default, zero, never ends it."""
     cpu_seconds: float = math.inf
-    """Training ends after this CPU time, of all threads; a run it cuts short is not reproducible."""
+    """Training ends after this CPU time, of all threads. Where that is, the machine's load decides; `stop_after` with
+    the iterations it came to gives the same policy again."""
+    stop_after: int | None = None
+    """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
@@ -81,7 +83,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     if task.contract.latency_s > task.period_s:  # `fly` would skip inferences; `late_s` does not
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
-    started, cpu_started = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), cpu_time()
     front = front_layers(task)
     kernel = compile_plant(plant, task, policy_functions(task, front))
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
@@ -96,7 +98,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     costs: list[float] = []
     survived = math.nan
     iteration = 0
-    while iteration < config.iterations and time.process_time() - cpu_started < config.cpu_seconds:
+    last = min(config.iterations, config.stop_after or config.iterations)
+    while iteration < last and cpu_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
         window.backward()
@@ -123,7 +126,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     policy = policy_of(task, front, kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
-                       time.process_time() - cpu_started)  # fmt: skip
+                       cpu_time() - cpu_started, iteration)  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:
