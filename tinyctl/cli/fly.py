@@ -58,6 +58,9 @@ def command(
             min=0,
         ),
     ] = None,
+    randomise: Annotated[
+        bool, typer.Option("--randomise", help="Each episode draws the plant's parameters and a delay of its own.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
@@ -81,6 +84,8 @@ def command(
             )
         _show(flown_there, on, environment_summary(flown_there), out, as_object)
         return
+    if expert is not None and randomise:
+        raise TinyctlError("experts fly the nominal plant", fix="leave out --randomise")
     delay_s = None if delay_us is None else delay_us * 1e-6
     if source is not None and delay_s is None:
         delay_s = predicted_delay_s(source, board, toolchain)
@@ -101,6 +106,7 @@ def command(
                 episodes=episodes,
                 seed=seed,
                 delay_s=delay_s,
+                randomise=randomise,
                 line=Line(port, transport),
                 progress=update,
             )

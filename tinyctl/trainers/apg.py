@@ -18,6 +18,7 @@ from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
     Pilot,
+    Tensor,
     cpu_time,
     front_layers,
     initial_weights,
@@ -26,6 +27,8 @@ from tinyctl.trainers.base import (
 )
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.window import Window
+
+SPOILT = 10  # gradients in a row that are not finite: more than a plant that tumbled
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,9 @@ class Config:
     validation_episodes: int = 250
     """Episodes of a validation, drawn once from a seed of their own."""
     stop_survived: float = 1.0
-    """Training ends early when a validation survives at least this fraction, and ..."""
+    """Training ends early when the 95 % interval of a validation's survival lies at or above this fraction, and ..."""
     stop_score: float = 0.0
-    """... its first score is at most this. The default, zero, never ends it."""
+    """... that of its first score at or below this. The default, zero, never ends it."""
     cpu_seconds: float = math.inf
     """Training ends after this CPU time, of all threads; a run it cuts short is not reproducible."""
     variant: str | None = None
@@ -94,7 +97,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     kept, figures, highest = weights, None, 0.0
     costs: list[float] = []
     survived = math.nan
-    iteration = 0
+    iteration = spoilt = 0
     while iteration < config.iterations and cpu_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
@@ -102,8 +105,12 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
         norm = torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - iteration / config.iterations)
-        if math.isfinite(norm):  # a plant that tumbles beyond what float32 holds spoils this step only
+        if math.isfinite(norm):
             optimiser.step()
+            spoilt = 0
+        else:  # a plant that tumbles beyond what float32 holds spoils this step only
+            spoilt += 1
+            _stop_if_lasting(spoilt, weights, iteration, curve, plant)
         iteration += 1
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
@@ -112,7 +119,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
             highest = max(highest, point.survived)
             if point.survived >= highest - _standard_error(highest, config.validation_episodes):
                 kept, figures = [w.clone() for w in weights], estimates
-            if point.survived >= config.stop_survived and point.score <= config.stop_score:
+            if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
@@ -123,6 +130,26 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
                        cpu_time() - cpu_started)  # fmt: skip
+
+
+def _reached(estimates: tuple[Estimate, dict[str, Estimate | None]], config: Config) -> bool:
+    """Whether the whole intervals of survival and of the first score lie beyond the target."""
+    survived, first = estimates[0], next(iter(estimates[1].values()), None)
+    return survived.low >= config.stop_survived and first is not None and first.high <= config.stop_score
+
+
+def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: list[CurvePoint], plant: Plant) -> None:
+    """Raise `TinyctlError` after `SPOILT` gradients in a row that are not finite, or at once for such a weight."""
+    names = [f"{kind} of dense_{i + 1}" for i in range(len(weights) // 2) for kind in ("weight", "bias")]
+    broken = next((n for n, w in zip(names, weights, strict=True) if not w.isfinite().all()), None)
+    if broken is None and spoilt < SPOILT:
+        return
+    gradients = (f"the gradient at the {n}" for n, w in zip(names, weights, strict=True) if not w.grad.isfinite().all())
+    where = broken or next(gradients, "the gradient's norm")
+    good = f"the last good validation was at {curve[-1].iteration}" if curve else "no validation came before"
+    raise TinyctlError(f"training broke down at iteration {iteration}: {where} is not finite; {good}",
+                       where=f"plant {plant.name}",
+                       fix="a smaller learning_rate, or a cost with slopes everywhere")  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:
