@@ -121,6 +121,8 @@ class Task:
     Hints for training: `typical` is the magnitude of each observation column, by which a policy divides it. With
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
     do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
+    `setpoints` names what can be asked for beside the task itself, and how a unit of it moves observation columns: by
+    it a controller is led along a trajectory that shows the plant (`sims.excitation`).
 
     For baselines: `loops` are the PID loops of a task that has them; `horizon` is how many control periods a predictive
     controller looks ahead.
@@ -140,6 +142,7 @@ class Task:
     integral_limits: Mapping[str, float] = field(default_factory=dict)
     goals: tuple[Variable, ...] = ()
     drift: Callable[[SX, Mapping[str, SX]], SX] | None = None
+    setpoints: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     loops: tuple[Loop, ...] = ()
     horizon: int = 40
     late_s: float = 0.0
@@ -152,6 +155,9 @@ class Task:
             raise TinyctlError(f"typical is not {self.contract.n_obs} positive numbers", where="task")
         if unknown := set(self.integral_limits) - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
             raise TinyctlError(f"integral of {min(unknown)!r}, which is not an observation", where="task")
+        moved = {column for columns in self.setpoints.values() for column in columns}
+        if unknown := moved - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
+            raise TinyctlError(f"set-point of {min(unknown)!r}, which is not an observation", where="task")
         if unknown := {loop.output for loop in self.loops} - {s.name for s in self.contract.outputs}:
             raise TinyctlError(f"a loop for {min(unknown)!r}, which is not an output", where="task")
         if not 0 <= self.late_s < math.inf:
@@ -173,6 +179,7 @@ class Task:
 class Plant:
     """`derivative(x, u, p, d)` is dx/dt; `project(x, p)` is applied after every integration step (renormalisation,
     clamps). `variants` names published parameter sets as changes of the nominal values. The first task is the default.
+    `measured` names the parameters that a ruler or a data sheet tells: identification does not fit them.
 
     `integrator` is `rk4`, or `euler` for a plant that is a difference equation at its control period T: with
     `derivative` the change in one period over T, a step of T is that equation to the letter.
@@ -187,6 +194,7 @@ class Plant:
     tasks: Mapping[str, Task]
     project: Callable[[SX, Mapping[str, SX]], SX] = lambda x, p: x
     variants: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
     integrator: Literal["rk4", "euler"] = "rk4"
 
     def __post_init__(self) -> None:
@@ -203,6 +211,8 @@ class Plant:
             if not -math.inf < q.low <= q.nominal <= q.high < math.inf:
                 raise TinyctlError(f"nominal {q.nominal} is not in [{q.low}, {q.high}]", where=f"parameter {q.name}")
         known = {q.name for q in self.parameters}
+        if unknown := set(self.measured) - known:
+            raise TinyctlError(f"unknown parameter {min(unknown)!r}", where="measured")
         for name, changes in self.variants.items():
             if unknown := set(changes) - known:
                 raise TinyctlError(f"unknown parameter {min(unknown)!r}", where=f"variant {name}")

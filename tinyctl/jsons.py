@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 import typing
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ def parse_json(text: bytes | str, *, where: object) -> Any:
 
 def record_from_json(kind: type[Record], row: dict[str, Any], *, where: str) -> Record:
     """Build the dataclass `kind` from `row`, whose keys and scalar types must match its fields exactly."""
-    types = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind)
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     extra = set(row) - set(known)
     missing = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING} - set(row)
@@ -50,12 +51,16 @@ def record_from_json(kind: type[Record], row: dict[str, Any], *, where: str) -> 
             ),
             where=where,
         )
-    return kind(**{name: _coerce(value, types[name], f"{where}.{name}") for name, value in row.items()})
+    return kind(**{name: _coerce(value, hints[name], f"{where}.{name}") for name, value in row.items()})
 
 
 def _coerce(value: Any, kind: Any, where: str) -> Any:
     """`value` as the field type `kind`: JSON has lists for tuples and may write a float as an integer."""
     origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in typing.get_args(kind):
+            return None
+        return _coerce(value, next(k for k in typing.get_args(kind) if k is not type(None)), where)
     if origin is tuple and isinstance(value, list | tuple):
         item = typing.get_args(kind)[0]
         return tuple(_coerce(v, item, where) for v in value)

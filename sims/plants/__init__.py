@@ -17,6 +17,12 @@ def plant_names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_")))
 
 
+def plant_file(name_or_path: str | Path) -> Path:
+    """The Python file of the plant called so, or the path itself."""
+    own = Path(__file__).parent / f"{name_or_path}.py"
+    return own if str(name_or_path) in plant_names() else Path(name_or_path)
+
+
 def load_plant(name_or_path: str | Path) -> Plant:
     """The plant called so, or the one in a Python file (`./arm.py`), which is run. Raises `TinyctlError`."""
     text = str(name_or_path)

@@ -171,6 +171,7 @@ def quadrotor_tasks(nominal: Mapping[str, float]) -> dict[str, Task]:
         typical=3 * (0.2,) + 9 * (1.0,) + 3 * (1.0,) + 3 * (5.0,),
         lag_s=0.15,
         integral_limits={"p_x": 0.5, "p_y": 0.5, "p_z": 0.5},
+        setpoints={**{a: {f"p_{a}": -1.0} for a in "xyz"}, "yaw": {"r_xy": 1.0, "r_yx": -1.0}},  # m, rad
         randomisation=RANDOMISATION,
     )
     return {

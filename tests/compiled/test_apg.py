@@ -153,7 +153,7 @@ def test_randomised_plants_and_variants_train() -> None:
 
 def test_a_nan_that_lasts_stops_with_step_and_parameter() -> None:
     plant = load_plant("pendulum")
-    task = replace(plant.task(), cost=lambda x, u, u_last: casadi.sqrt(casadi.fmin(x[0] ** 2, 0)))  # slope 0 inf
+    task = replace(plant.task(), cost=lambda x, u, u_last: casadi.sqrt(casadi.fmin(x[0] ** 2, 0)) + x[1] ** 2)  # 0 / 0
     config = Config(iterations=40, plants=8, window=8, hidden=(4,), validation_episodes=5)
     with pytest.raises(TinyctlError, match=r"at iteration 9: .* of dense_1 is not finite; no validation came before"):
         train(replace(plant, tasks={"broken": task}), config=config)

@@ -17,6 +17,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.sims import environments
 from tinyctl.sims.environments import environment
 from tinyctl.sims.plants import load_plant
+from tinyctl.trainers import algorithm
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the framework about gymnasium and itself
 SHORT = {"total_steps": 180, "hidden": (8, 8), "learning_starts": 50, "validation_episodes": 3, "curve_every": 50}
@@ -28,6 +29,13 @@ def rl(require_package: Callable[[str], ModuleType]) -> ModuleType:
     from tinyctl.trainers import rl
 
     return rl
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tinyctl.trainers.rl", raising=False)
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    with pytest.raises(TinyctlError, match=r"stable_baselines3 is not installed; pip install 'tinyctl\[sb3\]'"):
+        algorithm("rl")
 
 
 def test_a_contract_follows_from_the_spaces() -> None:

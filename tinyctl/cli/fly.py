@@ -26,6 +26,7 @@ from tinyctl.cli.base import (
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import EnvironmentReport, FlightReport, Score
 from tinyctl.hil import VIRTUAL, Line
+from tinyctl.run_record import Call
 
 
 def command(
@@ -65,6 +66,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Fly a controller and score it."""
+    call = Call.of("fly", locals())
     if (source is None) == (expert is None):
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
     if env is not None:
@@ -82,7 +84,7 @@ def command(
                 line=Line(port, transport),
                 progress=update,
             )
-        _show(flown_there, on, environment_summary(flown_there), out, as_object)
+        _show(call, flown_there, on, environment_summary(flown_there), out, as_object)
         return
     if expert is not None and randomise:
         raise TinyctlError("experts fly the nominal plant", fix="leave out --randomise")
@@ -110,14 +112,20 @@ def command(
                 line=Line(port, transport),
                 progress=update,
             )
-    _show(report, flown, summary(report), out, as_object)
+    _show(call, report, flown, summary(report), out, as_object)
 
 
 def _show(
-    report: FlightReport | EnvironmentReport, on: str, rows: list[tuple[str, str]], out: Path | None, as_object: bool
+    call: Call,
+    report: FlightReport | EnvironmentReport,
+    on: str,
+    rows: list[tuple[str, str]],
+    out: Path | None,
+    as_object: bool,
 ) -> None:
     if out is not None:
         write_json(out, report.to_json())
+    call.write(report.to_json(), out)
     if as_object:
         print(as_json(report.to_json()))
     else:

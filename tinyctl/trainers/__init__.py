@@ -21,6 +21,7 @@ ALGORITHMS = {
     "imitate": "imitation of an expert or a policy",
     "rl": "any Gymnasium environment, through Stable-Baselines3",
 }
+EXTRAS = {"rl": "sb3"}  # what to install for an algorithm, where it is not `train`
 
 
 def algorithm(name: str) -> Any:

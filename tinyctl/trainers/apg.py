@@ -59,7 +59,10 @@ class Config:
     stop_score: float = 0.0
     """... that of its first score at or below this. The default, zero, never ends it."""
     cpu_seconds: float = math.inf
-    """Training ends after this CPU time, of all threads; a run it cuts short is not reproducible."""
+    """Training ends after this CPU time, of all threads. Where that is, the machine's load decides; `stop_after` with
+    the iterations it came to gives the same policy again."""
+    stop_after: int | None = None
+    """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
@@ -98,7 +101,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     costs: list[float] = []
     survived = math.nan
     iteration = spoilt = 0
-    while iteration < config.iterations and cpu_time() - cpu_started < config.cpu_seconds:
+    last = min(config.iterations, config.stop_after or config.iterations)
+    while iteration < last and cpu_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
         window.backward()
@@ -129,7 +133,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     policy = policy_of(task, front, kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
-                       cpu_time() - cpu_started)  # fmt: skip
+                       cpu_time() - cpu_started, iteration)  # fmt: skip
 
 
 def _reached(estimates: tuple[Estimate, dict[str, Estimate | None]], config: Config) -> bool:
@@ -148,8 +152,7 @@ def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: 
     where = broken or next(gradients, "the gradient's norm")
     good = f"the last good validation was at {curve[-1].iteration}" if curve else "no validation came before"
     raise TinyctlError(f"training broke down at iteration {iteration}: {where} is not finite; {good}",
-                       where=f"plant {plant.name}",
-                       fix="a smaller learning_rate, or a cost with slopes everywhere")  # fmt: skip
+                       where=f"plant {plant.name}", fix="take a smaller learning_rate; is the plant smooth?")  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:
