@@ -152,7 +152,7 @@ def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: 
     where = broken or next(gradients, "the gradient's norm")
     good = f"the last good validation was at {curve[-1].iteration}" if curve else "no validation came before"
     raise TinyctlError(f"training broke down at iteration {iteration}: {where} is not finite; {good}",
-                       where=f"plant {plant.name}", fix="take a smaller learning_rate; is the plant smooth?")  # fmt: skip
+                       where=f"plant {plant.name}", fix="a smaller learning_rate; is the plant smooth?")  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:
