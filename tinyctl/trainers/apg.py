@@ -148,13 +148,11 @@ def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: 
     broken = next((n for n, w in zip(names, weights, strict=True) if not w.isfinite().all()), None)
     if broken is None and spoilt < SPOILT:
         return
-    where = broken or next(n for n, w in zip(names, weights, strict=True) if not w.grad.isfinite().all())
+    gradients = (f"the gradient at the {n}" for n, w in zip(names, weights, strict=True) if not w.grad.isfinite().all())
+    where = broken or next(gradients, "the gradient's norm")
     good = f"the last good validation was at {curve[-1].iteration}" if curve else "no validation came before"
-    raise TinyctlError(
-        f"training broke down at iteration {iteration}: {where} is not finite; {good}",
-        where=f"plant {plant.name}",
-        fix="take a smaller learning_rate; is the plant smooth?",
-    )
+    raise TinyctlError(f"training broke down at iteration {iteration}: {where} is not finite; {good}",
+                       where=f"plant {plant.name}", fix="a smaller learning_rate; is the plant smooth?")  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:
