@@ -31,7 +31,7 @@ def main() -> None:
         tinyctl.save(tinyctl.train(plant, seed=asked.seed).policy, teacher)
         config = imitate.Config(teacher=str(teacher), activation="relu", rounds=4)
         pupil = tinyctl.train(plant, algo="imitate", config=config, seed=asked.seed)
-    sparse, report = tinyctl.sparsify(pupil.policy, keep=asked.keep, plant_name=plant, seed=asked.seed)
+    _, report = tinyctl.sparsify(pupil.policy, keep=asked.keep, plant_name=plant, seed=asked.seed)
     shown = Table("policy", "ReLUs", "lines", "off", "products", "closed-loop cost")
     shown.add_row("dense", f"{report.relus_before}", "0", "0", f"{report.products_before}", f"{report.cost_before:.4f}")
     shown.add_row("sparse", f"{report.relus_after}", f"{report.lines}", f"{report.off}", f"{report.products_after}",

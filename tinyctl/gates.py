@@ -1,7 +1,7 @@
 """Gates: each neuron of a hidden ReLU layer keeps its ReLU, loses it and becomes a line, or is off.
 
-Off neurons leave. Lines are multiplied out past the neurons that bend, `W2[:, I] W1[I]`, where that takes fewer products;
-else they become a dense node of their own beside the others, without activation. What is left are layers as before.
+Off neurons leave. Lines are multiplied out past the neurons that bend, `W2[:, I] W1[I]`, where that takes fewer
+products; else they become a dense node of their own beside the others, without activation. No new layer is needed.
 """
 
 from __future__ import annotations

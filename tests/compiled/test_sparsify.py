@@ -13,7 +13,7 @@ import tinyctl
 from tinyctl.cli import app
 from tinyctl.emitter import emit
 from tinyctl.errors import TinyctlError
-from tinyctl.gates import relus
+from tinyctl.gates import SparsifyReport, relus
 from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
 from tinyctl.layers.base import F32
@@ -44,21 +44,21 @@ def policy() -> Policy:
 
 
 @pytest.fixture(scope="module")
-def sparse(policy: Policy) -> tuple[Policy, object]:
+def sparse(policy: Policy) -> tuple[Policy, SparsifyReport]:
     return tinyctl.sparsify(policy, keep=0.25, plant_name=PLANT, config=SHORT)
 
 
-def test_a_line_needs_few_relus(policy: Policy, sparse: tuple[Policy, object]) -> None:
+def test_a_line_needs_few_relus(policy: Policy, sparse: tuple[Policy, SparsifyReport]) -> None:
     made, report = sparse
-    assert (report.relus_before, report.relus_after) == (24, 6) == (relus(policy), relus(made))  # type: ignore[attr-defined]
-    assert report.relus_after + report.lines + report.off == 24  # type: ignore[attr-defined]
-    assert report.cost_after < 1.1 * report.cost_before  # type: ignore[attr-defined]
+    assert (report.relus_before, report.relus_after) == (24, 6) == (relus(policy), relus(made))
+    assert report.relus_after + report.lines + report.off == 24
+    assert report.cost_after < 1.1 * report.cost_before
     again, _ = tinyctl.sparsify(policy, keep=0.25, plant_name=PLANT, config=SHORT)
     other, _ = tinyctl.sparsify(policy, keep=0.25, plant_name=PLANT, config=SHORT, seed=1)
     assert made.hash == again.hash != other.hash
 
 
-def test_its_c_gives_the_graphs_bits(sparse: tuple[Policy, object], tmp_path: Path) -> None:
+def test_its_c_gives_the_graphs_bits(sparse: tuple[Policy, SparsifyReport], tmp_path: Path) -> None:
     graph = Graph(sparse[0].contract, sparse[0].nodes)
     emit(graph, tmp_path, "sparse")
     expected = play(GraphCopies(graph), graph.contract, 100, 8, 3)
