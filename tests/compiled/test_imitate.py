@@ -1,4 +1,4 @@
-"""Imitation with tiny settings: it learns, its Lipschitz bound survives quantization but for rounding, and the seed decides."""
+"""Imitation with tiny settings: it learns, its Lipschitz bound survives quantization, and the seed decides."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def test_the_lipschitz_bound_holds_in_integers() -> None:
     for policy in (free, bounded):
         graph, _ = tinyctl.quantize(policy, "w16a16", plant_name=PLANT)
         found.append(tinyctl.certify(graph).lipschitz)
-    # The trainer bounds the float policy; rounded weights and the table of tanh add about a hundredth to it.
+    # The trainer bounds the float policy; quantizing adds about a hundredth to the certificate.
     assert found[1] <= 1.02 * bound < found[0]
