@@ -13,7 +13,6 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tinyctl
+from simulator import simulator_rows
 from tinyctl.hostlib import HostController
 from tinyctl.layers.dense import Dense
 from tinyctl.policy import Policy
@@ -34,6 +34,7 @@ EPISODES = 1000
 DELAY_S = 150e-6  # about the predicted inference time; a tenth of it would change nothing
 OUT = Path("build/bench-training")
 NEVER = "rl-tools: never in 45 s"
+SIMULATOR = "rl-tools: 2.4, rigid body alone 5.4"
 TD3, SHIPPED = "rl-tools TD3, 45 s", "policy rl-tools ships"
 
 Figures = dict[str, float]
@@ -97,9 +98,18 @@ ROWS = {
     ),
 }  # fmt: skip
 
-EXTRA: dict[
-    str, Callable[[], list[tuple[str, Bar, float]]]
-] = {}  # measurements without a training: (title, bar, value)
+
+
+def simulator() -> list[tuple[str, Bar, float]]:
+    """What `bench/simulator.py` has bars for."""
+    return [
+        (f"simulator, {row.threads} core{'s'[: row.threads - 1]}", Bar("million steps/s", row.bar / 1e6, True, SIMULATOR),
+         row.steps_per_s / 1e6)
+        for row in simulator_rows() if row.bar is not None
+    ]  # fmt: skip
+
+
+EXTRA = {"simulator": simulator}  # measurements without a training: (title, bar, value)
 
 
 def main() -> int:

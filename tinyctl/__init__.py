@@ -15,6 +15,7 @@ from tinyctl.api import (
     prune,
     quantize,
     save,
+    sparsify,
     train,
 )
 from tinyctl.contract import Contract, Input, Output
@@ -47,5 +48,6 @@ __all__ = [
     "prune",
     "quantize",
     "save",
+    "sparsify",
     "train",
 ]

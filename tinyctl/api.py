@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyctl import archive, builder, certificate, closed_loop, emitter, pruner, quantizer
+from tinyctl import archive, builder, certificate, closed_loop, emitter, gates, pruner, quantizer
 from tinyctl.bare import Program
 from tinyctl.boards import Board, load_board
 from tinyctl.builder import Image
@@ -33,6 +33,7 @@ from tinyctl.flight import (
     environment_report,
     report,
 )
+from tinyctl.gates import SparsifyReport
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
 from tinyctl.hostlib import HostController
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from tinyctl.sims.plant import Plant
     from tinyctl.storage import Tried
     from tinyctl.trainers import rl
+    from tinyctl.trainers import sparsify as sparsifier
     from tinyctl.trainers.result import Progress, TrainResult
 
 certify = certificate.certify
@@ -212,6 +214,30 @@ def prune(
         graph, tried = _stored(Graph(pruned.contract, pruned.nodes), board, toolchain)
         pruned = Policy(graph.contract, graph.nodes)
     return pruned, pruner.report(policy, pruned, calibration, costs, tried)
+
+
+def sparsify(
+    policy: Policy,
+    *,
+    keep: float = 0.25,
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    seed: int = 0,
+    config: sparsifier.Config | None = None,
+    progress: pruner.Progress | None = None,
+) -> tuple[Policy, SparsifyReport]:
+    """A policy with the share `keep` of its hidden layers' ReLUs; the others become lines or leave, and it learns in
+    closed loop with a plant to do without them."""
+    require_train()
+    from tinyctl.trainers import sparsify as trainer
+
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    check_contract(policy.contract, which.task(task), f"plant {which.name}")
+    made = trainer.sparsify(
+        policy, which, which.task(task), keep=keep, config=config or trainer.Config(), seed=seed, progress=progress
+    )
+    costs = [closed_loop.cost(Graph(p.contract, p.nodes), which, task) for p in (policy, made.policy)]
+    return made.policy, gates.report(policy, made.policy, made.gates, costs)
 
 
 def quantize(

@@ -107,7 +107,7 @@ def without_lines(policy: Policy) -> Policy:
         if len(hidden.readers) > 1 or not all(isinstance(b.layer, LINEAR_ABOVE_ZERO) for b in hidden.bends):
             continue
         lines = (bounds[hidden.dense.name][0] >= 0) | (not hidden.bends)
-        folded = _fold(policy, hidden, lines) if lines.any() else policy
+        folded = fold(policy, hidden, lines) if lines.any() else policy
         if products(folded) < products(policy):
             return without_lines(folded)
         if lines.all() and hidden.bends:
@@ -115,7 +115,7 @@ def without_lines(policy: Policy) -> Policy:
     return policy
 
 
-def _fold(policy: Policy, hidden: Hidden, lines: Array) -> Policy:
+def fold(policy: Policy, hidden: Hidden, lines: Array) -> Policy:
     """The reader gets `W2[:, lines] W1[lines]` beside the weights of the neurons that bend, and reads the layer's own
     input beside their values."""
     (reader,) = hidden.readers

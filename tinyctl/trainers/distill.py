@@ -125,11 +125,11 @@ def _distill(
     seen: dict[str, list[Array]] = {name: [] for name in names}
     done, total = 0, config.rounds * config.steps
     for round_ in range(config.rounds):
-        flown = _observe(tensors.written_to(pupil), plant, task, names, config.episodes, [seed, round_])
+        flown = observe(tensors.written_to(pupil), plant, task, names, config.episodes, [seed, round_])
         for name in names:
             seen[name].append(flown[name])
         values = {name: np.concatenate(arrays) for name, arrays in seen.items()}
-        answers = torch.from_numpy(_answers(tails[0], values))
+        answers = torch.from_numpy(answers_of(tails[0], values))
         inputs = {name: torch.from_numpy(array) for name, array in values.items()}
         for _ in range(config.steps):
             for group in optimiser.param_groups:
@@ -180,7 +180,7 @@ class _Watched(GraphController):
         return self.state.applied.copy()
 
 
-def _observe(policy: Policy, plant: Plant, task: Task, names: list[str], episodes: int, seed: Any) -> dict[str, Array]:
+def observe(policy: Policy, plant: Plant, task: Task, names: list[str], episodes: int, seed: Any) -> dict[str, Array]:
     """Values (states, columns) of the named nodes in closed loop, up to the loss of each episode."""
     pilot = _Watched(policy, names)
     flights = fly(plant, task, pilot, episodes=episodes, seed=seed, keep=0)
@@ -190,7 +190,7 @@ def _observe(policy: Policy, plant: Plant, task: Task, names: list[str], episode
     return {name: np.stack(arrays)[alive] for name, arrays in pilot.seen.items()}
 
 
-def _answers(tail: tuple[Node, ...], values: Mapping[str, Array]) -> Array:
+def answers_of(tail: tuple[Node, ...], values: Mapping[str, Array]) -> Array:
     """What the teacher does (states, n_act)."""
     known = dict(values)
     for node in tail:

@@ -71,7 +71,8 @@ class Config:
     learning_rate: float = 3e-3
     """Adam's first step size; it falls linearly to zero over all rounds."""
     lipschitz: float | None = None
-    """An upper bound of the policy's Lipschitz constant, action over observation in the contract's units."""
+    """An upper bound of the policy's Lipschitz constant, action over observation in the contract's units. It holds for
+    the policy in float32; `certify` tells what quantizing adds."""
     validation_episodes: int = 250
     """Episodes of a validation, after each round, drawn from a seed of their own."""
     cpu_seconds: float = math.inf
