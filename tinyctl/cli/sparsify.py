@@ -23,9 +23,7 @@ def command(
     """Turn ReLUs into lines or nothing: policy to policy. What is left learns to do as the policy did."""
     loaded = load_policy(policy)
     with progress("Sparsifying", as_object) as update:
-        sparse, report = api.sparsify(
-            loaded, keep=keep, plant_name=plant, task=task, seed=seed, progress=update
-        )  # fmt: skip
+        sparse, report = api.sparsify(loaded, keep=keep, plant_name=plant, task=task, seed=seed, progress=update)
     api.save(sparse, out)
     if as_object:
         print(as_json(report.to_json()))
