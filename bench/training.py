@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from simulator import simulator_rows
 
 import tinyctl
-from simulator import simulator_rows
 from tinyctl.hostlib import HostController
 from tinyctl.layers.dense import Dense
 from tinyctl.policy import Policy
@@ -99,14 +99,14 @@ ROWS = {
 }  # fmt: skip
 
 
-
 def simulator() -> list[tuple[str, Bar, float]]:
     """What `bench/simulator.py` has bars for."""
-    return [
-        (f"simulator, {row.threads} core{'s'[: row.threads - 1]}", Bar("million steps/s", row.bar / 1e6, True, SIMULATOR),
-         row.steps_per_s / 1e6)
-        for row in simulator_rows() if row.bar is not None
-    ]  # fmt: skip
+    found = []
+    for row in simulator_rows():
+        if row.bar is not None:
+            title = f"simulator on {row.threads} core{'s' if row.threads > 1 else ''}"
+            found.append((title, Bar("million steps/s", row.bar / 1e6, True, SIMULATOR), row.rate / 1e6))
+    return found
 
 
 EXTRA = {"simulator": simulator}  # measurements without a training: (title, bar, value)
