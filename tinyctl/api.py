@@ -439,6 +439,7 @@ def fly(
     episodes: int = 1000,
     seed: int = 0,
     delay_s: float = 0.0,
+    randomise: bool = False,
     line: Line = VIRTUAL_BOARD,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
@@ -446,6 +447,7 @@ def fly(
     board, which `line` reaches (the virtual one by default) and which flies one episode at a time.
 
     The action takes effect `delay_s` after the observation: give the predicted worst inference time.
+    With `randomise` each episode draws its own parameters and delay of sensors and actuators.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims.loop import BATCH
@@ -470,6 +472,7 @@ def fly(
             episodes=episodes,
             seed=seed,
             delay_s=delay_s,
+            randomise=randomise,
             keep=KEPT,
             batch=1 if on == "board" else BATCH,
             progress=progress,

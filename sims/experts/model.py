@@ -10,7 +10,8 @@ import casadi
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.sims.plant import SX, Array, Plant, Task
+from tinyctl.sims.functions import step_function
+from tinyctl.sims.plant import Array, Plant, Task
 
 QUIET: dict[str, Any] = {"ipopt.print_level": 0, "ipopt.sb": "yes", "print_time": False, "show_eval_warnings": False}
 STARTS = 8  # of the search for a rest: the best of the searches from this many draws
@@ -48,35 +49,18 @@ class Model:
 
 def model_of(plant: Plant, task: Task, variant: str | None = None) -> Model:
     """The model of a plant's task, with the parameters of a variant."""
-    p = plant.nominal(variant)
-    d = casadi.SX.zeros(max(len(plant.disturbances), 1))
-    n, n_goals = len(plant.states), len(task.goals)
-    x, u, last = (
-        casadi.SX.sym(k, r) for k, r in (("x", n + n_goals), ("u", len(plant.inputs)), ("last", len(plant.inputs)))
-    )
-
-    def rate(z: SX) -> SX:
-        goals = task.drift(z, p) if task.drift is not None else casadi.SX.zeros(n_goals)
-        return casadi.vertcat(plant.derivative(z[:n], u, p, d), goals)
-
-    moved = rk4(rate, x, task.period_s) if plant.integrator == "rk4" else x + task.period_s * rate(x)
-    after = casadi.vertcat(plant.project(moved[:n], p), moved[n:])
+    nu, columns = len(plant.inputs), len(plant.state_columns(task))
+    x, u, last = casadi.SX.sym("x", columns), casadi.SX.sym("u", nu), casadi.SX.sym("last", nu)
+    p, calm = [*plant.nominal(variant).values()] or [0.0], casadi.DM.zeros(max(len(plant.disturbances), 1))
+    after = step_function(plant, task)(x, u, casadi.DM(p), calm, task.period_s)
     return Model(
         plant,
         task,
-        casadi.Function("step", [x, u], [casadi.densify(after)]),
+        casadi.Function("step", [x, u], [after]),
         casadi.Function("cost", [x, u, last], [casadi.densify(task.cost(x, u, last))]),
         casadi.Function("observe", [x], [casadi.densify(task.observe(x))]),
         casadi.Function("margin", [x], [casadi.densify(task.margin(x))]),
     )
-
-
-def rk4(rate: Any, x: SX, h: float) -> SX:
-    """One step of the classical Runge-Kutta method."""
-    a = rate(x)
-    b = rate(x + h / 2 * a)
-    c = rate(x + h / 2 * b)
-    return x + h / 6 * (a + 2 * b + 2 * c + rate(x + h * c))
 
 
 @dataclass(frozen=True)

@@ -45,17 +45,23 @@ GYM_PYBULLET_DRONES = {
 
 def derivative(x: SX, u: SX, p: Mapping[str, SX], d: SX) -> SX:
     """`u` in [-1, 1] a motor, `d` a force (N, world) and a torque (N m, body)."""
+    thrust = p["thrust"] * x[13:17] * x[13:17]
+    return motion(x, u, p, d, thrust, thrust, casadi.vertcat(0, 0, casadi.sum1(thrust)))
+
+
+def motion(x: SX, u: SX, p: Mapping[str, SX], d: SX, thrust: SX, lift: SX, push: SX) -> SX:
+    """The derivative where the rotors, of `thrust` (4,) N in free air, lift by `lift` (4,) N at their places, and the
+    air pushes the body by `push` (3,) N in its frame, drag not counted."""
     q, v, w, rpm = x[3:7], x[7:10], x[10:13], x[13:17]
-    lift = p["thrust"] * rpm * rpm
     moment = casadi.vertcat(
         p["arm"] * sum(y * lift[n] for n, (_, y, _) in enumerate(ROTORS)),
         -p["arm"] * sum(s * lift[n] for n, (s, _, _) in enumerate(ROTORS)),
-        p["yaw_arm"] * sum(yaw * lift[n] for n, (_, _, yaw) in enumerate(ROTORS)),
+        p["yaw_arm"] * sum(yaw * thrust[n] for n, (_, _, yaw) in enumerate(ROTORS)),
     )
     r = rotation(x)
     rotor_speed = casadi.sum1(rpm) * (2 * np.pi / 60)
     drag = -rotor_speed * casadi.vertcat(p["drag_xy"], p["drag_xy"], p["drag_z"]) * casadi.mtimes(r.T, v)
-    body_force = drag + casadi.vertcat(0, 0, casadi.sum1(lift))
+    body_force = drag + push
     force = casadi.mtimes(r, body_force) + d[0:3] - casadi.vertcat(0, 0, p["mass"] * p["gravity"])
     inertia = casadi.vertcat(p["inertia_x"], p["inertia_y"], p["inertia_z"])
     spin = 0.5 * casadi.vertcat(

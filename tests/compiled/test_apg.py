@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import casadi
 import numpy as np
 import pytest
 import torch
@@ -137,7 +138,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_weights() -> None:
 def test_training_ends_early_on_its_target_or_budget() -> None:
     plant = load_plant("pendulum")
     config = Config(iterations=40, plants=8, window=8, hidden=(4,), validate_every=10, validation_episodes=5,
-                       stop_survived=0.0, stop_score=4.0)  # fmt: skip
+                       stop_survived=0.0, stop_score=40.0)  # fmt: skip
     assert len(train(plant, config=config).curve) == 1
     with pytest.raises(TinyctlError, match="before its first validation"):
         train(plant, config=Config(cpu_seconds=0.0))
@@ -148,3 +149,11 @@ def test_randomised_plants_and_variants_train() -> None:
     result = train(load_plant("quadrotor"), config=config)
     other = train(load_plant("quadrotor"), config=replace(config, randomise=False, variant="gym_pybullet_drones"))
     assert list(members(result.policy)) != list(members(other.policy))
+
+
+def test_a_nan_that_lasts_stops_with_step_and_parameter() -> None:
+    plant = load_plant("pendulum")
+    task = replace(plant.task(), cost=lambda x, u, u_last: casadi.sqrt(casadi.fmin(x[0] ** 2, 0)) + x[1] ** 2)  # 0 / 0
+    config = Config(iterations=40, plants=8, window=8, hidden=(4,), validation_episodes=5)
+    with pytest.raises(TinyctlError, match=r"at iteration 9: .* of dense_1 is not finite; no validation came before"):
+        train(replace(plant, tasks={"broken": task}), config=config)

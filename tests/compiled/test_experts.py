@@ -18,6 +18,7 @@ from tinyctl.sims.experts.lqr import Regulator
 from tinyctl.sims.loop import fly
 from tinyctl.sims.plant import Plant, Task, Variable
 from tinyctl.sims.plants import load_plant
+from tinyctl.sims.plants.quadrotor import ROTORS
 
 H = 0.1
 CART = Plant(
@@ -102,3 +103,51 @@ def test_the_regulator_hovers_and_its_policy_flies_the_same(quadrotor: Regulator
 def test_an_unknown_expert_is_told() -> None:
     with pytest.raises(TinyctlError, match="no expert 'pilot'; one of lqr"):
         expert("pilot", CART)
+
+
+def test_prediction_swings_up_and_leaves_no_offset() -> None:
+    plant = load_plant("pendulum")
+    flown = fly(plant, plant.task(), expert("mpc", plant, steps=30), episodes=1, seed=2)
+    assert flown.scores["angle_error"][0] < 0.02
+    cart = replace(
+        CART,
+        disturbances=(Variable("wind", "N"),),
+        derivative=lambda x, u, p, d: casadi.vertcat(x[1], u[0] + d[0]),
+        tasks={"centre": replace(CART.task(), disturb=lambda rng, n, p: np.full((n, 1), 0.5, np.float32))},
+    )
+    end = fly(cart, cart.task(), expert("mpc", cart, steps=20), episodes=2).states[-1, :, 0]
+    assert np.abs(end).max() < 0.04  # a law that knew nothing of the wind would rest at 0.2
+
+
+def test_the_cascade_holds_its_own_drone_and_follows_no_turn_of_the_axes() -> None:
+    plant = load_plant("quadrotor_aero")
+    task, level = plant.task(), np.zeros((1, 17), np.float32)
+    level[0, 3], level[0, 13:] = 1, 14468.4
+    pilot = expert("pid", plant)
+    pilot.reset(1)
+    assert np.ptp(pilot.act(level)) < 1e-6
+    for axis, sign in ((0, 1), (1, 1)):  # off along an axis: the motors of that side push it back
+        pilot.reset(1)
+        moved = level.copy()
+        moved[0, axis] = 0.1
+        u = pilot.act(moved)[0]
+        side = [n for n, rotor in enumerate(ROTORS) if rotor[axis] == sign]
+        assert min(u[side]) > max(np.delete(u, side))
+    flown = fly(plant, replace(task, initial=lambda rng, n, p: np.repeat(level, n, axis=0)), pilot, episodes=20)
+    assert flown.survival().value == 1
+
+
+@pytest.mark.parametrize("name", ["cstr", "mass_spring", "pipeline"])
+def test_declared_loops_reach_the_set_point(name: str) -> None:
+    plant = load_plant(name)
+    task = plant.task("set_point")
+    flown = fly(plant, task, expert("pid", plant, task), episodes=20, seed=4)
+    assert flown.survival().value == 1
+    error = flown.score(task.scores[-1].name)
+    assert error is not None
+    assert error.value < 0.02
+
+
+def test_a_task_without_loops_has_no_pid() -> None:
+    with pytest.raises(TinyctlError, match="no PID loops are declared"):
+        expert("pid", load_plant("cartpole"))

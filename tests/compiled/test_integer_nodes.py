@@ -12,6 +12,7 @@ import pytest
 from tinyctl import toolchains
 from tinyctl.emitter import C_TYPES, render
 from tinyctl.layers.base import Array, JoinLayer, StatefulLayer
+from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.network import Node
 
 ROWS = 3000
@@ -20,7 +21,7 @@ WRAPPER = """
 void many_{name}({state}const uint32_t *status, {inputs}{y} *y, uint32_t n)
 {{
     while (n--) {{
-        policy_{name}_node({pass_state}{pass_status}{pass_inputs}y);
+        {calls}
         {advance}y += {n_out};
         status++;
     }}
@@ -34,13 +35,15 @@ def wrapper(node: Node) -> str:
     slots = [f"state_{s.name}" for s in node.layer.state()] if isinstance(node.layer, StatefulLayer) else []
     # Kernels read and write up to 16 bytes at a time.
     strides = [width + -width % 16 for width in node.layer.widths]
+    states, inputs = "".join(f"{s}, " for s in slots), "".join(f"x{k}, " for k in range(len(strides)))
+    calls = f"policy_{node.name}_node({states}{'*status, ' if slots else ''}{inputs}y);"
+    if isinstance(node.layer, DelayLayer):  # recalls, and keeps at the end of the step
+        calls = f"policy_{node.name}_node({states}y); policy_{node.name}_node_keep({states}*status, x0);"
     return WRAPPER.format(
         name=node.name,
         state="".join(f"int32_t *{s}, " for s in slots),
         inputs="".join(f"const {x} *x{k}, " for k in range(len(strides))),
-        pass_state="".join(f"{s}, " for s in slots),
-        pass_status="*status, " if slots else "",
-        pass_inputs="".join(f"x{k}, " for k in range(len(strides))),
+        calls=calls,
         advance="".join(f"x{k} += {stride}; " for k, stride in enumerate(strides)),
         y=y,
         n_out=node.layer.n_out + -node.layer.n_out % 16,

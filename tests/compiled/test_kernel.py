@@ -126,8 +126,8 @@ def test_integration_has_its_order(compiled: Kernel) -> None:
             y = compiled.step(y, u, p, d, span / steps)
         return y / (np.abs(x).max(axis=0) + 1)
 
-    for doublings in range(15):  # a plant's own time: until the error stands out from float32's
-        coarse, fine, exact = (end(steps, 0.1 * 2**doublings) for steps in (2, 4, 64))
+    for doublings in range(18):  # a plant's own time: until the error stands out from float32's
+        coarse, fine, exact = (end(steps, 0.0125 * 2**doublings) for steps in (2, 4, 64))
         errors = [np.linalg.norm(e - exact, axis=1) for e in (coarse, fine)]
         if np.median(errors[0]) > 3e-5:
             break

@@ -146,7 +146,9 @@ def test_quantize(run: Run, policy: Path, tmp_path: Path) -> None:
     status, out, _ = run("quantize", policy)
     assert status == 0
     assert "graph.tctl" in out
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["graph.tctl", "policy.tctl", "x.npy"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "g.tctl.run.json", "graph.tctl", "graph.tctl.run.json", "policy.tctl", "x.npy",
+    ]  # fmt: skip
 
 
 def test_quantize_twice_gives_the_same_bytes(run: Run, policy: Path, tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_same_bytes_in_another_process(policy: Path, tmp_path: Path) -> None:
             )  # fmt: skip
         found.append({p.name: p.read_bytes() for p in folder.iterdir()})
     assert found[0] == found[1]
-    assert len(found[0]) == 6
+    assert len(found[0]) == 7
 
 
 def test_certify(run: Run, graph: Path, policy: Path, tmp_path: Path) -> None:

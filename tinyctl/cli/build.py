@@ -11,6 +11,7 @@ from tinyctl import api
 from tinyctl.builder import FLASH
 from tinyctl.cli.base import BoardName, Json, Place, ToolchainName, as_json, load_graph, results, table
 from tinyctl.errors import TinyctlError
+from tinyctl.run_record import Call
 
 
 def command(
@@ -39,6 +40,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Build a firmware image for a board."""
+    call = Call.of("build", locals())
     what = source if source.is_dir() else load_graph(source)
     if builder == "tinyctl" and project is None:
         image = api.build(
@@ -51,6 +53,7 @@ def command(
             "--project, gcc, the control loop and constants in flash are what --with platformio is for",
             fix="leave out what does not fit",
         )
+    call.write(image.to_json(), out)
     if as_object:
         print(as_json(image.to_json()))
     else:

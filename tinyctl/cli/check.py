@@ -14,6 +14,7 @@ from tinyctl import api
 from tinyctl.baseline import Growth, compare, parse_tolerance
 from tinyctl.builder import FLASH
 from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, results, table, write_json
+from tinyctl.run_record import Call
 
 if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
@@ -52,6 +53,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Predict cycles, worst case, stack and memory on a board; exit status 1 when the verdict is bad."""
+    call = Call.of("check", locals())
     allowed = parse_tolerance(tolerance)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
         image = source if function is not None else api.image_of(source, board, toolchain, Path(scratch), place)
@@ -69,6 +71,7 @@ def command(
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:
         write_json(out, report.to_json())
+    call.write(report.to_json(), out)
     if as_object:
         rows = [{"what": g.what, "before": g.before, "now": g.now} for g in grown]
         print(as_json(report.to_json() | ({} if baseline is None else {"grown": rows})))

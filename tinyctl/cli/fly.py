@@ -26,6 +26,7 @@ from tinyctl.cli.base import (
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import EnvironmentReport, FlightReport, Score
 from tinyctl.hil import VIRTUAL, Line
+from tinyctl.run_record import Call
 
 
 def command(
@@ -58,10 +59,14 @@ def command(
             min=0,
         ),
     ] = None,
+    randomise: Annotated[
+        bool, typer.Option("--randomise", help="Each episode draws the plant's parameters and a delay of its own.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
     """Fly a controller and score it."""
+    call = Call.of("fly", locals())
     if (source is None) == (expert is None):
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
     if env is not None:
@@ -79,8 +84,10 @@ def command(
                 line=Line(port, transport),
                 progress=update,
             )
-        _show(flown_there, on, environment_summary(flown_there), out, as_object)
+        _show(call, flown_there, on, environment_summary(flown_there), out, as_object)
         return
+    if expert is not None and randomise:
+        raise TinyctlError("experts fly the nominal plant", fix="leave out --randomise")
     delay_s = None if delay_us is None else delay_us * 1e-6
     if source is not None and delay_s is None:
         delay_s = predicted_delay_s(source, board, toolchain)
@@ -101,17 +108,24 @@ def command(
                 episodes=episodes,
                 seed=seed,
                 delay_s=delay_s,
+                randomise=randomise,
                 line=Line(port, transport),
                 progress=update,
             )
-    _show(report, flown, summary(report), out, as_object)
+    _show(call, report, flown, summary(report), out, as_object)
 
 
 def _show(
-    report: FlightReport | EnvironmentReport, on: str, rows: list[tuple[str, str]], out: Path | None, as_object: bool
+    call: Call,
+    report: FlightReport | EnvironmentReport,
+    on: str,
+    rows: list[tuple[str, str]],
+    out: Path | None,
+    as_object: bool,
 ) -> None:
     if out is not None:
         write_json(out, report.to_json())
+    call.write(report.to_json(), out)
     if as_object:
         print(as_json(report.to_json()))
     else:

@@ -24,6 +24,7 @@ from tinyctl.cli.base import (
     write_json,
 )
 from tinyctl.hil import VIRTUAL, HilReport, Line
+from tinyctl.run_record import Call
 
 RANDOM = "random"
 
@@ -51,6 +52,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Close the loop with a board; exit status 1 when a step differs from Graph.run or a deadline is missed."""
+    call = Call.of("hil", locals())
     graph = load_graph(source)
     if plant is None and replay is None:
         plant, task = api.plant_of(graph.contract) or (None, None)
@@ -70,6 +72,7 @@ def command(
         )
     if out is not None:
         write_json(out, report.to_json())
+    call.write(report.to_json(), out, record)
     if as_object:
         print(as_json(report.to_json()))
     else:

@@ -22,6 +22,7 @@ from tinyctl.cli.base import (
     table,
 )
 from tinyctl.pruner import PruneReport
+from tinyctl.run_record import Call
 
 
 def command(
@@ -43,6 +44,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Take away neurons and weights: policy to policy. Dead neurons go in any case."""
+    call = Call.of("prune", locals())
     loaded = load_policy(policy)
     with progress("Fine-tuning", as_object) as update:
         pruned, report = api.prune(
@@ -59,6 +61,7 @@ def command(
             progress=update,
         )
     api.save(pruned, out)
+    call.write(report.to_json(), out)
     if plant is None and (keep < 1 or neurons < 1):
         people.print("[yellow]warning:[/] no --plant: judged on standard-normal inputs, and not fine-tuned")
     if as_object:

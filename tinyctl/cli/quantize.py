@@ -27,6 +27,7 @@ from tinyctl.cli.base import (
 )
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
+from tinyctl.run_record import Call
 
 if TYPE_CHECKING:
     from tinyctl.mixer import Mix
@@ -71,6 +72,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Choose a number format: policy to graph."""
+    call = Call.of("quantize", locals())
     loaded = load_policy(policy)
     if sum(given is not None for given in (calibration, range_, env)) > 1:
         raise TinyctlError("--calibration, --range and --env exclude each other", fix="give one of them")
@@ -101,6 +103,7 @@ def command(
             progress=update,
         )
     api.save(graph, out)
+    call.write(report.to_json(), out)
     if data is None and plant is None and graph.formats != ("f32",):
         people.print("[yellow]warning:[/] no --plant, --calibration or --range: calibrated on standard-normal inputs")
     if as_object:

@@ -14,6 +14,7 @@ import typer
 from tinyctl import api
 from tinyctl.cli.base import Json, Seed, Task, as_json, progress, results, table, write_json
 from tinyctl.errors import TinyctlError
+from tinyctl.run_record import Call
 from tinyctl.trainers import ALGORITHMS, configured
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def command(
     as_object: Json = False,
 ) -> None:
     """Train a policy."""
+    call = Call.of("train", locals())
     limits = {} if cpu_seconds is None else {"cpu_seconds": str(cpu_seconds)}
     chosen = {**limits, **pairs(settings or [])}
     if plant.startswith(ENVIRONMENT):
@@ -59,6 +61,7 @@ def command(
         rows, title = summary(record), f"{which.name}, {task_name}"
     api.save(policy, out)
     write_json(out.with_suffix(".json"), record)
+    call.write(record, out)
     if as_object:
         print(as_json(record))
     else:
@@ -160,6 +163,7 @@ def train_record(result: TrainResult, which: Plant, task: str, seed: int) -> dic
         "seconds": result.seconds,
         "cpu_seconds": result.cpu_seconds,
         "env_steps": result.env_steps,
+        "iterations": result.iterations,
         "survived": result.survived.value,
         "survived_ci95": [result.survived.low, result.survived.high],
         "scores": scores,

@@ -1,8 +1,6 @@
 """Analytic policy gradient: the cost of short flights is differentiated through plant and policy.
 
-Many plants fly side by side in windows of a few control periods. A window's gradient is exact (truncated
-back-propagation through time): the kernel gives the products with the plant's Jacobians, the policy's own are written
-out below. Lost or old plants start afresh between windows.
+Many plants fly side by side in windows of a few control periods (`trainers.window`); each window is a gradient step.
 """
 
 from __future__ import annotations
@@ -20,6 +18,8 @@ from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
     Pilot,
+    Tensor,
+    cpu_time,
     front_layers,
     initial_weights,
     policy_functions,
@@ -27,6 +27,8 @@ from tinyctl.trainers.base import (
 )
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.window import Window
+
+SPOILT = 10  # gradients in a row that are not finite: more than a plant that tumbled
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ class Config:
     validation_episodes: int = 250
     """Episodes of a validation, drawn once from a seed of their own."""
     stop_survived: float = 1.0
-    """Training ends early when a validation survives at least this fraction, and ..."""
+    """Training ends early when the 95 % interval of a validation's survival lies at or above this fraction, and ..."""
     stop_score: float = 0.0
-    """... its first score is at most this. The default, zero, never ends it."""
+    """... that of its first score at or below this. The default, zero, never ends it."""
     cpu_seconds: float = math.inf
-    """Training ends after this CPU time, of all threads; a run it cuts short is not reproducible."""
+    """Training ends after this CPU time, of all threads. Where that is, the machine's load decides; `stop_after` with
+    the iterations it came to gives the same policy again."""
+    stop_after: int | None = None
+    """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
@@ -81,7 +86,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     if task.contract.latency_s > task.period_s:  # `fly` would skip inferences; `late_s` does not
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
-    started, cpu_started = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), cpu_time()
     front = front_layers(task)
     kernel = compile_plant(plant, task, policy_functions(task, front))
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
@@ -95,16 +100,21 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     kept, figures, highest = weights, None, 0.0
     costs: list[float] = []
     survived = math.nan
-    iteration = 0
-    while iteration < config.iterations and time.process_time() - cpu_started < config.cpu_seconds:
+    iteration = spoilt = 0
+    last = min(config.iterations, config.stop_after or config.iterations)
+    while iteration < last and cpu_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
         window.backward()
         norm = torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - iteration / config.iterations)
-        if math.isfinite(norm):  # a plant that tumbles beyond what float32 holds spoils this step only
+        if math.isfinite(norm):
             optimiser.step()
+            spoilt = 0
+        else:  # a plant that tumbles beyond what float32 holds spoils this step only
+            spoilt += 1
+            _stop_if_lasting(spoilt, weights, iteration, curve, plant)
         iteration += 1
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
@@ -113,7 +123,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
             highest = max(highest, point.survived)
             if point.survived >= highest - _standard_error(highest, config.validation_episodes):
                 kept, figures = [w.clone() for w in weights], estimates
-            if point.survived >= config.stop_survived and point.score <= config.stop_score:
+            if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
@@ -123,7 +133,25 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     policy = policy_of(task, front, kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
-                       time.process_time() - cpu_started)  # fmt: skip
+                       cpu_time() - cpu_started, iteration)  # fmt: skip
+
+
+def _reached(estimates: tuple[Estimate, dict[str, Estimate | None]], config: Config) -> bool:
+    """Whether the whole intervals of survival and of the first score lie beyond the target."""
+    survived, first = estimates[0], next(iter(estimates[1].values()), None)
+    return survived.low >= config.stop_survived and first is not None and first.high <= config.stop_score
+
+
+def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: list[CurvePoint], plant: Plant) -> None:
+    """Raise `TinyctlError` after `SPOILT` gradients in a row that are not finite, or at once for such a weight."""
+    names = [f"{kind} of dense_{i + 1}" for i in range(len(weights) // 2) for kind in ("weight", "bias")]
+    broken = next((n for n, w in zip(names, weights, strict=True) if not w.isfinite().all()), None)
+    if broken is None and spoilt < SPOILT:
+        return
+    where = broken or next(n for n, w in zip(names, weights, strict=True) if not w.grad.isfinite().all())
+    good = f"the last good validation was at {curve[-1].iteration}" if curve else "no validation came before"
+    raise TinyctlError(f"training broke down at iteration {iteration}: {where} is not finite; {good}",
+                       where=f"plant {plant.name}", fix="take a smaller learning_rate; is the plant smooth?")  # fmt: skip
 
 
 def _standard_error(fraction: float, n: int) -> float:

@@ -7,6 +7,7 @@ come from torch, whose allocations are aligned: the bits of a matrix product may
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -28,6 +29,11 @@ from tinyctl.policy import Policy
 from tinyctl.sims.functions import vjp
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.plant import Task
+
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
 
 Tensor = Any  # torch.Tensor
 Front = list[tuple[str, Layer]]
@@ -218,6 +224,14 @@ class Pass:
             if i > 0:
                 self._tanh_back[i - 1]()
         self._prepare_back()
+
+
+def cpu_time() -> float:
+    """CPU seconds of this process, all threads, and of the children it has waited for: compilers, for example."""
+    if resource is None:
+        return time.process_time()
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def columns(rows: int, n: int) -> Array:

@@ -28,6 +28,7 @@ class TrainResult:
     """The validated policy that was kept, with its figures on the validation episodes, and how it came about.
 
     `env_steps` counts training steps of single plants; `seconds` and `cpu_seconds` include compilation, not imports.
+    `iterations` is after how many of the algorithm's iterations it ended.
     """
 
     policy: Policy
@@ -37,3 +38,4 @@ class TrainResult:
     env_steps: int
     seconds: float
     cpu_seconds: float
+    iterations: int = 0
