@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-kernels bench-emulator bench-hil bench-simulator bench-rl size clean
+.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-kernels bench-emulator bench-hil bench-simulator bench-identify bench-rl size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -40,6 +40,9 @@ bench-hil: $(VENV)/dev.done  # 100,000 frames on the virtual board, as many on a
 
 bench-simulator: $(VENV)/dev.done  # steps a second of the quadrotor's kernel and its gradient, on one core and two
 	$(BIN)/python bench/simulator.py
+
+bench-identify: $(VENV)/dev.done  # parameters from simulated logs, five seeds, optimal against random excitation
+	$(BIN)/python bench/identify.py
 
 bench-rl: $(VENV)/dev.done  # Stable-Baselines3's Pendulum policy against the int16 C made of it, about two minutes
 	$(BIN)/python bench/rl.py
