@@ -7,12 +7,14 @@ System Identification, 2024), by the cross-entropy method over three numbers a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from tinyctl.errors import TinyctlError
+from tinyctl.errors import FileError, TinyctlError
+from tinyctl.files import write_atomically
 from tinyctl.recording import Episode
 from tinyctl.sims.functions import step_vjp_full
 from tinyctl.sims.identification import MOST_DELAY, WINDOW_S, Progress, unknowns_of
@@ -23,6 +25,7 @@ from tinyctl.sims.sensitivity import Windows, information
 
 SLOWEST_HZ, FASTEST_HZ = 0.2, 2.5
 RAMP_S = 1.0
+MAX_BYTES = 16 << 20
 POPULATION, ELITE, GENERATIONS = 32, 6, 8
 
 
@@ -51,8 +54,9 @@ class Excited:
         self.done: list[Array] = []
 
     def reset(self, n: int) -> None:
+        if self.done:
+            raise TinyctlError("more episodes than are flown at once", fix="fly fewer: a log is kept in memory")
         self.controller.reset(n)
-        self.observed, self.done = [], []
 
     def step(self, observations: Array) -> Array:
         t = len(self.done)
@@ -191,15 +195,34 @@ def start_of(plant: Plant, task: Task) -> Array:
     return find_rest(model_of(plant, task)).x
 
 
-def with_steps(task: Task, steps: int) -> Task:
-    """The same task with episodes of another length."""
-    return replace(task, episode_steps=steps)
+def led(plant: Plant, name: str, steps: int) -> Plant:
+    """The plant whose task `name` starts at rest and lasts `steps`: what set-points were made for. It has no scores,
+    which would judge the distance from the task's own target."""
+    task = plant.task(name)
+    rest = start_of(plant, task).astype(np.float32)
+    flown = replace(task, episode_steps=steps, scores=(), initial=lambda rng, n, p: np.tile(rest, (n, 1)))
+    return replace(plant, tasks={**plant.tasks, name: flown})
 
 
-def named(task: Task, table: Mapping[str, Array]) -> Array:
-    """Offsets of the observations (steps, n_obs) of set-points by channel name, each (steps,)."""
-    if unknown := set(table) - set(task.setpoints):
-        raise TinyctlError(f"no set-point {min(unknown)!r:.40}", fix=f"one of {', '.join(task.setpoints)}")
-    rows = dict(zip(task.setpoints, channels(task), strict=True)) if table else {}
-    moved = [np.outer(values, rows[name]) for name, values in table.items()]
-    return np.sum(moved, axis=0)
+def write_setpoints(path: Path, task: Task, setpoints: Array) -> None:
+    """(steps, channels), one row a control period, under the names of the task's channels."""
+    rows = [",".join(f"{v:.9g}" for v in row) for row in setpoints]
+    write_atomically(path, "\n".join([",".join(task.setpoints), *rows]) + "\n")
+
+
+def read_setpoints(path: Path, task: Task) -> Array:
+    """Offsets of the observations (steps, n_obs) from a file as `write_setpoints` makes it."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileError(f"larger than {MAX_BYTES >> 20} MiB", where=path)
+        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        rows = np.array([[float(cell) for cell in line.split(",")] for line in lines])
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", where=path) from None
+    except ValueError as error:
+        raise FileError(f"not a table of set-points ({error})", where=path) from None
+    if head.split(",") != [*task.setpoints]:
+        raise FileError("its columns are not the task's set-points", where=path, fix=",".join(task.setpoints))
+    if rows.ndim != 2 or rows.shape[1] != len(task.setpoints) or not np.isfinite(rows).all():
+        raise FileError("not a table of finite numbers, one row a control period", where=path)
+    return np.asarray(rows @ channels(task))

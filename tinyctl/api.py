@@ -43,6 +43,7 @@ from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
+from tinyctl.recording import check_name, write_recording
 from tinyctl.trainers import algorithm
 from tinyctl.unit import load_unit
 
@@ -441,14 +442,21 @@ def fly(
     delay_s: float = 0.0,
     randomise: bool = False,
     line: Line = VIRTUAL_BOARD,
+    setpoints: Path | None = None,
+    log: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
     board, which `line` reaches (the virtual one by default) and which flies one episode at a time.
 
-    The action takes effect `delay_s` after the observation: give the predicted worst inference time.
-    With `randomise` each episode draws its own parameters and delay of sensors and actuators.
+    The action takes effect `delay_s` after the observation: give the predicted worst inference time. With `randomise`
+    each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
+    is led along them from rest; `log` is what to record the flights in, as `hil` does.
     """
+    from tinyctl.sims import excitation
+
+    if log is not None:
+        check_name(log)
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims.loop import BATCH
     from tinyctl.sims.loop import fly as loop
@@ -465,6 +473,14 @@ def fly(
         )
     with ExitStack() as stack:
         controller = _controller(what.source, on, board, toolchain, line, stack)
+        offsets = None if setpoints is None else excitation.read_setpoints(setpoints, which.task(name))
+        if offsets is not None:
+            which = excitation.led(which, name, len(offsets))
+        if log is not None or offsets is not None:
+            if delay_s > which.task(name).period_s or on == "board" or episodes > BATCH:
+                limits = f"not on a board (hil --record), no delay beyond a period, at most {BATCH} episodes"
+                raise TinyctlError("such flights cannot be led or logged", fix=limits)
+            controller = excitation.Excited(controller, offsets)
         flights = loop(
             which,
             which.task(name),
@@ -477,6 +493,10 @@ def fly(
             batch=1 if on == "board" else BATCH,
             progress=progress,
         )
+    if log is not None:
+        task_ = which.task(name)
+        flown = controller.episodes(flights.lost_s, task_.contract.rate_hz)
+        write_recording(log, task_.contract, what.identity.graph_hash, flown)
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 

@@ -109,6 +109,15 @@ class Recorder:
         return FileError(f"the recording cannot be written ({error.strerror})", where=self._path)
 
 
+def write_recording(path: Path, contract: Contract, graph_hash: str, episodes: Sequence[Episode]) -> None:
+    """Write flown episodes as `Recorder` does. Raises `FileError`."""
+    with Recorder(path, contract, graph_hash) as recorder:
+        for episode in episodes:
+            recorder.reset()
+            for obs, act, status, count in zip(episode.obs, episode.act, episode.status, episode.count, strict=True):
+                recorder.step(obs, Step(act, int(status), int(count)))
+
+
 class _Unbuffered:
     """A new file whose every write is complete, or an `OSError`."""
 

@@ -62,6 +62,8 @@ def command(
     randomise: Annotated[
         bool, typer.Option("--randomise", help="Each episode draws the plant's parameters and a delay of its own.")
     ] = False,
+    setpoints: Annotated[Path | None, typer.Option(help="Lead it from rest along a file that `excite` wrote.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Record the flights (.csv or .mcap), for `identify`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
@@ -69,6 +71,8 @@ def command(
     call = Call.of("fly", locals())
     if (source is None) == (expert is None):
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
+    if (setpoints or log) and (env is not None or expert is not None):
+        raise TinyctlError("--setpoints and --log go with a file that flies a plant", fix="`excite --save` writes one")
     if env is not None:
         if source is None or task is not None or delay_us is not None:
             raise TinyctlError("--env goes with a file, and without --task and --delay-us")
@@ -110,6 +114,8 @@ def command(
                 delay_s=delay_s,
                 randomise=randomise,
                 line=Line(port, transport),
+                setpoints=setpoints,
+                log=log,
                 progress=update,
             )
     _show(call, report, flown, summary(report), out, as_object)

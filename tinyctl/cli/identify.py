@@ -10,12 +10,13 @@ import typer
 
 from tinyctl import api
 from tinyctl.cli.base import Json, Task, as_json, people, progress, results, table
+from tinyctl.crazyflie_log import is_crazyflie_log, read_crazyflie_log
 from tinyctl.errors import TinyctlError
 from tinyctl.recording import read_recording
 
 
 def command(
-    log: Annotated[Path, typer.Argument(help="A recording (.csv or .mcap), as `hil --record` writes it.")],
+    log: Annotated[Path, typer.Argument(help="A recording (.csv or .mcap), or a Crazyflie client's log.")],
     plant: Annotated[str, typer.Option(help="Name of a plant, or path of a Python file.")] = "quadrotor",
     task: Task = None,
     fix: Annotated[list[str] | None, typer.Option(help="A parameter that is known.", metavar="NAME=VALUE")] = None,
@@ -36,7 +37,10 @@ def command(
         if not episode.isdecimal():
             raise TinyctlError(f"--added {text!r:.60} is not EPISODE:NAME=VALUE")
         loads.setdefault(int(episode), {}).update([_pair(rest)])
-    episodes = read_recording(log, chosen.contract).episodes
+    if is_crazyflie_log(log):
+        episodes = read_crazyflie_log(log, chosen.contract)
+    else:
+        episodes = read_recording(log, chosen.contract).episodes
     with progress("Fitting", as_object) as update:
         found = identify(which, chosen, episodes, fixed=dict(map(_pair, fix or ())), added=loads, progress=update)
     if as_object:
