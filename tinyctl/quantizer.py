@@ -74,9 +74,11 @@ def quantize_in_steps(
     """The same, with what stands for the value of each policy node, and for that of each (reader, source) the form in
     which the graph's node of the reader's name takes it."""
     chosen, named = _choose(policy, formats), set() if isinstance(formats, str) else set(formats)
+    exact = Graph(policy.contract, policy.nodes)
+    if not any(f.integer for f in chosen.values()):
+        return exact, {}, {}
     rewriter = _Rewriter(policy, chosen, named, _Ranges.of(policy, calibration))
-    graph = Graph(policy.contract, rewriter.nodes() if any(f.integer for f in chosen.values()) else policy.nodes)
-    return graph, rewriter.values, rewriter.taken
+    return Graph(policy.contract, rewriter.nodes()), rewriter.values, rewriter.taken
 
 
 def everywhere(policy: Policy, format_name: str) -> dict[str, str]:
