@@ -67,6 +67,7 @@ save = archive.save
 emit = emitter.emit
 FORMS = ("graph", "c", "emulator", "board")
 DEFAULT_BOARD = "crazyflie21"
+TOO_DEAR = 1.02  # the closed-loop cost of a format over the policy's, above which its weights are fitted to it
 
 
 def plant(name_or_path: str | Path) -> Plant:
@@ -251,6 +252,7 @@ def quantize(
     board: str | Path | Board | None = None,
     toolchain: builder.Toolchain | None = None,
     budget: float | None = None,
+    tune: bool | None = None,
     progress: pruner.Progress | None = None,
 ) -> tuple[Graph, QuantizeReport]:
     """A policy in a number format, or in one for each node that a mapping names, and what that costs.
@@ -261,6 +263,9 @@ def quantize(
     Calibrates on `calibration` (steps, n_obs) or (steps, sequences, n_obs), else in closed loop with a plant, else on
     standard-normal observations. With a plant the report holds the closed-loop cost over the float policy's. With a
     board, layers with zeros are stored as is fastest there; without one as the policy says.
+
+    `tune` fits the weights to the format in flights of the plant (`trainers.qat`), and keeps the result where it costs
+    less; None does so where the ratio is above 1.02 and the policy can be fitted.
     """
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     calibration = _calibration(policy, calibration, which, task)
@@ -275,15 +280,27 @@ def quantize(
         formats, mixes = choose_formats(
             policy, target, calibration, budget=budget, cost=cost, toolchain=toolchain, progress=progress
         )
-    graph = quantizer.quantize(policy, formats, calibration)
+    graph, untuned = quantizer.quantize(policy, formats, calibration), None
+    ratio = None if cost is None else cost(graph)
+    if which is None or cost is None or ratio is None:
+        if tune:
+            raise TinyctlError("fine-tuning needs a plant to fly", fix="give one, or do not tune")
+    elif tune or (tune is None and ratio > TOO_DEAR and _tunable(policy)):
+        require_train()
+        from tinyctl.trainers import qat
+
+        untuned = ratio
+        judge = closed_loop.cost_ratio(policy, which, task, seed=2)  # other flights than those that are reported
+        fitted = qat.tune(policy, formats, calibration, which, which.task(task), judge, progress=progress)
+        if (reached := cost(fitted)) < untuned:
+            graph, ratio = fitted, reached
     tried: tuple[Tried, ...] = ()
     if board is not None:
         graph, tried = _stored(graph, board, toolchain)
     rms, largest = quantizer.measure(policy, graph, calibration)
-    ratio = None if cost is None else cost(graph)
     name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes, untuned
     )
 
 
@@ -656,6 +673,18 @@ def _calibration(policy: Policy, given: Array | None, which: Plant | None, task:
     elif given is None:
         given = quantizer.random_sequences(policy.contract, None, None)
     return quantizer.as_sequences(given, policy.contract, "calibration")
+
+
+def _tunable(policy: Policy) -> bool:
+    """Whether `trainers.qat` can fit it here."""
+    try:
+        require_train()
+        from tinyctl.trainers.distill import tail_of
+
+        tail_of(policy)
+    except TinyctlError:
+        return False
+    return True
 
 
 def _stored(

@@ -41,18 +41,18 @@ def environment_observations(policy: Policy, env: Environment, *, seed: int = 1)
     return np.stack(recorder.seen)
 
 
-def cost(graph: Graph, which: Plant, task: str | None) -> float:
+def cost(graph: Graph, which: Plant, task: str | None, *, seed: int = 1) -> float:
     """The mean training cost a control period over episodes, each up to its loss."""
     from tinyctl.sims.loop import fly
 
-    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1, keep=1)
+    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=seed, keep=1)
     return float(flights.cost.mean())
 
 
-def cost_ratio(policy: Policy, which: Plant, task: str | None) -> Callable[[Graph], float]:
+def cost_ratio(policy: Policy, which: Plant, task: str | None, *, seed: int = 1) -> Callable[[Graph], float]:
     """A function that flies a graph: its closed-loop cost over the policy's."""
-    reference = cost(Graph(policy.contract, policy.nodes), which, task)
-    return lambda graph: cost(graph, which, task) / reference
+    reference = cost(Graph(policy.contract, policy.nodes), which, task, seed=seed)
+    return lambda graph: cost(graph, which, task, seed=seed) / reference
 
 
 class _Recorder(GraphController):

@@ -39,7 +39,8 @@ REACH = 60_000.0  # how far beyond that range it may go at all: encoded to 16 bi
 class QuantizeReport:
     """What the format costs: RMS and largest action error along the calibration sequences, relative to the policy in
     float32, and (where a plant was given) the closed-loop cost over the policy's. `storage` is what was timed to choose
-    how weights are stored, where a board was given, `mixes` to choose the formats."""
+    how weights are stored, where a board was given, `mixes` to choose the formats. `closed_loop_cost_ratio_untuned` is
+    the ratio before fine-tuning (`trainers.qat`), where that was tried."""
 
     format: str
     weight_bytes: int
@@ -50,6 +51,7 @@ class QuantizeReport:
     graph_hash: str
     storage: tuple[Tried, ...] = ()
     mixes: tuple[Mix, ...] = ()
+    closed_loop_cost_ratio_untuned: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}
@@ -63,11 +65,20 @@ def quantize(policy: Policy, formats: str | Mapping[str, str], calibration: Arra
     gives the format of the nodes it names, and integers begin at those; every other node follows its first input, and
     the first ones are float32. A node that is named must have a form in its format.
     """
+    return quantize_in_steps(policy, formats, calibration)[0]
+
+
+def quantize_in_steps(
+    policy: Policy, formats: str | Mapping[str, str], calibration: Array
+) -> tuple[Graph, dict[str, Value], dict[tuple[str, str], Value]]:
+    """The same, with what stands for the value of each policy node, and for that of each (reader, source) the form in
+    which the graph's node of the reader's name takes it."""
     chosen, named = _choose(policy, formats), set() if isinstance(formats, str) else set(formats)
     exact = Graph(policy.contract, policy.nodes)
     if not any(f.integer for f in chosen.values()):
-        return exact
-    return Graph(policy.contract, _Rewriter(policy, chosen, named, _Ranges.of(policy, calibration)).nodes())
+        return exact, {}, {}
+    rewriter = _Rewriter(policy, chosen, named, _Ranges.of(policy, calibration))
+    return Graph(policy.contract, rewriter.nodes()), rewriter.values, rewriter.taken
 
 
 def everywhere(policy: Policy, format_name: str) -> dict[str, str]:
@@ -168,7 +179,7 @@ class _Ranges:
 
 
 @dataclass(frozen=True)
-class _Value:
+class Value:
     """A rewritten node's value: its name, its stored type, and for integers the real value (columns,) of one step."""
 
     name: str
@@ -179,14 +190,16 @@ class _Value:
 class _Rewriter:
     """Walks a policy's nodes and writes the graph's.
 
-    `values` maps each policy node to what stands for it, `doors` keeps the other forms of it that were asked for.
+    `values` maps each policy node to what stands for it, `doors` keeps the other forms of it that were asked for,
+    `taken` says in which integers a reader took it.
     """
 
     def __init__(self, policy: Policy, formats: dict[str, Format], named: set[str], ranges: _Ranges) -> None:
         self.policy, self.formats, self.named, self.ranges = policy, formats, named, ranges
         self.made: list[Node] = []
-        self.values: dict[str, _Value] = {}
-        self.doors: dict[tuple[str, str, bytes], _Value] = {}
+        self.values: dict[str, Value] = {}
+        self.doors: dict[tuple[str, str, bytes], Value] = {}
+        self.taken: dict[tuple[str, str], Value] = {}
 
     def nodes(self) -> tuple[Node, ...]:
         for node in self.policy.nodes:
@@ -211,11 +224,11 @@ class _Rewriter:
                 at = [n.name for n in self.made].index(node.name)
                 self.made[at] = replace(self.made[at], inputs=(kept.name,))
 
-    def _add(self, node: Node, activation: str = "float32", scale: Array | None = None) -> _Value:
+    def _add(self, node: Node, activation: str = "float32", scale: Array | None = None) -> Value:
         self.made.append(node)
-        return _Value(node.name, activation, scale)
+        return Value(node.name, activation, scale)
 
-    def _integer_node(self, node: Node) -> _Value | None:
+    def _integer_node(self, node: Node) -> Value | None:
         """The node in its integer format, or None where it has to be float32."""
         chosen = self.formats[node.name]
         begins = isinstance(node.layer, Dense | UnitDelay) or node.name in self.named
@@ -236,7 +249,8 @@ class _Rewriter:
                 )
             return None
         if twin.layer is None:
-            return _Value(sources[0].name, chosen.activation, twin.scale)
+            return Value(sources[0].name, chosen.activation, twin.scale)
+        self.taken |= {(node.name, name): source for name, source in zip(node.awaits, sources, strict=True)}
         made = Node(node.name, twin.layer, tuple(source.name for source in sources) or node.inputs, chosen.name)
         return self._add(made, chosen.activation, twin.scale)
 
@@ -264,20 +278,20 @@ class _Rewriter:
             return Twin(integer_dense(node.layer, scales[0], out, chosen), out)
         return node.layer.twin(chosen, scales, out, self.policy.contract.rate_hz)
 
-    def _real(self, name: str) -> _Value:
+    def _real(self, name: str) -> Value:
         """The value of a policy node as float32."""
         value = self.values[name]
         if value.scale is None:
             return value
         return self._door(name, "decode", value, Decode(value.scale.astype(F32)), self.formats[name])
 
-    def _integer(self, name: str, reader: Node, chosen: Format) -> _Value:
+    def _integer(self, name: str, reader: Node, chosen: Format) -> Value:
         """The value of a policy node in the integers that `reader` takes."""
         value = self._of_type(name, chosen)
         assert value.scale is not None
         return self._scaled(name, chosen, reader.layer.takes(chosen.activation, value.scale))
 
-    def _scaled(self, name: str, chosen: Format, wanted: Array) -> _Value:
+    def _scaled(self, name: str, chosen: Format, wanted: Array) -> Value:
         """The value of a policy node in integers of this scale."""
         value = self._of_type(name, chosen)
         assert value.scale is not None
@@ -286,7 +300,7 @@ class _Rewriter:
         layer = Requantize.of(value.type, value.type, value.scale / wanted)
         return self._door(name, "requantize", value, layer, chosen, wanted)
 
-    def _of_type(self, name: str, chosen: Format) -> _Value:
+    def _of_type(self, name: str, chosen: Format) -> Value:
         """The value of a policy node in the activation type of a format; a column that has to be converted is spread
         over its own range."""
         value = self.values[name]
@@ -302,13 +316,13 @@ class _Rewriter:
         producer = next(n for n in self.made if n.name == value.name)
         if isinstance(producer.layer, Scale):
             gain, offset = gain * producer.layer.gain, gain * producer.layer.offset
-            source = _Value(producer.inputs[0])
+            source = Value(producer.inputs[0])
         encode = Encode(chosen.activation, gain.astype(F32), offset.astype(F32))
         return self._door(name, "encode", source, encode, chosen, scale)
 
     def _door(
-        self, name: str, verb: str, source: _Value, layer: Layer, chosen: Format, scale: Array | None = None
-    ) -> _Value:
+        self, name: str, verb: str, source: Value, layer: Layer, chosen: Format, scale: Array | None = None
+    ) -> Value:
         """The node that converts the value of policy node `name`, made once for each scale."""
         activation = layer.returns(chosen.activation)
         key = (name, activation, b"" if scale is None else scale.tobytes())

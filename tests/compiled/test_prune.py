@@ -100,3 +100,22 @@ def test_command(policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[s
     told = capsys.readouterr()
     assert "unknown without a plant" in told.out
     assert "not fine-tuned" in told.err
+
+
+def test_fine_tuning_repairs_what_rounding_broke(
+    policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Plain w8a8 costs more than 1.02 of the policy's, so that its weights are fitted to the format by themselves."""
+    tinyctl.save(policy, tmp_path / "policy.tctl")
+    words = ["quantize", str(tmp_path / "policy.tctl"), "--format", "w8a8", "--out", str(tmp_path / "graph.tctl"),
+             "--json"]  # fmt: skip
+    app([*words, "--plant", str(PLANT)], standalone_mode=False)
+    tuned = json.loads(capsys.readouterr().out)
+    assert tuned["closed_loop_cost_ratio"] < 1.02 < tuned["closed_loop_cost_ratio_untuned"]
+    assert tinyctl.load(tmp_path / "graph.tctl").hash == tuned["graph_hash"]
+    app([*words, "--plant", str(PLANT), "--no-tune"], standalone_mode=False)
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["closed_loop_cost_ratio"] == tuned["closed_loop_cost_ratio_untuned"]
+    assert plain["closed_loop_cost_ratio_untuned"] is None
+    with pytest.raises(TinyctlError, match="fine-tuning needs a plant to fly"):
+        tinyctl.quantize(policy, "w8a8", tune=True)

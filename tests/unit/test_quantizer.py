@@ -398,6 +398,7 @@ def test_report(tmp_path: Path) -> None:
         "graph_hash": graph.hash,
         "storage": (),
         "mixes": (),
+        "closed_loop_cost_ratio_untuned": None,
     }
     assert weight_bytes(api.quantize(made, "f32")[0]) == 4 * 24 + 4 * 5
     archive.save(graph, tmp_path / "g.tctl")

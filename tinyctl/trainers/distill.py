@@ -8,7 +8,7 @@ fitted to all answers so far. Weights that are zero stay zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -117,19 +117,34 @@ def _distill(
     teacher: Policy, pupil: Policy, plant: Plant, task: Task, config: DistillConfig, rng: np.random.Generator,
     seed: int, progress: Progress | None,
 ) -> Policy:  # fmt: skip
-    tails = tail_of(teacher), tail_of(pupil)
-    names = sorted({name for tail in tails for name in read_from_outside(tail)})
+    tensors = Tensors(tail_of(pupil))
+
+    def flown(round_: int) -> dict[str, Array]:
+        made = tensors.written_to(pupil)
+        names = read_from_outside(tail_of(teacher)) | read_from_outside(tensors.tail)
+        pilot = Watched(Graph(made.contract, made.nodes), sorted(names))
+        return observe(pilot, plant, task, config.episodes, [seed, round_])
+
+    for _ in imitated(teacher, tensors, flown, config, rng, progress):
+        pass
+    return tensors.written_to(pupil)
+
+
+def imitated(
+    teacher: Policy, tensors: Tensors, flown: Callable[[int], dict[str, Array]], config: DistillConfig,
+    rng: np.random.Generator, progress: Progress | None,
+) -> Iterator[int]:  # fmt: skip
+    """Fits `tensors` to the teacher's answers, round by round; yields the round after each. `flown(round)` gives the
+    values (states, columns) of the nodes that the tails read from outside."""
+    tail = tail_of(teacher)
     span = torch.tensor([s.high - s.low for s in teacher.contract.outputs])
-    tensors = Tensors(tails[1])
     optimiser = torch.optim.Adam(tensors.parameters, lr=config.learning_rate)
-    seen: dict[str, list[Array]] = {name: [] for name in names}
+    seen: list[dict[str, Array]] = []
     done, total = 0, config.rounds * config.steps
     for round_ in range(config.rounds):
-        flown = observe(tensors.written_to(pupil), plant, task, names, config.episodes, [seed, round_])
-        for name in names:
-            seen[name].append(flown[name])
-        values = {name: np.concatenate(arrays) for name, arrays in seen.items()}
-        answers = torch.from_numpy(answers_of(tails[0], values))
+        seen.append(flown(round_))
+        values = {name: np.concatenate([known[name] for known in seen]) for name in seen[0]}
+        answers = torch.from_numpy(answers_of(tail, values))
         inputs = {name: torch.from_numpy(array) for name, array in values.items()}
         for _ in range(config.steps):
             for group in optimiser.param_groups:
@@ -143,7 +158,7 @@ def _distill(
             done += 1
             if progress is not None:
                 progress(done, total, f"error {loss.item() ** 0.5:.2%}")
-    return tensors.written_to(pupil)
+        yield round_
 
 
 def tail_of(policy: Policy) -> tuple[Node, ...]:
@@ -166,25 +181,27 @@ def read_from_outside(tail: tuple[Node, ...]) -> set[str]:
     return {name for node in tail for name in node.inputs} - {node.name for node in tail}
 
 
-class _Watched(GraphController):
-    """Flies a policy and keeps the values of some of its nodes."""
+class Watched(GraphController):
+    """Flies a graph and keeps the values of some nodes."""
 
-    def __init__(self, policy: Policy, names: list[str]) -> None:
-        super().__init__(Graph(policy.contract, policy.nodes))
+    def __init__(self, graph: Graph, names: list[str]) -> None:
+        super().__init__(graph)
         self.seen: dict[str, list[Array]] = {name: [] for name in names}
 
     def step(self, observations: Array) -> Array:
         values, self.state = self.graph.trace(observations, self.state)
-        for name, arrays in self.seen.items():
-            arrays.append(values[name])
+        self.keep(values)
         return self.state.applied.copy()
 
+    def keep(self, values: Mapping[str, Array]) -> None:
+        for name, arrays in self.seen.items():
+            arrays.append(values[name])
 
-def observe(policy: Policy, plant: Plant, task: Task, names: list[str], episodes: int, seed: Any) -> dict[str, Array]:
-    """Values (states, columns) of the named nodes in closed loop, up to the loss of each episode."""
-    pilot = _Watched(policy, names)
+
+def observe(pilot: Watched, plant: Plant, task: Task, episodes: int, seed: Any) -> dict[str, Array]:
+    """What a pilot keeps, (states, columns) by name, in closed loop up to the loss of each episode."""
     flights = fly(plant, task, pilot, episodes=episodes, seed=seed, keep=0)
-    steps = len(pilot.seen[names[0]])
+    steps = len(next(iter(pilot.seen.values())))
     end = np.where(np.isnan(flights.lost_s), np.inf, flights.lost_s)
     alive = (np.arange(steps) * task.period_s)[:, None] < end
     return {name: np.stack(arrays)[alive] for name, arrays in pilot.seen.items()}
@@ -220,17 +237,29 @@ class Tensors:
     def parameters(self) -> list[Tensor]:
         return [*self.weights.values(), *self.biases.values()]
 
+    def linear(self, node: Node, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weights[node.name] * self.masks[node.name], self.biases[node.name])
+
+    def read(self, node: Node, name: str, values: dict[str, Tensor]) -> Tensor:
+        """The value of node `name` as `node` takes it."""
+        return values[name]
+
+    def made(self, node: Node, value: Tensor) -> Tensor:
+        """The value of a node as it stands for its readers."""
+        return value
+
     def forward(self, values: dict[str, Tensor]) -> Tensor:
         for node in self.tail:
-            layer, name, sources = node.layer, node.name, [values[name] for name in node.inputs]
+            layer, name, sources = node.layer, node.name, [self.read(node, name, values) for name in node.inputs]
             if isinstance(layer, Dense):
-                values[name] = functional.linear(sources[0], self.weights[name] * self.masks[name], self.biases[name])
+                values[name] = self.linear(node, sources[0])
             elif isinstance(layer, Add):
                 values[name] = sources[0] + sources[1]
             elif isinstance(layer, Concat):
                 values[name] = torch.cat(sources, dim=1)
             else:
                 values[name] = self.bend(node, sources[0])
+            values[name] = self.made(node, values[name])
         return values[self.tail[-1].name]
 
     def written_to(self, policy: Policy) -> Policy:
@@ -238,7 +267,9 @@ class Tensors:
         for node in self.tail:
             if isinstance(node.layer, Dense):
                 weight = (self.weights[node.name] * self.masks[node.name]).detach().numpy()
-                layers[node.name] = replace(node.layer, weight=weight, bias=self.biases[node.name].detach().numpy())
+                layers[node.name] = replace(
+                    node.layer, weight=weight, bias=self.biases[node.name].detach().numpy().copy()
+                )
         return edit(policy, layers)
 
 

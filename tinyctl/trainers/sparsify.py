@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from tinyctl.errors import TinyctlError
 from tinyctl.gates import LINE, OFF, RELU, chosen, gated, relu_layers
+from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 from tinyctl.network import Node
 from tinyctl.policy import Policy
@@ -28,6 +29,7 @@ from tinyctl.trainers.distill import (
     FUNCTIONS,
     DistillConfig,
     Tensors,
+    Watched,
     answers_of,
     distill,
     observe,
@@ -117,7 +119,9 @@ def _sparsify(
     all_steps = total + config.tuning.rounds * config.tuning.steps
     pupil = policy
     for round_ in range(config.rounds):
-        flown = observe(pupil, plant, task, names, config.episodes, [seed, 2, round_])
+        flown = observe(
+            Watched(Graph(pupil.contract, pupil.nodes), names), plant, task, config.episodes, [seed, 2, round_]
+        )
         for name in names:
             seen[name].append(flown[name])
         values = {name: np.concatenate(arrays) for name, arrays in seen.items()}
