@@ -41,11 +41,11 @@ def environment_observations(policy: Policy, env: Environment, *, seed: int = 1)
     return np.stack(recorder.seen)
 
 
-def cost(graph: Graph, which: Plant, task: str | None) -> float:
+def cost(graph: Graph, which: Plant, task: str | None, *, seed: int = 1) -> float:
     """The mean training cost a control period over episodes, each up to its loss."""
     from tinyctl.sims.loop import fly
 
-    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=1, keep=1)
+    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=seed, keep=1)
     return float(flights.cost.mean())
 
 
