@@ -24,6 +24,7 @@ def plot(sides: dict[str, Side]) -> str:
             ax.plot(*_points(best, what), **look, markersize=6, label=f"{name}, front")
             ax.plot(*_points(tests, what), **{**look, "marker": "x"}, markersize=6, label=f"{name}, front, test seeds")
         ax.set_yscale("log")
+        ax.tick_params(which="both", colors=INK, labelsize=8)
         label(ax, unit, "closed-loop cost")
     axes[0].legend(fontsize=7, labelcolor=INK, frameon=False)
     return svg_of(figure)

@@ -70,10 +70,20 @@ def _table(name: str, side: Side) -> Table:
     for heading in ("cost", "test cost", "cycles", "test cycles", "flash, B"):
         made.add_column(heading, justify="right")
     for trial in side.front:
-        settings = " ".join(f"{key}={value.rstrip(',')}" for key, value in trial.settings.items())
+        settings = " ".join(f"{key}={_short(value)}" for key, value in trial.settings.items())
         figures, test = _cells(trial.figures), _cells(trial.test)
         made.add_row(str(trial.number), escape(settings), figures[0], test[0], figures[1], test[1], figures[2])
     return made
+
+
+def _short(value: str) -> str:
+    """A setting for people: four digits of a fraction, no comma at a list's end."""
+    if value.isdigit():
+        return value
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value.rstrip(",")
 
 
 def _cells(figures: Figures | str | None) -> tuple[str, str, str]:
