@@ -19,7 +19,7 @@ from tinyctl.sweep import Figures, Sweep, load_sweep
 
 TEXT = """plant = "pendulum"
 board = "crazyflie21"
-budget = 2
+budget = 1
 tuning_seeds = [0]
 test_seeds = [7]
 formats = ["f32", "w8a8"]
@@ -48,8 +48,8 @@ def sweep(tmp_path: Path, require_package: Callable[[str], ModuleType]) -> Sweep
     [
         ("test_seeds = [7]", "test_seeds = [7, 0]", "seed 0 is a tuning seed and a test seed"),
         ("test_seeds = [7]", "test_seeds = []", "test_seeds"),
-        ("budget = 2", "budget = 0", "at least one trial"),
-        ("budget = 2", "budget = 2\ncolour = 1", "colour"),
+        ("budget = 1", "budget = 0", "at least one trial"),
+        ("budget = 1", "budget = 1\ncolour = 1", "colour"),
         ('"f32", ', '"f31", ', "f31"),
         ("crazyflie21", "nowhere", "nowhere"),
         ("iterations = 2", "iteration = 2", "no setting 'iteration'"),
@@ -128,7 +128,7 @@ def test_sweep_trains_flies_and_tells(
     assert record == json.loads((tmp_path / "out" / "sweep.json").read_text())
     assert set(record["sides"]) == {"tpe", "random"}
     for side in record["sides"].values():
-        assert len(side["trials"]) == 2
+        assert len(side["trials"]) == 1
         for trial in side["trials"]:
             assert trial["figures"]["cycles"] > 100
             assert (trial["number"] in side["front"]) == (trial["test"] is not None)
