@@ -104,7 +104,8 @@ def _memory(check: dict[str, Any]) -> list[dict[str, Any]]:
 # --- plots -----------------------------------------------------------------------------------------------------------
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+def figure_of(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """A Matplotlib figure (inches) in the report's style, and its axes."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -120,7 +121,7 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _svg(figure: Any) -> str:
+def svg_of(figure: Any) -> str:
     import matplotlib
 
     buffer = io.StringIO()
@@ -131,7 +132,7 @@ def _svg(figure: Any) -> str:
     return text[text.index("<svg") :]
 
 
-def _label(ax: Any, x: str, y: str) -> None:
+def label(ax: Any, x: str, y: str) -> None:
     ax.set_xlabel(x, fontsize=8, color=INK)
     ax.set_ylabel(y, fontsize=8, color=INK)
 
@@ -139,17 +140,17 @@ def _label(ax: Any, x: str, y: str) -> None:
 def _training(train: dict[str, Any]) -> str:
     curve = train["curve"]
     seconds = [p["seconds"] for p in curve]
-    figure, (left, right) = _figure(7.6, 2.5, 2)
+    figure, (left, right) = figure_of(7.6, 2.5, 2)
     left.plot(seconds, [100 * p["survived"] for p in curve], "o-", color=ACCENT, markersize=3)
-    _label(left, "time, s", "survived, %")
+    label(left, "time, s", "survived, %")
     left.set_ylim(0, 102)
     scores = [np.nan if p["score"] is None else p["score"] for p in curve]
     right.plot(seconds, scores, "o-", color=LINES[1], markersize=3)
     name = next(iter(train["scores"]), "score")
     unit = (train["scores"].get(name) or {}).get("unit", "")
-    _label(right, "time, s", f"{name.replace('_', ' ')}, {unit}")
+    label(right, "time, s", f"{name.replace('_', ' ')}, {unit}")
     right.set_ylim(bottom=0)
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _columns(flight: dict[str, Any], names: tuple[str, ...]) -> list[int]:
@@ -161,7 +162,7 @@ def _positions(flight: dict[str, Any]) -> str | None:
     if not flight["trajectories"]:
         return None
     names = [n for n in flight["state_names"] if n.startswith("p_")] or list(flight["state_names"])[:3]
-    figure, axes = _figure(7.6, 2.3, len(names))
+    figure, axes = figure_of(7.6, 2.3, len(names))
     for ax, name, column in zip(axes, names, _columns(flight, tuple(names)), strict=True):
         for k, trajectory in enumerate(flight["trajectories"]):
             ax.plot(
@@ -171,29 +172,29 @@ def _positions(flight: dict[str, Any]) -> str | None:
                 linewidth=0.9,
                 alpha=0.85,
             )
-        _label(ax, "time, s", name)
-    return _svg(figure)
+        label(ax, "time, s", name)
+    return svg_of(figure)
 
 
 def _above(flight: dict[str, Any]) -> str | None:
     columns = _columns(flight, ("p_x", "p_y"))
     if len(columns) < 2 or not flight["trajectories"]:
         return None
-    figure, (ax,) = _figure(4.2, 3.0)
+    figure, (ax,) = figure_of(4.2, 3.0)
     for k, trajectory in enumerate(flight["trajectories"]):
         x, y = ([row[c] for row in trajectory["states"]] for c in columns)
         ax.plot(x, y, color=LINES[k % 4], linewidth=0.9)
         ax.plot(x[0], y[0], "o", color=LINES[k % 4], markersize=3)
     ax.set_aspect("equal", adjustable="datalim")
-    _label(ax, "p_x, m", "p_y, m")
-    return _svg(figure)
+    label(ax, "p_x, m", "p_y, m")
+    return svg_of(figure)
 
 
 def _commands(flight: dict[str, Any]) -> str | None:
     if not flight["trajectories"]:
         return None
     rows = flight["trajectories"][0]["actions"]
-    figure, (ax,) = _figure(4.2, 3.0)
+    figure, (ax,) = figure_of(4.2, 3.0)
     for k in range(len(rows[0])):
         ax.step(
             flight["times_s"][: len(rows)],
@@ -204,8 +205,8 @@ def _commands(flight: dict[str, Any]) -> str | None:
             label=f"{k + 1}",
         )
     ax.legend(fontsize=7, frameon=False, ncols=4, loc="upper right")
-    _label(ax, "time, s", "command")
-    return _svg(figure)
+    label(ax, "time, s", "command")
+    return svg_of(figure)
 
 
 def _bars(check: dict[str, Any], what: str) -> list[dict[str, Any]]:

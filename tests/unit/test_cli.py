@@ -351,7 +351,7 @@ def test_the_core_works_without_extras(policy: Path, tmp_path: Path) -> None:
 
 
 def test_heavy_packages_are_imported_only_where_needed() -> None:
-    heavy = {"torch", "casadi", "gymnasium", "matplotlib"}
+    heavy = {"torch", "casadi", "gymnasium", "matplotlib", "optuna"}
     code = f"import tinyctl.cli, sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
