@@ -126,15 +126,16 @@ class Program:
         """The least value of the first row of `objective`; `relaxed` lets binaries be anything between 0 and 1."""
         columns = len(self._low)
         rows = [sparse.csr_array(_padded(row.weight, columns)) for row in self._rows]
-        limits = [
-            optimize.LinearConstraint(sparse.vstack(rows, "csr"), -np.concatenate([r.offset for r in self._rows]))
-        ]
+        limits = None
+        if rows:
+            least = -np.concatenate([row.offset for row in self._rows])
+            limits = optimize.LinearConstraint(sparse.vstack(rows, "csr"), least)
         options = {"mip_rel_gap": 0.0} | ({"time_limit": time_limit_s} if np.isfinite(time_limit_s) else {})
         found = optimize.milp(
             _padded(objective.weight[:1], columns)[0],
             integrality=None if relaxed else np.array(self._binary, int),
             bounds=optimize.Bounds(self._low, self._high),
-            constraints=limits if rows else (),
+            constraints=limits,
             options=options,
         )
         offset = float(objective.offset[0])
@@ -208,7 +209,7 @@ def worst_case(network: Network, low: Array, high: Array) -> Extremes:
             if found.point is None:
                 raise TinyctlError("the solver found no point", where=f"output {network.contract.outputs[i].name}")
             extremes[side, i], where[side, i] = sign * found.bound, np.clip(x.at(found.point), low, high)
-    return Extremes(*extremes, where)
+    return Extremes(extremes[0], extremes[1], where)
 
 
 def _value(
