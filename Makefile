@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-kernels bench-emulator bench-hil bench-simulator bench-rl size clean
+.PHONY: demo test lint bench-bits bench-certify bench-hover bench-training bench-kernels bench-emulator bench-hil bench-simulator bench-rl bench-mip size clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/tinyctl demo --out build/demo
@@ -43,6 +43,9 @@ bench-simulator: $(VENV)/dev.done  # steps a second of the quadrotor's kernel an
 
 bench-rl: $(VENV)/dev.done  # Stable-Baselines3's Pendulum policy against the int16 C made of it, about two minutes
 	$(BIN)/python bench/rl.py
+
+bench-mip: $(VENV)/dev.done  # mixed-integer control over learned dynamics beside nonlinear MPC, a few minutes
+	$(BIN)/python bench/mip.py
 
 size:  # lines by folder
 	@git ls-files '*.py' '*.j2' '*.c' '*.h' | xargs wc -l | awk '$$2 != "total" {split($$2, p, "/"); n[p[1]] += $$1} \

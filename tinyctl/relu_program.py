@@ -74,6 +74,7 @@ class Program:
         self._high: list[float] = []
         self._binary: list[bool] = []
         self._rows: list[Affine] = []
+        self._slack: list[float] = []  # how far above zero the values of a row may be
         self.relus = 0  # embedded so far, those without a binary too
 
     @property
@@ -91,10 +92,11 @@ class Program:
     def nonnegative(self, row: Affine) -> None:
         """Every one of its values must be at least zero."""
         self._rows.append(row)
+        self._slack += [np.inf] * len(row.offset)
 
     def equal(self, a: Affine, b: Affine) -> None:
-        self.nonnegative(a - b)
-        self.nonnegative(b - a)
+        self._rows.append(a - b)
+        self._slack += [0.0] * len(a.offset)
 
     def magnitude(self, x: Affine) -> Affine:
         """New variables that are at least |x|, equal where they are minimised."""
@@ -129,7 +131,7 @@ class Program:
         limits = None
         if rows:
             least = -np.concatenate([row.offset for row in self._rows])
-            limits = optimize.LinearConstraint(sparse.vstack(rows, "csr"), least)
+            limits = optimize.LinearConstraint(sparse.vstack(rows, "csr"), least, least + self._slack)
         options = {"mip_rel_gap": 0.0} | ({"time_limit": time_limit_s} if np.isfinite(time_limit_s) else {})
         found = optimize.milp(
             _padded(objective.weight[:1], columns)[0],

@@ -23,7 +23,7 @@ EFFORT = 0.01  # what a unit of |u - u_ref| costs
 
 
 def make(
-    plant: Plant, task: Task, *, variant: str | None = None, dynamics: Policy | None = None, steps: int = 10,
+    plant: Plant, task: Task, *, variant: str | None = None, dynamics: Policy | None = None, steps: int = 6,
     time_limit_s: float = 1.0, weights: Sequence[float] | None = None,
 ) -> MixedInteger:  # fmt: skip
     """A controller that looks `steps` of the dynamics' periods ahead; without `dynamics` it learns them first.

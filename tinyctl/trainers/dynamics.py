@@ -35,7 +35,7 @@ class Config:
 
     period_s: float = 0.1
     """What one prediction spans, s: a whole number of control periods, in which the input is held."""
-    hidden: tuple[int, ...] = (16,)
+    hidden: tuple[int, ...] = (8,)
     """Widths of the ReLU layers."""
     unroll: int = 4
     """Predictions in a row whose errors are summed."""
@@ -43,7 +43,7 @@ class Config:
     """Trajectories from the task's starts, under inputs drawn uniformly."""
     length: int = 6
     """Predictions that a trajectory is long."""
-    steps: int = 1000
+    steps: int = 800
     """Gradient steps."""
     batch: int = 256
     """Pieces of trajectory of a gradient step."""
