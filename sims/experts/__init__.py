@@ -21,7 +21,11 @@ EXPERTS = {
     "lqr": "linear-quadratic regulator at the task's best rest",
     "pid": "the plant's published or tuned PID",
     "mpc": "nonlinear model predictive control, by IPOPT",
+    "mip": "mixed-integer predictive control over learned ReLU dynamics, by HiGHS",
 }
+
+
+FILES = {"mip": "mip_mpc"}  # where a file is not called as its expert
 
 
 def expert(name: str, plant: Plant, task: Task | str | None = None, **options: Any) -> Expert:
@@ -32,5 +36,5 @@ def expert(name: str, plant: Plant, task: Task | str | None = None, **options: A
     if name not in EXPERTS:
         raise TinyctlError(f"no expert {name!r:.40}", fix=f"one of {', '.join(EXPERTS)}")
     chosen = task if isinstance(task, Task) else plant.task(task)
-    made: Expert = import_module(f"{__name__}.{name}").make(plant, chosen, **options)
+    made: Expert = import_module(f"{__name__}.{FILES.get(name, name)}").make(plant, chosen, **options)
     return made

@@ -1,0 +1,136 @@
+"""Model predictive control by mixed-integer programming over learned ReLU dynamics: the sum of |x - x_ref| and a little
+|u| over the horizon, solved by HiGHS to its optimum or until the time limit.
+
+After Liu et al., Model-Based Control with Sparse Neural Dynamics (2023). A bar on the host, never for a board.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import F32
+from tinyctl.policy import Policy
+from tinyctl.relu_program import Affine, Program, Ranges, embed
+from tinyctl.sims.experts.model import Model, find_rest, model_of
+from tinyctl.sims.plant import Array, Plant, Task
+
+EFFORT = 0.01  # what a unit of |u - u_ref| costs
+
+
+def make(
+    plant: Plant, task: Task, *, variant: str | None = None, dynamics: Policy | None = None, steps: int = 6,
+    time_limit_s: float = 1.0, weights: Sequence[float] | None = None,
+) -> MixedInteger:  # fmt: skip
+    """A controller that looks `steps` of the dynamics' periods ahead; without `dynamics` it learns them first.
+
+    `weights` (n_obs,) are those of |observation - reference|, one over the task's typical ones by default. The
+    reference is the task's best rest. Raises `TinyctlError` for tasks with goals.
+    """
+    if task.goals:
+        raise TinyctlError("the mixed-integer expert follows no goals", where=f"plant {plant.name}", fix="use mpc")
+    if dynamics is None:
+        from tinyctl.trainers.dynamics import train  # torch, and only here
+
+        dynamics = train(plant, task, variant=variant)
+    return MixedInteger(model_of(plant, task, variant), dynamics, steps, time_limit_s, weights)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One search: ReLUs and binaries of the program, its time, and whether its optimum was proved."""
+
+    relus: int
+    binaries: int
+    seconds: float
+    proved: bool
+
+
+class MixedInteger:
+    """An expert. It plans once in each of the dynamics' periods, and holds the plan's first input until the next.
+    The old plan, one period on, goes on where the search found nothing better in its time."""
+
+    def __init__(
+        self, model: Model, dynamics: Policy, steps: int, time_limit_s: float, weights: Sequence[float] | None
+    ) -> None:
+        self.model, self.dynamics, self.steps, self.time_limit_s = model, dynamics, steps, time_limit_s
+        self._hold = round(model.task.contract.rate_hz / dynamics.contract.rate_hz)
+        rest = find_rest(model)
+        self._target, self._still = np.array(model.observe(rest.x))[:, 0], rest.u
+        typical = 1 / np.array(model.task.typical)
+        self._weights = np.concatenate([typical if weights is None else np.array(weights), np.full(model.nu, EFFORT)])
+        low, high = (np.array([getattr(s, k) for s in dynamics.contract.inputs], float) for k in ("low", "high"))
+        self._box = low, high
+        probe = Program()
+        self._known = embed(probe, dynamics, probe.variables(low, high), low, high, tighten=True).ranges
+        self.reset(0)
+
+    def reset(self, n: int) -> None:
+        """Forget the plans of `n` episodes, and what was solved for them."""
+        self._plans: list[Array] = [np.tile(self._still, (self.steps, 1)) for _ in range(n)]
+        self._calls = 0
+        self.solved: list[Solved] = []
+
+    def act(self, x: Array) -> Array:
+        """(n, nu) from the true states (n, nx), one program an episode and period of the dynamics."""
+        if self._calls % self._hold == 0:
+            observed = np.array(self.model.observe(np.asarray(x, np.float64).T)).T
+            self._plans = [self._plan(o, old) for o, old in zip(observed, self._plans, strict=True)]
+        self._calls += 1
+        return np.array([plan[0] for plan in self._plans]).astype(F32)
+
+    def _plan(self, start: Array, old: Array) -> Array:
+        """(steps, nu): the better of the program's plan and the old one, one period on."""
+        shifted, started, n = np.vstack([old[1:], old[-1:]]), time.perf_counter(), len(start)
+        start = np.clip(start, self._box[0][:n], self._box[1][:n])
+        program, inputs, cost = self._program(start)
+        found = program.minimise(cost, time_limit_s=self.time_limit_s)
+        self.solved.append(Solved(program.relus, program.binaries, time.perf_counter() - started, found.proved))
+        if found.point is None or self._cost(start, shifted) < found.value:
+            return shifted
+        low, high = self.model.box()
+        return np.array([np.clip(u.at(found.point), low, high) for u in inputs])
+
+    def _program(self, start: Array) -> tuple[Program, list[Affine], Affine]:
+        """The program from an observation (n_obs,), its inputs in order, and its cost. What the plant can reach bounds
+        each step's ReLUs."""
+        program, n = Program(), len(start)
+        x, (least, most) = Affine(np.zeros((n, 0)), start), (start, start)
+        inputs, cost = [], Affine(np.zeros((1, 0)), np.zeros(1))
+        known: Ranges = self._known
+        for _ in range(self.steps):
+            u = program.variables(self._box[0][n:], self._box[1][n:])
+            inputs.append(u)
+            low, high = np.concatenate([least, self._box[0][n:]]), np.concatenate([most, self._box[1][n:]])
+            made = embed(program, self.dynamics, _beside(x, u), low, high, known=known)
+            change = made.ranges[self.dynamics.nodes[-1].name]
+            least = np.clip(least + change[0], self._box[0][:n], self._box[1][:n])
+            most = np.clip(most + change[1], self._box[0][:n], self._box[1][:n])
+            after = program.variables(least, most)
+            program.equal(after, x + made.output)
+            x = after
+            away = program.magnitude(_beside(x, u).mapped(np.eye(len(low)), -np.append(self._target, self._still)))
+            cost = cost + away.mapped(self._weights[None], np.zeros(1))
+        return program, inputs, cost
+
+    def _cost(self, start: Array, plan: Array) -> float:
+        """Of a plan, as the learned dynamics foresee it; infinite where it leaves their box."""
+        x, total, n = start, 0.0, len(start)
+        for u in plan:
+            seen = np.append(x, u).astype(F32)[None]
+            x = x + self.dynamics.run(seen, self.dynamics.init(1))[0][0]
+            if ((x < self._box[0][:n]) | (x > self._box[1][:n])).any():
+                return np.inf
+            total += float(self._weights @ np.abs(np.append(x - self._target, u - self._still)))
+        return total
+
+
+def _beside(a: Affine, b: Affine) -> Affine:
+    """The values of both, one after the other."""
+    n, m = len(a.offset), len(b.offset)
+    first = a.mapped(np.eye(n + m, n), np.zeros(n + m))
+    return first + b.mapped(np.eye(n + m, m, -n), np.zeros(n + m))
