@@ -511,9 +511,9 @@ def fly(
             progress=progress,
         )
     if log is not None:
-        task_ = which.task(name)
-        flown = controller.episodes(flights.lost_s, task_.contract.rate_hz)
-        write_recording(log, task_.contract, what.identity.graph_hash, flown)
+        logged = which.task(name)
+        flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
+        write_recording(log, logged.contract, what.identity.graph_hash, flown)
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
 
 
