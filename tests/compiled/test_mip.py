@@ -16,7 +16,7 @@ from tinyctl.trainers.dynamics import Config, train, trajectories
 def test_learned_dynamics_hold_the_pendulum_upright() -> None:
     plant = load_plant("pendulum")
     task = replace(
-        plant.task(), episode_steps=50, scores=(replace(plant.task().scores[0], last_s=0.3),),
+        plant.task(), episode_steps=30, scores=(replace(plant.task().scores[0], last_s=0.3),),
         initial=lambda rng, n, p: rng.uniform((-0.15, -0.2), (0.15, 0.2), (n, 2)).astype(np.float32),
     )  # fmt: skip
     dynamics = train(plant, task, config=Config(steps=400, episodes=1000))
@@ -25,9 +25,9 @@ def test_learned_dynamics_hold_the_pendulum_upright() -> None:
     change, _ = dynamics.run(x, dynamics.init(len(x)))
     true = observed[:, 1] - observed[:, 0]
     assert ((change - true) ** 2).mean() < 0.1 * (true**2).mean()
-    made = expert("mip", plant, task, dynamics=dynamics, steps=4, time_limit_s=1.0)
+    made = expert("mip", plant, task, dynamics=dynamics, steps=4, time_limit_s=20.0)
     assert isinstance(made, MixedInteger)
     flown = fly(plant, task, made, episodes=1)
     assert flown.scores["angle_error"].max() < 0.1
-    assert len(made.solved) == 10
+    assert len(made.solved) == 6
     assert all(0 < s.binaries <= s.relus == 32 for s in made.solved)
