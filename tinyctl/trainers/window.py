@@ -24,7 +24,7 @@ class Window:
     delay later: the contract's latency and the task's own. With `randomise` parameters and delays are drawn at every
     start, and each plant has a delay of its own. Within period `t` the plant first moves under `held[t]`, up to
     `turned[t]`, then under `taken[t]`. `life` bounds the control periods after which a plant starts afresh although it
-    was not lost. `end_gradient` (nx, n) is that of the mean cost at the last state, zero unless somebody fills it.
+    was not lost.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
@@ -50,8 +50,6 @@ class Window:
         self.turned = [columns(nx, n) for _ in range(periods)]
         self.held: list[Array] = []
         self.taken: list[Array] = []
-        self.end_gradient, self.end_action_gradient = columns(nx, n), columns(nu, n)
-        self.end_memory_gradient = columns(len(self.first_memory), n)
         self.g_x, self.g_turned = columns(nx, n), columns(nx, n)
         self.g_cost = (columns(nx, n), columns(nu, n), columns(nu, n))
         self.g_wait, self.g_act, self.g_obs = columns(nx, n), columns(nu, n), columns(nx, n)
@@ -142,9 +140,8 @@ class Window:
             w.grad.zero_()
         for now in self.passes:
             now.g_action[:] = 0
-        self.g_x[:] = self.end_gradient
-        self.passes[-1].g_action += self.end_action_gradient
-        g_memory, delays = self.end_memory_gradient, self._delays()
+        self.g_x[:] = 0
+        g_memory, delays = np.zeros_like(self.memory), self._delays()
         for t in reversed(range(len(self.passes))):
             now, (*_, cost_back, move_back, wait_back, observe_back) = self.passes[t], self.calls[t]
             cost_back()
@@ -170,14 +167,3 @@ class Window:
         if not self.randomise:
             return [(self.least, True)]
         return [(missed, self.missed == missed) for missed in range(self.reach)]
-
-    def state(self) -> dict[str, Array]:
-        """All that the next window depends on, beside the weights and the generator."""
-        last = {f"said_{j}": self.said(len(self.passes) - 1 - j) for j in range(self.reach)}
-        return {"x": self.x[-1], "memory": self.passes[-1].next_memory, "p": self.p, "d": self.d, "age": self.age,
-                "life": self.life, "missed": self.missed, "wait": self.wait, "move": self.move, **last}  # fmt: skip
-
-    def load(self, state: dict[str, Array]) -> None:
-        """Go on from what `state` returned."""
-        for name, array in self.state().items():
-            array[:] = state[name]
