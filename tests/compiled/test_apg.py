@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import casadi
 import numpy as np
@@ -157,3 +158,22 @@ def test_a_nan_that_lasts_stops_with_step_and_parameter() -> None:
     config = Config(iterations=40, plants=8, window=8, hidden=(4,), validation_episodes=5)
     with pytest.raises(TinyctlError, match=r"at iteration 9: .* of dense_1 is not finite; no validation came before"):
         train(replace(plant, tasks={"broken": task}), config=config)
+
+
+@pytest.mark.parametrize("randomise", [False, True])
+def test_a_training_goes_on_from_its_checkpoint_bit_for_bit(randomise: bool, tmp_path: Path) -> None:
+    plant, file = load_plant("quadrotor"), str(tmp_path / "half.npz")
+    config = Config(iterations=8, plants=16, window=12, hidden=(6,), validate_every=4, validation_episodes=5,
+                    lifetime=(20, 40), randomise=randomise)  # fmt: skip
+    whole = train(plant, config=config)
+    train(plant, config=replace(config, stop_after=4, checkpoint=file))
+    rest = train(plant, config=replace(config, resume=file))
+    assert list(members(rest.policy)) == list(members(whole.policy))
+    assert repr([replace(p, seconds=0) for p in rest.curve]) == repr([replace(p, seconds=0) for p in whole.curve])
+    with pytest.raises(TinyctlError, match="another seed"):
+        train(plant, config=replace(config, resume=file), seed=1)
+    with pytest.raises(TinyctlError, match="another hidden"):
+        train(plant, config=replace(config, resume=file, hidden=(7,)))
+    (tmp_path / "half.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(TinyctlError, match="no checkpoint, or damaged"):
+        train(plant, config=replace(config, resume=file))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import Array
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
@@ -25,6 +28,7 @@ from tinyctl.trainers.base import (
     policy_functions,
     policy_of,
 )
+from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.window import Window
 
@@ -67,6 +71,10 @@ class Config:
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
+    checkpoint: str | None = None
+    """A file that each good validation writes: all that the rest of the training depends on."""
+    resume: str | None = None
+    """Such a file to go on from; the result is that of the training that was not interrupted, bit for bit."""
 
 
 def train(
@@ -96,44 +104,120 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
-    curve: list[CurvePoint] = []
-    kept, figures, highest = weights, None, 0.0
+    course = Course([w.clone() for w in weights])
     costs: list[float] = []
-    survived = math.nan
-    iteration = spoilt = 0
+    made_by = {"plant": plant.name, "contract": task.contract.hash, "seed": seed, **_lasting(config)}
+    if config.resume is not None:
+        _restore(load(Path(config.resume), made_by, _arrays(course, weights, optimiser, window)), course, weights,
+                 optimiser, window)  # fmt: skip
+    survived = course.curve[-1].survived if course.curve else math.nan
+    iteration, spoilt = course.iteration, 0
     last = min(config.iterations, config.stop_after or config.iterations)
     while iteration < last and cpu_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
         window.backward()
-        norm = torch.nn.utils.clip_grad_norm_(weights, config.gradient_norm)
+        norm = torch.nn.utils.get_total_norm([w.grad for w in weights])
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - iteration / config.iterations)
         if math.isfinite(norm):
+            torch.nn.utils.clip_grads_with_norm_(weights, config.gradient_norm, norm)
             optimiser.step()
             spoilt = 0
         else:  # a plant that tumbles beyond what float32 holds spoils this step only
             spoilt += 1
-            _stop_if_lasting(spoilt, weights, iteration, curve, plant)
+            _stop_if_lasting(spoilt, weights, iteration, course, plant, config)
         iteration += 1
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
-            curve.append(point)
             survived, costs = point.survived, []
-            highest = max(highest, point.survived)
-            if point.survived >= highest - _standard_error(highest, config.validation_episodes):
-                kept, figures = [w.clone() for w in weights], estimates
+            course.add(point, estimates, weights, config)
+            if config.checkpoint is not None and course.iteration == course.kept_at:
+                arrays = _arrays(course, weights, optimiser, window)
+                save(Path(config.checkpoint), Checkpoint(arrays, course.facts(window.rng), made_by))
             if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
-    if figures is None:
+    if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
-    policy = policy_of(task, front, kept)
+    policy = policy_of(task, front, course.kept)
     steps = iteration * config.plants * config.window
-    return TrainResult(policy, *figures, tuple(curve), steps, time.perf_counter() - started,
+    return TrainResult(policy, *course.figures, tuple(course.curve), steps, time.perf_counter() - started,
                        cpu_time() - cpu_started, iteration)  # fmt: skip
+
+
+@dataclass
+class Course:
+    """How far a training has come: its validations, and the weights that are kept, with their figures."""
+
+    kept: list[Tensor]
+    figures: tuple[Estimate, dict[str, Estimate | None]] | None = None
+    curve: list[CurvePoint] = field(default_factory=list)
+    highest: float = 0.0
+    kept_at: int = 0
+
+    @property
+    def iteration(self) -> int:
+        """Of the last validation."""
+        return self.curve[-1].iteration if self.curve else 0
+
+    def add(self, point: CurvePoint, estimates: tuple[Estimate, dict[str, Estimate | None]], weights: list[Tensor],
+            config: Config) -> None:  # fmt: skip
+        """A validation; its weights are kept if it survives as the best did, within a standard error."""
+        self.curve.append(point)
+        self.highest = max(self.highest, point.survived)
+        if point.survived >= self.highest - _standard_error(self.highest, config.validation_episodes):
+            self.kept, self.figures, self.kept_at = [w.detach().clone() for w in weights], estimates, point.iteration
+
+    def facts(self, rng: np.random.Generator) -> dict[str, Any]:
+        assert self.figures is not None
+        estimates = {"": self.figures[0], **self.figures[1]}
+        return {
+            "curve": [[exact(v) for v in astuple(point)] for point in self.curve],
+            "figures": {n: None if e is None else [exact(v) for v in astuple(e)] for n, e in estimates.items()},
+            "rng": rng.bit_generator.state,
+        }
+
+
+def _lasting(config: Config) -> dict[str, Any]:
+    """The settings that decide how a training goes on; the others only say when it ends and what it writes."""
+    passing = ("cpu_seconds", "stop_after", "stop_survived", "stop_score", "checkpoint", "resume")
+    return {name: value for name, value in asdict(config).items() if name not in passing}
+
+
+def _arrays(course: Course, weights: list[Tensor], optimiser: Any, window: Window) -> dict[str, Array]:
+    """Everything of a checkpoint that is an array; views of what the training goes on with."""
+    found = {f"window_{name}": array for name, array in window.state().items()}
+    for i, (weight, kept) in enumerate(zip(weights, course.kept, strict=True)):
+        moments = optimiser.state.setdefault(weight, {})
+        if not moments:  # as Adam makes them at its first step
+            moments |= {"step": torch.tensor(0.0), **{k: torch.zeros_like(weight) for k in ("exp_avg", "exp_avg_sq")}}
+        found |= {f"weight_{i}": weight.detach().numpy(), f"kept_{i}": kept.numpy()}
+        found |= {f"{key}_{i}": moments[key].numpy() for key in ("step", "exp_avg", "exp_avg_sq")}
+    return found
+
+
+def _restore(saved: Checkpoint, course: Course, weights: list[Tensor], optimiser: Any, window: Window) -> None:
+    """Put a training where the checkpoint was."""
+    try:
+        course.curve = [CurvePoint(int(p[0]), *p[1:]) for p in (_floats(row) for row in saved.facts["curve"])]
+        figures = {n: None if row is None else Estimate(*_floats(row)) for n, row in saved.facts["figures"].items()}
+        survival = figures.pop("")
+        window.rng.bit_generator.state = saved.facts["rng"]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise TinyctlError(f"a damaged checkpoint ({type(error).__name__})") from None
+    if survival is None:
+        raise TinyctlError("a damaged checkpoint: no survival")
+    course.figures, course.kept_at = (survival, figures), course.iteration
+    course.highest = max(point.survived for point in course.curve)
+    for name, array in _arrays(course, weights, optimiser, window).items():
+        array[...] = saved.arrays[name]
+
+
+def _floats(row: list[str]) -> list[float]:
+    return [float.fromhex(text) for text in row]
 
 
 def _reached(estimates: tuple[Estimate, dict[str, Estimate | None]], config: Config) -> bool:
@@ -142,7 +226,9 @@ def _reached(estimates: tuple[Estimate, dict[str, Estimate | None]], config: Con
     return survived.low >= config.stop_survived and first is not None and first.high <= config.stop_score
 
 
-def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: list[CurvePoint], plant: Plant) -> None:
+def _stop_if_lasting(
+    spoilt: int, weights: list[Tensor], iteration: int, course: Course, plant: Plant, config: Config
+) -> None:
     """Raise `TinyctlError` after `SPOILT` gradients in a row that are not finite, or at once for such a weight."""
     names = [f"{kind} of dense_{i + 1}" for i in range(len(weights) // 2) for kind in ("weight", "bias")]
     broken = next((n for n, w in zip(names, weights, strict=True) if not w.isfinite().all()), None)
@@ -150,7 +236,9 @@ def _stop_if_lasting(spoilt: int, weights: list[Tensor], iteration: int, curve: 
         return
     gradients = (f"the gradient at the {n}" for n, w in zip(names, weights, strict=True) if not w.grad.isfinite().all())
     where = broken or next(gradients, "the gradient's norm")
-    good = f"the last good validation was at {curve[-1].iteration}" if curve else "no validation came before"
+    good = f"the last good validation was at {course.kept_at}" if course.curve else "no validation came before"
+    if course.curve and config.checkpoint is not None:
+        good += f", its checkpoint is {config.checkpoint}"
     raise TinyctlError(f"training broke down at iteration {iteration}: {where} is not finite; {good}",
                        where=f"plant {plant.name}", fix="a smaller learning_rate; is the plant smooth?")  # fmt: skip
 

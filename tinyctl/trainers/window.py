@@ -167,3 +167,9 @@ class Window:
         if not self.randomise:
             return [(self.least, True)]
         return [(missed, self.missed == missed) for missed in range(self.reach)]
+
+    def state(self) -> dict[str, Array]:
+        """All that the next window depends on beside the weights and the generator, as views to be written into."""
+        last = {f"said_{j}": self.said(len(self.passes) - 1 - j) for j in range(self.reach)}
+        return {"x": self.x[-1], "memory": self.passes[-1].next_memory, "p": self.p, "d": self.d, "age": self.age,
+                "life": self.life, "missed": self.missed, "wait": self.wait, "move": self.move, **last}  # fmt: skip
