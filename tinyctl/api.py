@@ -470,11 +470,10 @@ def fly(
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
     is led along them from rest; `log` is what to record the flights in, as `hil` does.
     """
-    from tinyctl.sims import excitation
-
     if log is not None:
         check_name(log)
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.sims import excitation
     from tinyctl.sims.loop import BATCH
     from tinyctl.sims.loop import fly as loop
 
