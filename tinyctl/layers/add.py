@@ -10,9 +10,9 @@ import numpy as np
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import Format
 from tinyctl.layers.base import (
-    MAX_WIDTH,
     Array,
     JoinLayer,
+    PairLayer,
     Twin,
     array_field,
     check_integer,
@@ -22,25 +22,10 @@ from tinyctl.layers.base import (
 
 
 @dataclass(frozen=True, eq=False)
-class Add(JoinLayer):
+class Add(PairLayer):
     """`y = a + b` by columns, rounded."""
 
     kind: ClassVar[str] = "add"
-
-    width: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.width <= MAX_WIDTH:
-            raise TinyctlError(f"{self.width} columns are not possible", where="add")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        return (self.width, self.width)
-
-    @property
-    def n_out(self) -> int:
-        return self.width
 
     def join(self, *xs: Array) -> Array:
         a, b = xs

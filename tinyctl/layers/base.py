@@ -230,6 +230,26 @@ class JoinLayer(Layer):
         raise NotImplementedError
 
 
+@dataclass(frozen=True, eq=False)
+class PairLayer(JoinLayer):
+    """A join of two values of `width` columns each, column by column."""
+
+    width: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise TinyctlError(f"{self.width} columns are not possible", where=self.kind)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (self.width, self.width)
+
+    @property
+    def n_out(self) -> int:
+        return self.width
+
+
 def array_field(dtype: str, ndim: int) -> Any:
     """A dataclass field that holds an array of exactly this type, or one of several separated by `|`, and of this
     number of dimensions."""

@@ -10,40 +10,17 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.formats.base import MULTIPLIER_BITS, Format, requantize
-from tinyctl.layers.base import MAX_WIDTH, Array, JoinLayer, Twin, array_field, check_integer, rounding
+from tinyctl.layers.base import Array, JoinLayer, PairLayer, Twin, array_field, check_integer, rounding
 
 Range = tuple[Array, Array]
 
 
-class ProductLayer(JoinLayer):
-    """`a * b` by columns, times a factor."""
-
-    in_place: ClassVar[bool] = True
-
-    def lipschitz(self) -> float:
-        return math.inf  # it grows with what is multiplied; `jacobian` bounds it over a range
-
-
 @dataclass(frozen=True, eq=False)
-class Multiply(ProductLayer):
+class Multiply(PairLayer):
     """`y = a * b` by columns, rounded."""
 
     kind: ClassVar[str] = "multiply"
-
-    width: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.width <= MAX_WIDTH:
-            raise TinyctlError(f"{self.width} columns are not possible", where=self.kind)
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        return (self.width, self.width)
-
-    @property
-    def n_out(self) -> int:
-        return self.width
+    in_place: ClassVar[bool] = True
 
     def join(self, *xs: Array) -> Array:
         a, b = xs
@@ -53,6 +30,9 @@ class Multiply(ProductLayer):
         low, high = _products(*ranges)
         slack = rounding(np.maximum(np.abs(low), np.abs(high)), 1)
         return low - slack, high + slack
+
+    def lipschitz(self) -> float:
+        return math.inf  # it grows with what is multiplied; `jacobian` bounds it over a range
 
     def jacobian(self, low: Array, high: Array) -> Range:
         return _factors(low, high, np.ones(self.width))
@@ -73,10 +53,11 @@ class Multiply(ProductLayer):
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerMultiply(ProductLayer):
+class IntegerMultiply(JoinLayer):
     """`y = saturate(round(a * b * multiplier / 2^32))` by columns; `multiplier` (n,) int32."""
 
     kind: ClassVar[str] = "integer_multiply"
+    in_place: ClassVar[bool] = True
 
     activation: str
     multiplier: Array = array_field("int32", 1)
@@ -111,6 +92,9 @@ class IntegerMultiply(ProductLayer):
         low, high = (end * self.factor for end in _products(*ranges))
         limits = np.iinfo(self.activation)
         return np.clip(low - 1, limits.min, limits.max), np.clip(high + 1, limits.min, limits.max)
+
+    def lipschitz(self) -> float:
+        return math.inf  # it grows with what is multiplied; `jacobian` bounds it over a range
 
     def jacobian(self, low: Array, high: Array) -> Range:
         least, most = _factors(low, high, self.factor)

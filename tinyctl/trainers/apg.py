@@ -30,6 +30,7 @@ from tinyctl.trainers.base import (
 )
 from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
 
 SPOILT = 10  # gradients in a row that are not finite: more than a plant that tumbled
@@ -77,17 +78,13 @@ class Config:
     """Such a file to go on from; the result is that of the training that was not interrupted, bit for bit."""
 
 
+@one_thread()
 def train(
     plant: Plant, task: str | None = None, *, config: Config = Config(), seed: int = 0,
     progress: Progress | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
-    try:
-        return _train(plant, plant.task(task), config, seed, progress)
-    finally:
-        torch.set_num_threads(threads)
+    return _train(plant, plant.task(task), config, seed, progress)
 
 
 def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None) -> TrainResult:

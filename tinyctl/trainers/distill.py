@@ -39,6 +39,7 @@ from tinyctl.pruner import Progress, Threshold, prune
 from tinyctl.simplify import edit, products
 from tinyctl.sims.loop import fly
 from tinyctl.sims.plant import Plant, Task
+from tinyctl.trainers.threads import one_thread
 
 Tensor = Any  # torch.Tensor
 
@@ -59,6 +60,7 @@ class DistillConfig:
     """Adam's first step size; it falls linearly to zero over all rounds."""
 
 
+@one_thread()
 def distill(
     teacher: Policy,
     pupil: Policy,
@@ -71,12 +73,7 @@ def distill(
 ) -> Policy:
     """The pupil with other weights and biases. Both begin with the same nodes, up to the first dense one, and have no
     memory behind it; else raises `TinyctlError`. The same seed gives the same weights on one machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
-    try:
-        return _distill(teacher, pupil, plant, task, config, np.random.default_rng(seed), seed, progress)
-    finally:
-        torch.set_num_threads(threads)
+    return _distill(teacher, pupil, plant, task, config, np.random.default_rng(seed), seed, progress)
 
 
 def prune_gradually(

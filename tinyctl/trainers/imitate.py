@@ -38,6 +38,7 @@ from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import front_layers, initial_weights, policy_of
 from tinyctl.trainers.distill import Tensors, read_from_outside, tail_of
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.threads import one_thread
 
 BENDS = {"tanh": Tanh, "relu": Relu}
 PUSH_EVERY = 25  # control periods from one push to the next, on average
@@ -101,16 +102,12 @@ class Lessons:
         return Lessons(inputs, np.concatenate([self.answers, other.answers]))
 
 
+@one_thread()
 def train(
     plant: Plant, task: str | None = None, *, config: Config = Config(), seed: int = 0, progress: Progress | None = None
 ) -> TrainResult:
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
-    try:
-        return _train(plant, plant.task(task), config, seed, progress)
-    finally:
-        torch.set_num_threads(threads)
+    return _train(plant, plant.task(task), config, seed, progress)
 
 
 def teacher_of(plant: Plant, task: Task, config: Config) -> Expert | GraphController:

@@ -41,10 +41,12 @@ from tinyctl.trainers.distill import (
     read_from_outside,
     tail_of,
 )
+from tinyctl.trainers.threads import one_thread
 
 CONFIG = DistillConfig(rounds=4, episodes=32, steps=300, batch=1024, learning_rate=1e-3)
 
 
+@one_thread()
 def tune(
     policy: Policy,
     formats: str | Mapping[str, str],
@@ -60,25 +62,20 @@ def tune(
     """The graph of the policy with weights fitted to `formats`: of the plain one and one after each round, that with
     the least `ratio`. `formats` and `calibration` are as in `quantizer.quantize`. Raises `TinyctlError` where
     `distill` does. The same seed gives the same graph on one machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
-    try:
-        tensors = _Rounded(policy, formats, calibration)
-        best = tensors.graph
-        least = ratio(best)
+    tensors = _Rounded(policy, formats, calibration)
+    best = tensors.graph
+    least = ratio(best)
 
-        def flown(round_: int) -> dict[str, Array]:
-            pilot = _Shadowed(tensors.graph, policy, sorted(read_from_outside(tensors.tail)))
-            return observe(pilot, plant, task, config.episodes, [seed, round_])
+    def flown(round_: int) -> dict[str, Array]:
+        pilot = _Shadowed(tensors.graph, policy, sorted(read_from_outside(tensors.tail)))
+        return observe(pilot, plant, task, config.episodes, [seed, round_])
 
-        for _ in imitated(policy, tensors, flown, config, np.random.default_rng(seed), progress):
-            with suppress(TinyctlError):  # weights that have no graph are not kept
-                tensors.requantize()
-                if (reached := ratio(tensors.graph)) < least:
-                    best, least = tensors.graph, reached
-        return best
-    finally:
-        torch.set_num_threads(threads)
+    for _ in imitated(policy, tensors, flown, config, np.random.default_rng(seed), progress):
+        with suppress(TinyctlError):  # weights that have no graph are not kept
+            tensors.requantize()
+            if (reached := ratio(tensors.graph)) < least:
+                best, least = tensors.graph, reached
+    return best
 
 
 class _Shadowed(Watched):

@@ -37,6 +37,7 @@ from tinyctl.sims.loop import Estimate, mean_estimate
 from tinyctl.sims.loop import fly as fly_plant
 from tinyctl.sims.plant import Plant
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.threads import one_thread
 
 COMPARED = 1000  # observations on which policy and model are compared
 TOLERANCE = 1e-4  # of an action's range; float32 sums in another order differ by less
@@ -155,11 +156,10 @@ def train_environment(
     return Solved(learned, mean_estimate(flown.returns), float(flown.steps.mean()))
 
 
+@one_thread()
 def learn(env: Environment, *, config: Config, seed: int, progress: Progress | None = None) -> Learned:
     """Let Stable-Baselines3 learn, then take its actor. Raises `TinyctlError` when a weight is no longer finite, or
     when the policy differs from the model."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
     vector = DummyVecEnv([partial(_monitored, env) for _ in range(config.environments)])
     try:
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -181,7 +181,6 @@ def learn(env: Environment, *, config: Config, seed: int, progress: Progress | N
                        time.perf_counter() - started, time.process_time() - cpu_started)  # fmt: skip
     finally:
         vector.close()
-        torch.set_num_threads(threads)
 
 
 def policy_of(model: Any, normalizer: Any, env: Environment) -> Policy:

@@ -36,6 +36,7 @@ from tinyctl.trainers.distill import (
     read_from_outside,
     tail_of,
 )
+from tinyctl.trainers.threads import one_thread
 
 SHARP = 2 / 3  # of the gates' gradient steps; from there on they are one-hot
 Tensor = Any  # torch.Tensor
@@ -77,6 +78,7 @@ class Sparsified:
     gates: Mapping[str, Array]
 
 
+@one_thread()
 def sparsify(
     policy: Policy,
     plant: Plant,
@@ -93,12 +95,7 @@ def sparsify(
         raise TinyctlError(f"keep {keep} is not a fraction from 0 to 1")
     if not relu_layers(policy):
         raise TinyctlError("there is no hidden layer with ReLUs", fix="train one: --set activation=relu")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the products are too small: a second thread costs more than it gains
-    try:
-        return _sparsify(policy, plant, task, keep, config, seed, progress)
-    finally:
-        torch.set_num_threads(threads)
+    return _sparsify(policy, plant, task, keep, config, seed, progress)
 
 
 def _sparsify(
