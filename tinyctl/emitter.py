@@ -30,6 +30,7 @@ from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
+from tinyctl.safety.guard import Guarded
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_q_steps, stored_steps
@@ -98,6 +99,10 @@ def emit(
 
 def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, dict[str, str]]:
     """The facts and the text of every file of the unit `name`."""
+    if isinstance(graph, Guarded):
+        from tinyctl.safety.emitting import render_guarded  # which renders its parts here
+
+        return render_guarded(graph, name, section)
     slots, places = _allocate(graph)
     parts = {node.name: kernel(node, graph.contract) for node in graph.nodes}
     shared = {table.name: table for part in parts.values() for table in part.shared}
@@ -161,12 +166,10 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         initial=_initial(graph),
         section=section,
     )
-    vectors = stored_steps(graph)
-    steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    steps, records = stored_texts(graph)
     steps_q = [
         {"obs": obs.tolist(), "act": act.tolist(), "status": f"{status}u"} for obs, act, status in stored_q_steps(graph)
     ]
-    records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
         nodes=facts,
@@ -186,6 +189,13 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
     }
+
+
+def stored_texts(graph: Graph) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The stored steps as C text, and as records for `vectors.json`."""
+    vectors = stored_steps(graph)
+    steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    return steps, [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
 
 
 # --- buffers ---------------------------------------------------------------------------------------------------------
