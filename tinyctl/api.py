@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tinyctl import archive, builder, certificate, closed_loop, emitter, gates, pruner, quantizer
@@ -44,7 +45,8 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
-from tinyctl.trainers import algorithm
+from tinyctl.safety.guard import Guarded
+from tinyctl.trainers import algorithm, filled
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
+    from tinyctl.safety.faults import Kind
+    from tinyctl.safety.making import Report as GuardReport
     from tinyctl.sims.environments import Environment
     from tinyctl.sims.plant import Plant
     from tinyctl.storage import Tried
@@ -304,6 +308,26 @@ def quantize(
     )
 
 
+def guard(
+    graph: Graph,
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    *,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    seed: int = 0,
+    progress: pruner.Progress | None = None,
+) -> tuple[Guarded, GuardReport]:
+    """A graph with a guard around it, made from flights of the plant's task, and what that is worth. `settings` are
+    fields of `safety.making.Config`, as text."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.safety import making
+
+    config = filled(making.Config, "guard", settings)
+    chosen = which.task(task)
+    delay_s = graph.contract.latency_s
+    return making.make_guard(graph, which, chosen, config=config, seed=seed, delay_s=delay_s, progress=progress)
+
+
 def build(
     source: Graph | str | Path,
     board: str | Path | Board = DEFAULT_BOARD,
@@ -461,6 +485,7 @@ def fly(
     line: Line = VIRTUAL_BOARD,
     setpoints: Path | None = None,
     log: Path | None = None,
+    fault: Kind | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
@@ -468,7 +493,8 @@ def fly(
 
     The action takes effect `delay_s` after the observation: give the predicted worst inference time. With `randomise`
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
-    is led along them from rest; `log` is what to record the flights in, as `hil` does.
+    is led along them from rest; `log` is what to record the flights in, as `hil` does. With `fault` one sensor fails
+    in every episode (`safety.faults`).
     """
     if log is not None:
         check_name(log)
@@ -497,6 +523,10 @@ def fly(
                 limits = f"not on a board (hil --record), no delay beyond a period, at most {BATCH} episodes"
                 raise TinyctlError("such flights cannot be led or logged", fix=limits)
             controller = excitation.Excited(controller, offsets)
+        if fault is not None:
+            from tinyctl.safety.faults import Faulty
+
+            controller = Faulty(controller, which.task(name), fault, seed)
         flights = loop(
             which,
             which.task(name),
@@ -513,7 +543,7 @@ def fly(
         logged = which.task(name)
         flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, fault=fault)
 
 
 def fly_environment(

@@ -53,7 +53,8 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class FlightReport:
-    """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs."""
+    """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs; `fault` is what
+    one sensor of every episode suffered."""
 
     on: str
     formats: tuple[str, ...]
@@ -71,6 +72,7 @@ class FlightReport:
     trajectories: tuple[Trajectory, ...]
     contract_hash: str
     graph_hash: str
+    fault: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -152,8 +154,9 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
 
 
 def report(
-    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float
-) -> FlightReport:
+    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
+    fault: str | None = None,
+) -> FlightReport:  # fmt: skip
     """The record of what happened in the flights of the controller `who`."""
     task = plant.task(task_name)
     survival = flights.survival()
@@ -181,6 +184,7 @@ def report(
         trajectories,
         who.contract_hash,
         who.graph_hash,
+        fault,
     )
 
 

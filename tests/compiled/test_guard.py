@@ -15,6 +15,7 @@ from tinyctl.emitter import emit
 from tinyctl.errors import FileError
 from tinyctl.hostlib import FLAGS, HostController
 from tinyctl.layers.base import Array
+from tinyctl.safety.faults import KINDS, Faulty, Kind
 from tinyctl.safety.guard import (
     ALARM,
     FALLBACK,
@@ -26,7 +27,9 @@ from tinyctl.safety.guard import (
     STUCK,
     Guarded,
     GuardState,
+    groups_of,
 )
+from tinyctl.sims.plants import load_plant
 
 U32 = np.uint32
 STRICT = ("-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
@@ -180,6 +183,36 @@ def test_what_is_never_bad_changes_nothing(guarded: Guarded) -> None:
         expected, alone = guarded.policy.run(row[None], alone)
         np.testing.assert_array_equal(action, expected)
         assert not state.status[0] & (ALARM | FALLBACK)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_is_the_same_for_every_controller(kind: Kind) -> None:
+    """What an episode suffers depends on its number, not on how many are flown at once."""
+    task = load_plant("quadrotor").task("hover")
+    together, alone = Faulty(_Echo(), task, kind, 3), Faulty(_Echo(), task, kind, 3)
+    obs = np.random.default_rng(0).normal(size=(260, 3, 18)).astype(np.float32)
+    together.reset(3)
+    said = [together.step(row) for row in obs]
+    onset = [next(k for k in range(260) if not np.array_equal(said[k][i], obs[k][i])) for i in range(3)]
+    assert min(onset) >= 1
+    assert max(onset) <= 201
+    for i in range(3):
+        alone.reset(1)
+        for k, row in enumerate(obs):
+            np.testing.assert_array_equal(alone.step(row[i : i + 1])[0], said[k][i])
+        changed = np.flatnonzero((np.stack([s[i] for s in said]) != obs[:, i]).any(axis=0))
+        _, first, count = groups_of(task.contract)[together.group[i]]
+        np.testing.assert_array_equal(changed, np.arange(first, first + count))
+
+
+class _Echo:
+    """A controller that returns what it observed."""
+
+    def reset(self, n: int) -> None:
+        pass
+
+    def step(self, observations: Array) -> Array:
+        return observations
 
 
 def _calm(guarded: Guarded, steps: int, seed: int = 0) -> Array:

@@ -18,6 +18,7 @@ from tinyctl.cli.base import (
     ToolchainName,
     TransportName,
     as_json,
+    load_graph,
     progress,
     results,
     table,
@@ -25,8 +26,10 @@ from tinyctl.cli.base import (
 )
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import EnvironmentReport, FlightReport, Score
+from tinyctl.graph import Graph
 from tinyctl.hil import VIRTUAL, Line
 from tinyctl.run_record import Call
+from tinyctl.safety.guard import Guarded
 
 
 def command(
@@ -63,6 +66,11 @@ def command(
         bool, typer.Option("--randomise", help="Each episode draws the plant's parameters and a delay of its own.")
     ] = False,
     setpoints: Annotated[Path | None, typer.Option(help="Lead it from rest along a file that `excite` wrote.")] = None,
+    fault: Annotated[
+        Literal["stuck", "delay", "flip", "noise", "lost"] | None,
+        typer.Option(help="One sensor of every episode fails so, from a moment of the first 2 s on."),
+    ] = None,
+    guard: Annotated[bool, typer.Option(help="Fly a guarded graph with its guard, or the bare policy.")] = True,
     log: Annotated[Path | None, typer.Option(help="Record the flights (.csv or .mcap), for `identify`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
@@ -71,8 +79,11 @@ def command(
     call = Call.of("fly", locals())
     if (source is None) == (expert is None):
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
-    if (setpoints or log) and (env is not None or expert is not None):
-        raise TinyctlError("--setpoints and --log go with a file that flies a plant", fix="`excite --save` writes one")
+    if (setpoints or log or fault or not guard) and (env is not None or expert is not None):
+        raise TinyctlError(
+            "--setpoints, --log, --fault and --no-guard go with a file that flies a plant",
+            fix="`excite --save` writes one",
+        )
     if env is not None:
         if source is None or task is not None or delay_us is not None:
             raise TinyctlError("--env goes with a file, and without --task and --delay-us")
@@ -103,7 +114,7 @@ def command(
             assert source is not None
             assert delay_s is not None
             report = api.fly(
-                source,
+                source if guard else bare(source),
                 plant,
                 task,
                 on=on,
@@ -116,9 +127,18 @@ def command(
                 line=Line(port, transport),
                 setpoints=setpoints,
                 log=log,
+                fault=fault,
                 progress=update,
             )
     _show(call, report, flown, summary(report), out, as_object)
+
+
+def bare(source: Path) -> Graph:
+    """The policy without the guard that its file has."""
+    graph = load_graph(source)
+    if not isinstance(graph, Guarded):
+        raise TinyctlError("has no guard", where=source, fix="leave out --no-guard")
+    return graph.policy
 
 
 def _show(

@@ -40,7 +40,7 @@ class Config:
 
     flights: int = 500
     """Flights of a calibration, and of each part of the mining."""
-    false_alarms: float = 0.015
+    false_alarms: float = 0.01
     """Share of the flights inside the trained range in which the guard may interfere, all causes together."""
     false_negatives: float = 0.1
     """Share of the failing flights that the monitor may miss: the budget its threshold is tuned to."""
@@ -91,9 +91,10 @@ def conformal(values: Array, share: float) -> float:
 
 def make_guard(
     policy: Graph, plant: Plant, task: Task, *, config: Config = Config(), seed: int = 0, delay_s: float = 0.0,
-    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[Guarded, Report]:  # fmt: skip
     """Make a guard for `policy` and say what it is worth. Raises `TinyctlError` when the policy is not of this task."""
+    tell = progress or (lambda done, total, note: None)
     check_contract(policy.contract, task, f"plant {plant.name}")
     if isinstance(policy, Guarded):
         raise TinyctlError("it has a guard already", fix="make one for the graph that it was made from")
@@ -104,20 +105,20 @@ def make_guard(
         return {"inside": starts(kernel, n, seed + 2 * which, parameters=inside),
                 "outside": starts(kernel, n, seed + 2 * which + 1, parameters=heavier(plant))}  # fmt: skip
 
-    progress(0, 4, "fallback")
+    tell(0, 4, "fallback")
     fallback, how = choose_fallback(kernel, seed, delay_s)
-    progress(1, 4, "limits")
+    tell(1, 4, "limits")
     groups = unlimited(policy.contract, task)
     silent = Monitor(policy.contract.n_obs, (), (), -1.0, 1.0, 0.0)
     guard = Guard(groups, silent, Rules(), task.lag_s or 0.0, fallback)
     share = config.false_alarms / (4 * len(groups))
     limits = _limits(Guarded(policy.contract, policy.nodes, guard), kernel, drawn(1), share, delay_s)
     groups = tuple(g.limited(limit) for g, limit in zip(groups, limits, strict=True))
-    progress(2, 4, "mining")
+    tell(2, 4, "mining")
     mined = {name: mine(policy, kernel, d, delay_s) for name, d in drawn(2).items()}
     monitor, missed = fit_monitor(mined, task, config.horizon_s, config.false_alarms * 0.75, config.false_negatives)
     guarded = Guarded(policy.contract, policy.nodes, replace(guard, groups=groups, monitor=monitor))
-    progress(3, 4, "trial")
+    tell(3, 4, "trial")
     without, with_, interfered = {}, {}, 0.0
     for name, d in drawn(3).items():
         without[name] = crashed(kernel, d, GraphController(policy), delay_s)
