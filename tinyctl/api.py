@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tinyctl.safety.making import Report as GuardReport
     from tinyctl.sims.environments import Environment
     from tinyctl.sims.plant import Plant
+    from tinyctl.sims.starts import Starts
     from tinyctl.storage import Tried
     from tinyctl.trainers import rl
     from tinyctl.trainers import sparsify as sparsifier
@@ -326,6 +327,32 @@ def guard(
     chosen = which.task(task)
     delay_s = graph.contract.latency_s
     return making.make_guard(graph, which, chosen, config=config, seed=seed, delay_s=delay_s, progress=progress)
+
+
+def mine(
+    graph: Graph,
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    *,
+    flights: int = 4000,
+    scale: float = 1.5,
+    seed: int = 0,
+    out: Path | None = None,
+) -> Starts:
+    """The starts, among so many that are `scale` times as far from rest as the task's, from which the graph's C
+    crashes; written to `out` for `train --retrain`. Raises `TinyctlError` where there is none."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.safety import mining
+    from tinyctl.sims.starts import write_starts
+
+    check_contract(graph.contract, which.task(task), f"plant {which.name}")
+    kernel = mining.crash_kernel(which, which.task(task))
+    found = mining.failures(graph, kernel, flights, seed, scale, graph.contract.latency_s)
+    if not len(found.x):
+        raise TinyctlError(f"none of {flights} flights failed", fix="a larger scale, or more flights")
+    if out is not None:
+        write_starts(out, found)
+    return found
 
 
 def build(

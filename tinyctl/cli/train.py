@@ -35,6 +35,10 @@ def command(
     ),
     seed: Seed = 0,
     cpu_seconds: Annotated[float | None, typer.Option(help="Stop after this much CPU time.", min=0.1)] = None,
+    retrain: Annotated[
+        Path | None,
+        typer.Option(help="A file that `mine` wrote: begin a share of the flights with starts that failed."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the algorithm, as iterations=300 or hidden=32,32.")
     ] = None,
@@ -46,7 +50,8 @@ def command(
     """Train a policy."""
     call = Call.of("train", locals())
     limits = {} if cpu_seconds is None else {"cpu_seconds": str(cpu_seconds)}
-    chosen = {**limits, **pairs(settings or [])}
+    again = {} if retrain is None else {"retrain": str(retrain)}
+    chosen = {**limits, **again, **pairs(settings or [])}
     if plant.startswith(ENVIRONMENT):
         if algo != "rl" or task is not None:
             raise TinyctlError("a Gymnasium environment has no gradients and no tasks", fix="--algo rl, without --task")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import casadi
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
@@ -20,22 +21,27 @@ from tinyctl.graph import Graph
 from tinyctl.hostlib import HostController
 from tinyctl.layers.base import F32, Array
 from tinyctl.sims.experts.model import find_rest, model_of
+from tinyctl.sims.functions import vjp
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, close_loop
 from tinyctl.sims.plant import Plant, Task
+from tinyctl.sims.starts import Starts
+
+Parameters = Callable[[Array], Array]  # from numbers in [0, 1] (n, parameters) to parameters of the same shape
 
 DIMENSIONS = 96  # numbers a start may take; beyond them it is drawn at random
 MASSES = ("kg", "kg m^2")  # the units of weights and inertias
 
 
 def crash_kernel(plant: Plant, task: Task) -> Kernel:
-    """The kernel of the task whose margin is that to a crash."""
-    return compile_plant(plant, replace(task, margin=task.crash or task.margin))
+    """The kernel of the task whose margin is that to a crash; with the margin's gradient, `margin_vjp`."""
+    crash = task.crash or task.margin
+    x = casadi.SX.sym("x", len(plant.state_columns(task)))
+    margin = casadi.Function("margin", [x], [casadi.densify(crash(x))], ["x"], ["y"])
+    return compile_plant(plant, replace(task, margin=crash), [vjp(margin, ("x",))])
 
 
-def starts(
-    kernel: Kernel, n: int, seed: int, *, scale: float = 1.0, parameters: Callable[[Array], Array] | None = None
-) -> Draws:
+def starts(kernel: Kernel, n: int, seed: int, *, scale: float = 1.0, parameters: Parameters | None = None) -> Draws:
     """`n` starts from the task's own distributions, driven by a scrambled Sobol sequence in place of random numbers;
     the distance of a start from the plant's rest is `scale` times as large. `parameters` makes (n, parameters) of
     (n, parameters) numbers in [0, 1]; without it they are nominal.
@@ -50,7 +56,8 @@ def starts(
         p = parameters(source.columns(len(plant.parameters))).astype(F32)
     if scale != 1:
         rest = find_rest(model_of(plant, task)).x.astype(F32)
-        x = kernel.call("project", rest + F32(scale) * (x - rest), p)[0]
+        still = np.array([task.contract.initial_applied()], F32)
+        x = kernel.step(rest + F32(scale) * (x - rest), still, p, d, 0.0)  # no time, but projected
     noise = source.random.standard_normal((task.episode_steps, n, task.contract.n_obs), F32)
     return Draws(x, d, p, noise * np.array(task.noise, F32))
 
@@ -72,6 +79,16 @@ def mine(policy: Graph, kernel: Kernel, drawn: Draws, delay_s: float) -> Mined:
         flown = close_loop(kernel, drawn, recorder, delay_s=delay_s, keep=0)
     lost = np.where(flown.survived, np.inf, np.nan_to_num(flown.lost_s) * kernel.task.contract.rate_hz)
     return Mined(np.stack(recorder.seen), lost)
+
+
+def failures(
+    policy: Graph, kernel: Kernel, n: int, seed: int, scale: float, delay_s: float, parameters: Parameters | None = None
+) -> Starts:
+    """The starts among `n` from which the policy's compiled C crashes, and which were not lost when they began."""
+    drawn = starts(kernel, n, seed, scale=scale, parameters=parameters)
+    rows = np.isfinite(mine(policy, kernel, drawn, delay_s).lost) & (kernel.margin(drawn.x) > 0)
+    p = np.tile(drawn.p, (n, 1)) if drawn.p.ndim == 1 else drawn.p
+    return Starts(drawn.x[rows], drawn.d[rows], p[rows])
 
 
 class _Recorder:
@@ -105,7 +122,7 @@ class Calm:
         return self.plant.randomise(self.task, rng, len(numbers), nominal)[0]
 
 
-def heavier(plant: Plant) -> Callable[[Array], Array]:
+def heavier(plant: Plant) -> Parameters:
     """Weights and inertias from their nominal values to the upper ends of their ranges; all else as nominal."""
     nominal, high = (np.array([getattr(q, side) for q in plant.parameters]) for side in ("nominal", "high"))
     chosen = np.array([q.unit in MASSES for q in plant.parameters])

@@ -19,6 +19,7 @@ from tinyctl.layers.base import Array
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
+from tinyctl.sims.starts import read_starts
 from tinyctl.trainers.base import (
     Pilot,
     Tensor,
@@ -72,6 +73,8 @@ class Config:
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
+    retrain: str | None = None
+    """A file of starts that `mine` wrote: a quarter of the flights begins with them."""
     checkpoint: str | None = None
     """A file that each good validation writes: all that the rest of the training depends on."""
     resume: str | None = None
@@ -96,7 +99,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     kernel = compile_plant(plant, task, policy_functions(task, front))
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
-                    life=config.lifetime, variant=config.variant, randomise=config.randomise)  # fmt: skip
+                    life=config.lifetime, variant=config.variant, randomise=config.randomise,
+                    again=None if config.retrain is None else read_starts(config.retrain, kernel))  # fmt: skip
     pilot = Pilot(kernel, front, weights)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
