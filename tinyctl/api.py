@@ -410,8 +410,10 @@ def check(
     n_act: int = 0,
     tasks: Path | None = None,
     integers: bool = False,
+    observations: Array | None = None,
 ) -> TimingReport:
-    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
+    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline; on `observations`
+    (steps, sequences, n_obs) in place of random and extreme ones.
 
     With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
     in any ELF file for the board. `tasks` is a TOML file of the tasks beside it (docs/timing.md), in place of the
@@ -430,6 +432,7 @@ def check(
         n_act=n_act,
         tasks=None if tasks is None else load_tasks(tasks),
         integers=integers,
+        observations=observations,
     )
 
 
