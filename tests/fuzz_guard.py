@@ -22,8 +22,9 @@ def fuzz(guarded: Guarded, folder: Path, sequences: int, seed: int, compiler: st
     behaviour ends it."""
     emit(guarded, folder, "fuzzed")
     (folder / "fuzz_guard.h").write_text(_header(guarded))
-    program, trap = folder / "fuzz", () if compiler == "gcc" else ("-fsanitize-trap=undefined",)
-    command = (*host_cc(compiler), "-std=c99", "-O1", *SANITIZE, *trap, f"-I{folder.resolve()}", "-o", program)
+    program, found = folder / "fuzz", host_cc(compiler)
+    trap = ("-fsanitize-trap=undefined",) if "cc" in found else ()  # `zig cc` brings no library that would tell
+    command = (*found, "-std=c99", "-O1", *SANITIZE, *trap, f"-I{folder.resolve()}", "-o", program)
     run([*command, HARNESS, folder / "fuzzed.c"], what="compiling the fuzzer")
     done = subprocess.run([program, str(sequences), str(seed)], capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-400:]}{done.stderr[-400:]}"

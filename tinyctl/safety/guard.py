@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinyctl.contract import Contract
+from tinyctl.contract import Contract, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.jsons import record_from_json
@@ -111,7 +111,7 @@ class Rules:
     def __post_init__(self) -> None:
         counts = (self.hold, self.faults, self.blind, self.dwell, self.rearm, self.trips)
         if not all(0 < n <= MAX_COUNT for n in counts) or not 0 <= self.fade < 1:
-            raise TinyctlError(f"counts {counts} are not all from 1 to {MAX_COUNT}, or fade is", where="guard rules")
+            raise TinyctlError(f"a count is not from 1 to {MAX_COUNT}, or fade not below 1", where="guard rules")
 
 
 @dataclass(frozen=True)
@@ -127,18 +127,20 @@ class Guard:
 
     def __post_init__(self) -> None:
         n_obs, n_all = self.n_obs, self.fallback.contract.n_obs
-        columns = 0
+        columns, compared = 0, set[int]()
         for g in self.groups:
+            check_identifier(g.name, "group")  # it becomes C
             sound = g.first == columns and 0 < g.judged <= g.count and 0 < g.limit < 1e9 and 0 < g.reach < 1e9
             watched = g.watch == -1 or g.first <= g.watch < g.first + g.count
             if not (sound and watched and 0 <= g.slack < 1e3 and 0 <= g.age_s < 1e9):
                 raise TinyctlError("columns do not follow one another, or a number is out of range",
-                                   where=f"group {g.name!r:.40}")  # fmt: skip
+                                   where=f"group {g.name}")  # fmt: skip
             if g.predict.inputs != (n_all, n_obs) or len(g.predict.outputs) != g.count:
-                raise TinyctlError("the prediction is not of its columns", where=f"group {g.name!r:.40}")
-            if any(column >= g.first for column in g.predict.reads(1)):
+                raise TinyctlError("the prediction is not of its columns", where=f"group {g.name}")
+            if not g.predict.reads(1) <= compared:
                 raise TinyctlError("its prediction reads distances that are not known yet", where=f"group {g.name}")
             columns += g.count
+            compared |= set(range(columns - g.judged, columns))
         if not 0 < len(self.groups) <= MAX_GROUPS or columns != n_obs or n_obs < 1 or self.fallback.stateful:
             raise TinyctlError(f"{len(self.groups)} groups of {columns} columns, or a fallback with memory",
                                where="guard")  # fmt: skip
@@ -150,7 +152,7 @@ class Guard:
             or not 0 < m.rate <= 1
         ):
             raise TinyctlError("reads what is not observed, or its rate is out of range", where="guard monitor")
-        if not all(np.isfinite(F32(v)) for v in (*m.weights, m.bias, m.threshold)) or not 0 <= self.lag_s < 1e9:
+        if not all(abs(v) < FLT_MAX for v in (*m.weights, m.bias, m.threshold)) or self.alpha <= 0:
             raise TinyctlError("a number is not finite", where="guard monitor")
 
     @property

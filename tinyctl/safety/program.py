@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyctl.errors import TinyctlError
-from tinyctl.layers.base import F32, Array
+from tinyctl.layers.base import F32, FLT_MAX, Array
 
 MAX_STEPS = 4096
 FORMS = {
@@ -44,7 +44,7 @@ class Program:
             good = (
                 (op in FORMS and all(_index(v, n) for v in (a, b)[: READS[op]]))
                 or (op == "input" and _index(a, len(self.inputs)) and _index(b, self.inputs[int(a)]))
-                or (op == "const" and bool(np.isfinite(F32(a))))
+                or (op == "const" and abs(a) < FLT_MAX)
             )
             if not good:
                 raise TinyctlError(f"step {n} is none of the operations, or reads what is not there", where="program")
