@@ -18,6 +18,7 @@ from tinyctl.errors import TinyctlError, ToolMissing
 
 ALGORITHMS = {
     "apg": "analytic policy gradient",
+    "dictionary": "sums of a few monomials",
     "imitate": "imitation of an expert or a policy",
     "rl": "any Gymnasium environment, through Stable-Baselines3",
 }
