@@ -258,10 +258,11 @@ def sparsify(
     from tinyctl.trainers import sparsify as trainer
 
     def timed(made: Policy) -> int:
-        from tinyctl.storage import time_nodes
+        from tinyctl.storage import cycles_of
 
-        return time_nodes(Graph(made.contract, made.nodes), _board(board), toolchain)[0].cycles_typical
+        return cycles_of(Graph(made.contract, made.nodes), _board(board), toolchain)
 
+    measured: dict[str, Any] = {} if cycles is None else {"cycles_before": timed(policy)}
     made = trainer.sparsify(
         policy,
         which,
@@ -273,7 +274,6 @@ def sparsify(
         progress=progress,
     )
     before, after = (closed_loop.cost(Graph(p.contract, p.nodes), which, task) for p in (policy, made.policy))
-    measured: dict[str, Any] = {"cost_before": before, "cost_after": after}
     if cycles is not None:
         if after > most_cost * before:
             raise TinyctlError(
@@ -281,8 +281,8 @@ def sparsify(
                 f"{most_cost:g}",
                 fix="give more --cycles, or a larger --cost",
             )
-        measured |= {"cycles_before": timed(policy), "cycles_after": timed(made.policy)}
-    return made.policy, gates.report(policy, made.policy, made.gates, **measured)
+        measured["cycles_after"] = timed(made.policy)
+    return made.policy, gates.report(policy, made.policy, made.gates, cost_before=before, cost_after=after, **measured)
 
 
 def _sparsify_model(
