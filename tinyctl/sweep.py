@@ -19,7 +19,7 @@ from tinyctl.formats import find_format
 from tinyctl.jsons import canonical_json, record_from_json
 from tinyctl.project import MAX_BYTES, local, setting_text
 from tinyctl.sims.mcu.cores import unmodelled
-from tinyctl.sims.plants import plant_file
+from tinyctl.sims.plants import plant_hash
 from tinyctl.trainers import configured
 from tinyctl.version import VERSION
 
@@ -75,7 +75,7 @@ class Sweep:
         """A hash of what a trial's figures depend on: all but the budget and the folder, and the files' contents."""
         record = {k: v for k, v in asdict(self).items() if k not in ("budget", "out")}
         board = Path(self.board) if self.board.endswith(".toml") else BOARDS / f"{self.board}.toml"
-        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (plant_file(self.plant), board)]
+        files = [plant_hash(self.plant), hashlib.sha256(board.read_bytes()).hexdigest()]
         return hashlib.sha256(canonical_json([VERSION, record, files]).encode()).hexdigest()
 
 
