@@ -20,6 +20,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "activations": networks.activations,
     "joins": networks.joins,
     "recurrent": networks.recurrent,
+    "state_space": networks.state_space,
     "csr": partial(networks.sparse, "csr"),
     "straight": partial(networks.sparse, "straight"),
 }

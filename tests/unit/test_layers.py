@@ -95,6 +95,7 @@ def test_every_layer_is_found() -> None:
         "integer_unit_delay",
         "multiply",
         "integer_multiply",
+        "diagonal",
     }
 
 

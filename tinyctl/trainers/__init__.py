@@ -19,6 +19,7 @@ from tinyctl.errors import TinyctlError, ToolMissing
 ALGORITHMS = {
     "apg": "analytic policy gradient",
     "imitate": "imitation of an expert or a policy",
+    "recurrent": "imitation by a network with memory, of a teacher that knows more",
     "rl": "any Gymnasium environment, through Stable-Baselines3",
 }
 EXTRAS = {"rl": "sb3"}  # what to install for an algorithm, where it is not `train`
