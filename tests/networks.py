@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinyctl.cells import gru, lstm
+from tinyctl.cells import gru, lstm, restart, s5
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
 from tinyctl.layers.add import Add
@@ -397,6 +397,30 @@ def dictionary(seed: int = 8) -> Policy:
         "clip": (Clip.of(contract), ("head",)),
     }
     return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
+
+
+def state_space(seed: int = 8) -> Policy:
+    """A layer of S5 with an odd number of pairs, and an LSTM behind it that starts anew with the first input."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    n, pairs = len(contract.inputs), 5
+
+    def weights(*shape: int) -> Array:
+        return (rng.standard_normal(shape) * 0.4).astype(F32)
+
+    factor = np.exp(rng.uniform(-0.3, -0.01, pairs) + 1j * rng.uniform(0, 1, pairs))
+    w_in, w_out = weights(pairs, n) + 1j * weights(pairs, n), weights(n, pairs) + 1j * weights(n, pairs)
+    return Policy(
+        contract,
+        (
+            Node("screen", Screen.of(contract), ()),
+            *s5("s5", "screen", factor, w_in, w_out, weights(n), weights(n, n), weights(n)),
+            *restart("restart", "screen", n, 0, 1.0, 4),
+            *lstm("lstm", "s5_out", weights(16, n), weights(16, 4), weights(16), kept="restart_kept"),
+            Node("head", dense(rng, 4, contract.n_act), ("lstm_out",)),
+            Node("clip", Clip.of(contract), ("head",)),
+        ),
+    )
 
 
 def sparse(storage: str, seed: int = 6) -> Policy:
