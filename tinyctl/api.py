@@ -9,7 +9,7 @@ Packages that a verb needs beyond the core are imported when it is called.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
+from tinyctl.specifications.flights import Watch
+from tinyctl.specifications.formula import Specification
 from tinyctl.trainers import algorithm
 from tinyctl.unit import load_unit
 
@@ -535,6 +537,7 @@ def fly(
     line: Line = VIRTUAL_BOARD,
     setpoints: Path | None = None,
     log: Path | None = None,
+    specifications: Sequence[Specification] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
@@ -542,7 +545,8 @@ def fly(
 
     The action takes effect `delay_s` after the observation: give the predicted worst inference time. With `randomise`
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
-    is led along them from rest; `log` is what to record the flights in, as `hil` does.
+    is led along them from rest; `log` is what to record the flights in, as `hil` does. How the flights keep to the
+    `specifications` is told (docs/specifications.md).
     """
     if log is not None:
         check_name(log)
@@ -571,6 +575,7 @@ def fly(
                 limits = f"not on a board (hil --record), no delay beyond a period, at most {BATCH} episodes"
                 raise TinyctlError("such flights cannot be led or logged", fix=limits)
             controller = excitation.Excited(controller, offsets)
+        watch = Watch(which, which.task(name), specifications) if specifications else None
         flights = loop(
             which,
             which.task(name),
@@ -582,12 +587,14 @@ def fly(
             keep=KEPT,
             batch=1 if on == "board" else BATCH,
             progress=progress,
+            watch=watch,
         )
     if log is not None:
         logged = which.task(name)
         flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
+    kept = watch.kept() if watch is not None else ()
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept)
 
 
 def fly_environment(
@@ -632,6 +639,7 @@ def fly_expert(
     seed: int = 0,
     delay_s: float | None = None,
     model: Path | None = None,
+    specifications: Sequence[Specification] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """The same flights by an expert (`sims.experts`), which sees the true state; its delay is by default the latency of
@@ -644,6 +652,7 @@ def fly_expert(
     delay_s = chosen.contract.latency_s if delay_s is None else delay_s
     who = Identity(chosen.contract.hash, "", ())
     options: dict[str, Any] = {} if model is None else {"dynamics": load(model)}
+    watch = Watch(which, chosen, specifications) if specifications else None
     flights = loop(
         which,
         chosen,
@@ -653,8 +662,11 @@ def fly_expert(
         delay_s=delay_s,
         keep=KEPT,
         progress=progress,
+        watch=watch,
     )
-    return report(which, task or next(iter(which.tasks)), flights, who, on=name, seed=seed, delay_s=delay_s)
+    kept = watch.kept() if watch is not None else ()
+    named = task or next(iter(which.tasks))
+    return report(which, named, flights, who, on=name, seed=seed, delay_s=delay_s, kept=kept)
 
 
 def _controller(
