@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import torch
 
     from tinyctl.checker import TimingReport
+    from tinyctl.failures import FailureReport
     from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
@@ -628,6 +629,37 @@ def fly_environment(
         batch = 1 if on == "board" else environments.BATCH
         flown = environments.fly(env, controller, episodes=episodes, seed=seed, batch=batch, progress=progress)
     return environment_report(env.name, flown, what.identity, on=on, seed=seed)
+
+
+def failures(
+    source: Policy | Graph | str | Path,
+    twin: Policy | Graph | str | Path,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    on: str = "c",
+    episodes: int = 1000,
+    twin_episodes: int = 50_000,
+    seed: int = 0,
+    delay_s: float = 0.0,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FailureReport:
+    """How often a controller fails, by `episodes` of its own and those same and `twin_episodes` more of a cheaper
+    `twin`, the float policy it was made from, whose C flies on the host; `progress` is told of the twin's flights."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.failures import FailureReport, failed
+    from tinyctl.sims.control_variate import failure_rate
+
+    how: dict[str, Any] = {"seed": seed, "delay_s": delay_s, "board": board, "toolchain": toolchain}
+    own = fly(source, which, task, on=on, episodes=episodes, **how)
+    other = fly(twin, which, task, on="c", episodes=episodes + twin_episodes, progress=progress, **how)
+    if own.contract_hash != other.contract_hash:
+        raise TinyctlError("the twin has another contract", fix="give the policy that the controller was made from")
+    of_twin = failed(other)
+    rate = failure_rate(failed(own), of_twin[:episodes], of_twin[episodes:])
+    return FailureReport.of(own, other, rate)
 
 
 def fly_expert(
