@@ -1,0 +1,180 @@
+// The settings beside the picture, and what is known of each controller.
+
+import { MOST_DELAY_S } from "./flight.js";
+
+const TIMED_STEPS = 200;
+const TIMED_MS = 1500; // between two measurements
+
+const words = (name) => name.replaceAll("_", " ");
+
+export function element(tag, attributes = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), attributes);
+  made.append(...children);
+  return made;
+}
+
+function card(parent, title, ...children) {
+  const made = element("fieldset", {}, element("legend", { textContent: title }), ...children);
+  parent.append(made);
+  return made;
+}
+
+const defaults = []; // what puts each setting back
+
+// A slider with its name and its value; `tell` makes the value's text, `act` takes it.
+function slider({ label, min, max, value, step = (max - min) / 200, tell, act }) {
+  const input = element("input", { type: "range" }), told = element("output");
+  Object.assign(input, { min, max, step });
+  input.value = value;
+  const changed = () => {
+    const near = Math.abs(input.value - value) <= step / 2, v = near ? value : Number(input.value); // the very value
+    told.textContent = tell(v);
+    input.setAttribute("aria-valuetext", told.textContent);
+    told.classList.toggle("changed", !near);
+    act(v);
+  };
+  input.addEventListener("input", changed);
+  defaults.push(() => {
+    input.value = value;
+    changed();
+  });
+  changed();
+  const name = element("span", { textContent: label, title: label });
+  return element("label", { className: "row" }, name, input, told);
+}
+
+function check(label, value, act) {
+  const input = element("input", { type: "checkbox", checked: value });
+  input.addEventListener("change", () => act(input.checked));
+  defaults.push(() => {
+    input.checked = value;
+    act(value);
+  });
+  return element("label", { className: "check" }, input, label);
+}
+
+export function cards(parent, studio) {
+  const { facts, flight } = studio;
+  parent.append(controllers(studio));
+  if (facts.reference.length) card(parent, "Fly to", ...goals(flight));
+  card(parent, "Disturb", ...disturbances(studio));
+  const [first, ...others] = facts.parameters.map((q, i) => parameter(flight, q, i));
+  if (first) {
+    const more = element("details", {}, element("summary", { textContent: "All parameters" }), ...others);
+    card(parent, "Plant", first, ...(others.length > 3 ? [more] : others));
+  }
+  const again = element("button", { type: "button", textContent: "All settings as at first" });
+  again.addEventListener("click", () => defaults.forEach((put) => put()));
+  parent.append(again);
+}
+
+function goals(flight) {
+  const pick = element("select", { ariaLabel: "What to fly" });
+  for (const [lap, text] of [[0, "a set-point"], [7, "a figure-eight, 7 s"], [5.5, "a figure-eight, 5.5 s"], [4.5, "a figure-eight, 4.5 s"]])
+    pick.append(element("option", { value: lap, textContent: text }));
+  const act = () => {
+    flight.reference.reset();
+    flight.reference.lap = Number(pick.value);
+  };
+  pick.addEventListener("change", act);
+  defaults.push(() => {
+    pick.value = 0;
+    act();
+  });
+  return [
+    element("label", { className: "row" }, element("span", { textContent: "follow" }), pick),
+    ...["x", "y", "z"].map((label, i) => slider({ label, min: i === 2 ? -0.7 : -1, max: 1, value: 0, step: 0.01, tell: (v) => `${v.toFixed(2)} m`,
+      act: (v) => (flight.reference.point = flight.reference.point.map((w, k) => (k === i ? v : w))) })),
+  ];
+}
+
+function disturbances({ facts, flight, model }) {
+  const rows = [], percent = (v) => `${Math.round(100 * v)} %`;
+  if (model?.weight) {
+    const wind = { size: 0, heading: 0 };
+    const blow = () => {
+      const force = wind.size * model.weight, a = wind.heading * Math.PI / 180;
+      flight.wind[0] = force * Math.cos(a);
+      flight.wind[1] = force * Math.sin(a);
+    };
+    rows.push(slider({ label: "wind", min: 0, max: 0.6, value: 0, step: 0.01, tell: (v) => `${percent(v)} g`, act: (v) => { wind.size = v; blow(); } }));
+    rows.push(slider({ label: "towards", min: 0, max: 360, value: 45, step: 5, tell: (v) => `${v}°`, act: (v) => { wind.heading = v; blow(); } }));
+  } else {
+    facts.disturbances.slice(0, 3).forEach((q, i) => {
+      const most = 15 * q.typical || 1;
+      rows.push(slider({ label: words(q.name), min: -most, max: most, value: 0, tell: (v) => `${v.toPrecision(2)} ${q.unit}`, act: (v) => (flight.wind[i] = v) }));
+    });
+  }
+  if (facts.disturbances.length) rows.push(slider({ label: "gusts", min: 0, max: 1, value: 0, tell: percent, act: (v) => (flight.gusts = v) }));
+  rows.push(
+    slider({ label: "delay", min: 0, max: MOST_DELAY_S, value: 0, step: 0.001, tell: (v) => `+ ${Math.round(1000 * v)} ms`, act: (v) => (flight.extraDelay = v) }),
+    slider({ label: "sensor noise", min: 0, max: 20, value: 1, step: 0.5, tell: (v) => `x ${v}`, act: (v) => (flight.noiseScale = v) }),
+  );
+  if (facts.disturbances.length) rows.push(check("constant unknown force, as drawn", true, (on) => (flight.drawnScale = on ? 1 : 0)));
+  rows.push(check("sensors lost (every value NaN)", false, (on) => (flight.blind = on)));
+  return rows;
+}
+
+function parameter(flight, q, i) {
+  const [min, max] = q.nominal > 0 ? [q.nominal / 2, q.nominal * 2] : [q.low, q.high];
+  const unit = q.unit === "1" ? "" : ` ${q.unit}`, gram = q.unit === "kg" && q.nominal < 0.5;
+  const tell = (v) => (gram ? `${(1000 * v).toFixed(1)} g` : `${+v.toPrecision(3)}${unit}`);
+  return slider({ label: words(q.name), min, max: max > min ? max : min + 1, value: q.nominal, tell, act: (v) => (flight.parameters[i] = v) });
+}
+
+// --- what is known of each controller ----------------------------------------------------------------------------------
+
+const told = []; // by controller: the elements that change
+
+function controllers(studio) {
+  const made = element("fieldset", {}, element("legend", { textContent: "Controllers" }));
+  studio.facts.controllers.forEach((record, i) => {
+    const dot = element("span", { className: "dot" }), show = element("input", { type: "checkbox", checked: true, ariaLabel: `Show ${record.name}` });
+    dot.style.setProperty("--own", `var(--c${i})`);
+    show.addEventListener("change", () => (studio.shown[i] = show.checked));
+    const save = element("button", { type: "button", textContent: "Log", title: "Save what it was given and gave, every bit: for hil --replay and identify" });
+    save.addEventListener("click", () => download(`${record.name}.csv`, studio.flight.recording(i)));
+    const here = element("span"), guard = element("p", { className: "fine" });
+    made.append(element("div", { className: "one" }, element("p", {}, show, dot, element("b", { textContent: record.name }), save),
+      element("p", { className: "fine", textContent: `${record.formats.join(", ")}, graph ${record.graph_hash.slice(0, 8)}` }),
+      ...timing(record), element("p", { className: "fine" }, here), guard));
+    told.push({ here, guard });
+  });
+  return made;
+}
+
+function timing({ timing: t, delay_s }) {
+  const late = `${(delay_s * 1e6).toFixed(0)} us`;
+  if (!t) return [element("p", { className: "fine", textContent: `Its actions are ${late} late. Not timed for a board.` })];
+  const load = element("meter", { min: 0, max: 1, value: Math.min(1, t.load), low: 0.7, high: 0.9, optimum: 0, title: `${t.board}: share of the period` });
+  const good = t.verdict === "pass", kept = `${(t.flash_bytes / 1000).toFixed(1)} kB flash, ${t.ram_bytes} B RAM, ${t.stack_bytes} B stack`;
+  return [
+    element("p", { className: "fine" }, `${t.board}: ${t.cycles_worst.toLocaleString("en")} cycles at worst, ${t.time_us_worst.toFixed(0)} of ${t.deadline_us.toFixed(0)} us`,
+      element("output", { className: good ? "good" : "bad", textContent: good ? "in time" : "fails" })),
+    load, element("p", { className: "fine", textContent: good ? kept : t.reasons.join("; ") }),
+  ];
+}
+
+let timed = 0;
+
+// Times a step here now and then, and tells what the status words say.
+export function report({ flight, facts }) {
+  const again = performance.now() - timed > TIMED_MS;
+  if (again) timed = performance.now();
+  flight.crafts.forEach((craft, i) => {
+    const { controller, status, seen } = craft, { here, guard } = told[i];
+    if (again) {
+      const test = controller.selftest === 0 ? "self-test passed" : `self-test returned ${controller.selftest}`;
+      here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step in this browser, ${test}`;
+    }
+    const reasons = [...seen].map(([bit, count]) => `${facts.reasons[bit] ?? `bit ${bit}`} (${count} steps)`);
+    guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${reasons.join("; ") || "all was well"}`;
+    guard.className = `fine ${status ? "bad" : seen.size ? "warn" : ""}`;
+  });
+}
+
+function download(name, text) {
+  const link = element("a", { download: name, href: URL.createObjectURL(new Blob([text], { type: "text/csv" })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

@@ -1,0 +1,83 @@
+// Strip charts: the last seconds of some signals, in the colours of their crafts.
+
+const SECONDS = 8;
+const GRID = 3; // lines across, the ends included
+
+const LABEL = { font: "10px ui-monospace, monospace", left: 40 };
+
+// A round number no smaller than `v`.
+const round = (v) => {
+  const power = 10 ** Math.floor(Math.log10(v));
+  return [1, 2, 5, 10].find((m) => m * power >= v * 0.999) * power;
+};
+
+export class Strip {
+  // `rows` signals of each of `crafts`; `range` is fixed, or follows the signals up from `least`.
+  constructor(parent, { title, unit = "", crafts, rows = 1, range = null, least = 1e-6, signed = false }) {
+    const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+    this.canvas = document.createElement("canvas");
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", `${title} over the last ${SECONDS} seconds`);
+    this.told = document.createElement("output");
+    caption.append(unit && unit !== "1" ? `${title}, ${unit}` : title, this.told);
+    figure.append(caption, this.canvas);
+    parent.append(figure);
+    Object.assign(this, { range, least, signed, rows, crafts });
+    this.clear();
+  }
+
+  clear() {
+    this.times = [];
+    this.lines = Array.from({ length: this.crafts * this.rows }, () => []);
+  }
+
+  // Values by craft and row; NaN leaves a gap.
+  push(time, values) {
+    this.times.push(time);
+    values.forEach((v, i) => this.lines[i].push(v));
+    while (this.times[0] < time - SECONDS) {
+      this.times.shift();
+      for (const line of this.lines) line.shift();
+    }
+  }
+
+  bounds() {
+    if (this.range) return this.range;
+    const all = this.lines.flat().filter(Number.isFinite), most = all.reduce((m, v) => Math.max(m, Math.abs(v)), this.least);
+    return [this.signed ? -round(most) : 0, round(most)];
+  }
+
+  // `style` has colours by craft, the soft ink and the edge; crafts that are not `shown` are left out.
+  draw(style, shown) {
+    const { canvas, times } = this, ratio = devicePixelRatio, width = canvas.clientWidth, height = canvas.clientHeight;
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio))
+      Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+    const pen = canvas.getContext("2d"), [low, high] = this.bounds(), now = Math.max(times.at(-1) ?? 0, SECONDS);
+    const across = (t) => LABEL.left + (width - LABEL.left - 2) * (t - now + SECONDS) / SECONDS;
+    const down = (v) => 7 + (height - 14) * (high - v) / (high - low);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    Object.assign(pen, { font: LABEL.font, fillStyle: style.soft, strokeStyle: style.edge, textAlign: "right",
+      textBaseline: "middle", lineWidth: 1, globalAlpha: 1, lineJoin: "round" });
+    for (let k = 0; k < GRID; k++) {
+      const v = low + (high - low) * k / (GRID - 1), y = Math.round(down(v)) + 0.5;
+      pen.fillText(String(+v.toPrecision(2)), LABEL.left - 6, y);
+      pen.beginPath();
+      pen.moveTo(LABEL.left, y);
+      pen.lineTo(width, y);
+      pen.stroke();
+    }
+    this.lines.forEach((line, n) => {
+      const craft = Math.floor(n / this.rows);
+      if (!shown[craft]) return;
+      Object.assign(pen, { strokeStyle: style.colours[craft], lineWidth: 1.5, globalAlpha: 1 - 0.6 * (n % this.rows) / this.rows });
+      pen.beginPath();
+      let drawing = false;
+      line.forEach((v, k) => {
+        if (Number.isFinite(v)) pen[drawing ? "lineTo" : "moveTo"](across(times[k]), down(Math.min(high, Math.max(low, v))));
+        drawing = Number.isFinite(v);
+      });
+      pen.stroke();
+    });
+  }
+}
