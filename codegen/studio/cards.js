@@ -108,9 +108,9 @@ function disturbances({ facts, flight, model }) {
   if (facts.disturbances.length) rows.push(slider({ label: "gusts", min: 0, max: 1, value: 0, tell: percent, act: (v) => (flight.gusts = v) }));
   rows.push(
     slider({ label: "delay", min: 0, max: MOST_DELAY_S, value: 0, step: 0.001, tell: (v) => `+ ${Math.round(1000 * v)} ms`, act: (v) => (flight.extraDelay = v) }),
-    slider({ label: "sensor noise", min: 0, max: 20, value: 1, step: 0.5, tell: (v) => `x ${v}`, act: (v) => (flight.noiseScale = v) }),
+    slider({ label: "sensor noise", min: 0, max: 20, value: 1, step: 0.5, tell: (v) => `× ${v}`, act: (v) => (flight.noiseScale = v) }),
   );
-  if (facts.disturbances.length) rows.push(check("constant unknown force, as drawn", true, (on) => (flight.drawnScale = on ? 1 : 0)));
+  if (facts.disturbances.length) rows.push(check("constant disturbance of the start", true, (on) => (flight.drawnScale = on ? 1 : 0)));
   rows.push(check("sensors lost (every value NaN)", false, (on) => (flight.blind = on)));
   return rows;
 }
@@ -148,10 +148,12 @@ function timing({ timing: t, delay_s }) {
   if (!t) return [element("p", { className: "fine", textContent: `Its actions are ${late} late. Not timed for a board.` })];
   const load = element("meter", { min: 0, max: 1, value: Math.min(1, t.load), low: 0.7, high: 0.9, optimum: 0, title: `${t.board}: share of the period` });
   const good = t.verdict === "pass", kept = `${(t.flash_bytes / 1000).toFixed(1)} kB flash, ${t.ram_bytes} B RAM, ${t.stack_bytes} B stack`;
+  const verdict = element("output", { className: good ? "good" : "bad", textContent: good ? "in time" : "fails" });
   return [
-    element("p", { className: "fine" }, `${t.board}: ${t.cycles_worst.toLocaleString("en")} cycles at worst, ${t.time_us_worst.toFixed(0)} of ${t.deadline_us.toFixed(0)} us`,
-      element("output", { className: good ? "good" : "bad", textContent: good ? "in time" : "fails" })),
-    load, element("p", { className: "fine", textContent: good ? kept : t.reasons.join("; ") }),
+    element("p", { className: "fine" }, t.board, verdict),
+    load,
+    element("p", { className: "fine", textContent: `${t.cycles_worst.toLocaleString("en")} cycles at worst: ${t.time_us_worst.toFixed(0)} of ${t.deadline_us.toFixed(0)} us` }),
+    element("p", { className: "fine", textContent: good ? kept : t.reasons.join("; ") }),
   ];
 }
 
@@ -165,7 +167,7 @@ export function report({ flight, facts }) {
     const { controller, status, seen } = craft, { here, guard } = told[i];
     if (again) {
       const test = controller.selftest === 0 ? "self-test passed" : `self-test returned ${controller.selftest}`;
-      here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step in this browser, ${test}`;
+      here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step here, ${test}`;
     }
     const reasons = [...seen].map(([bit, count]) => `${facts.reasons[bit] ?? `bit ${bit}`} (${count} steps)`);
     guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${reasons.join("; ") || "all was well"}`;

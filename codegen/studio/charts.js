@@ -1,6 +1,5 @@
 // Strip charts: the last seconds of some signals, in the colours of their crafts.
 
-const SECONDS = 8;
 const GRID = 3; // lines across, the ends included
 
 const LABEL = { font: "10px ui-monospace, monospace", left: 40 };
@@ -12,18 +11,28 @@ const round = (v) => {
 };
 
 export class Strip {
-  // `rows` signals of each of `crafts`; `range` is fixed, or follows the signals up from `least`.
-  constructor(parent, { title, unit = "", crafts, rows = 1, range = null, least = 1e-6, signed = false }) {
+  // `rows` signals of each of `crafts` over `seconds`. `range` is fixed, or follows the signals: from `from` on, or with
+  // null from the lowest, over `least` or more.
+  constructor(parent, { title, unit = "", crafts, rows = 1, seconds, range = null, least = 1e-6, from = 0 }) {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `${title} over the last ${SECONDS} seconds`);
-    this.told = document.createElement("output");
+    this.canvas.setAttribute("aria-label", `${title} over the last ${seconds} seconds`);
+    this.told = document.createElement("span");
     caption.append(unit && unit !== "1" ? `${title}, ${unit}` : title, this.told);
     figure.append(caption, this.canvas);
     parent.append(figure);
-    Object.assign(this, { range, least, signed, rows, crafts });
+    Object.assign(this, { range, least, from, rows, crafts, seconds });
     this.clear();
+  }
+
+  // The values beside the title, in the crafts' colours.
+  tell(texts, style) {
+    this.told.replaceChildren(...texts.map((textContent, i) => {
+      const value = Object.assign(document.createElement("output"), { textContent });
+      value.style.color = texts.length > 1 ? style.colours[i] : "";
+      return value;
+    }));
   }
 
   clear() {
@@ -35,7 +44,7 @@ export class Strip {
   push(time, values) {
     this.times.push(time);
     values.forEach((v, i) => this.lines[i].push(v));
-    while (this.times[0] < time - SECONDS) {
+    while (this.times[0] < time - this.seconds) {
       this.times.shift();
       for (const line of this.lines) line.shift();
     }
@@ -43,8 +52,14 @@ export class Strip {
 
   bounds() {
     if (this.range) return this.range;
-    const all = this.lines.flat().filter(Number.isFinite), most = all.reduce((m, v) => Math.max(m, Math.abs(v)), this.least);
-    return [this.signed ? -round(most) : 0, round(most)];
+    let low = this.from ?? Infinity, high = low === Infinity ? -Infinity : low + this.least;
+    for (const line of this.lines)
+      for (const v of line) if (Number.isFinite(v)) [low, high] = [Math.min(low, v), Math.max(high, v)];
+    if (this.from !== null) return [low, low + round(high - low)];
+    if (!(high - low >= this.least)) [low, high] = low <= high ? [low - this.least / 2, high + this.least / 2] : [0, 1];
+    const tick = round((high - low) / 2);
+    low = Math.floor(low / tick) * tick;
+    return [low, Math.max(low + 2 * tick, Math.ceil(high / tick) * tick)];
   }
 
   // `style` has colours by craft, the soft ink and the edge; crafts that are not `shown` are left out.
@@ -52,8 +67,8 @@ export class Strip {
     const { canvas, times } = this, ratio = devicePixelRatio, width = canvas.clientWidth, height = canvas.clientHeight;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio))
       Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
-    const pen = canvas.getContext("2d"), [low, high] = this.bounds(), now = Math.max(times.at(-1) ?? 0, SECONDS);
-    const across = (t) => LABEL.left + (width - LABEL.left - 2) * (t - now + SECONDS) / SECONDS;
+    const pen = canvas.getContext("2d"), [low, high] = this.bounds(), { seconds } = this, now = Math.max(times.at(-1) ?? 0, seconds);
+    const across = (t) => LABEL.left + (width - LABEL.left - 2) * (t - now + seconds) / seconds;
     const down = (v) => 7 + (height - 14) * (high - v) / (high - low);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
@@ -61,7 +76,7 @@ export class Strip {
       textBaseline: "middle", lineWidth: 1, globalAlpha: 1, lineJoin: "round" });
     for (let k = 0; k < GRID; k++) {
       const v = low + (high - low) * k / (GRID - 1), y = Math.round(down(v)) + 0.5;
-      pen.fillText(String(+v.toPrecision(2)), LABEL.left - 6, y);
+      pen.fillText(String(+v.toPrecision(3)), LABEL.left - 6, y);
       pen.beginPath();
       pen.moveTo(LABEL.left, y);
       pen.lineTo(width, y);
@@ -70,7 +85,8 @@ export class Strip {
     this.lines.forEach((line, n) => {
       const craft = Math.floor(n / this.rows);
       if (!shown[craft]) return;
-      Object.assign(pen, { strokeStyle: style.colours[craft], lineWidth: 1.5, globalAlpha: 1 - 0.6 * (n % this.rows) / this.rows });
+      Object.assign(pen, { strokeStyle: style.colours[craft], lineWidth: 1.4 + 1.8 * (this.crafts - 1 - craft), // equal lines show both
+        globalAlpha: (craft < this.crafts - 1 ? 0.75 : 1) * (1 - 0.5 * (n % this.rows) / this.rows) });
       pen.beginPath();
       let drawing = false;
       line.forEach((v, k) => {

@@ -3,7 +3,7 @@
 import { apply, box, cylinder, move, multiply, quaternion, scale, sphere, turnX, turnY, turnZ } from "./scene.js";
 
 const DARK = [0.13, 0.16, 0.21, 1], STEEL = [0.62, 0.67, 0.74, 1], PALE = [0.88, 0.91, 0.95, 1], GOLD = [0.95, 0.75, 0.3, 1];
-const LARGER = 2.4; // a drone of 9 cm would be lost in a room of metres
+const LARGER = 2.8; // a drone of 9 cm would be lost in a room of metres
 const TURN_S = 0.06; // a rotor as drawn turns slower than it does: 350 turns a second would only flicker
 
 const chain = (...matrices) => matrices.reduce(multiply);
@@ -24,7 +24,7 @@ function quadrotor(facts) {
   const mass = facts.parameters.findIndex((q) => q.name === "mass");
   const observed = facts.observations.findIndex((s) => s.name === "p_x");
   return {
-    camera: { centre: [0, 0, -0.22], distance: 2.1, floor: facts.floor, tile: 0.25, spread: 0.8 },
+    camera: { centre: [0, 0, -0.22], distance: 1.75, floor: facts.floor, tile: 0.25, spread: 0.6 },
     hint: "Drag a drone to pull it about, anything else to look around; scroll or pinch to come closer.",
     trail: true,
     anchor: position,
@@ -65,7 +65,7 @@ function pendulum(facts) {
     return [l * Math.sin(x[angle]), 0, l * Math.cos(x[angle])];
   };
   return {
-    camera: { centre: [0, 0, 0], distance: 4.2, floor: -1.25, tile: 0.5, spread: 0.6, across: 1 },
+    camera: { centre: [0, 0, 0], distance: 3.4, floor: -1.25, tile: 0.5, spread: 0.8, across: 1 },
     hint: "Drag the rod's end to turn it, anything else to look around.",
     trail: false,
     anchor: tip,

@@ -15,22 +15,24 @@ const facts = await (await fetch("facts.json")).json();
 const flight = await Flight.load(facts).catch(fail);
 const n = flight.crafts.length;
 const studio = {
-  facts, flight, model: model(facts), running: true, slow: false, apart: false, lostFor: 0,
+  facts, flight, model: model(facts), running: true, slow: false, apart: n > 1, lostFor: 0,
   shown: facts.controllers.map(() => true), style: style(),
 };
 window.studio = studio; // for the console, and for tests
 
+const hurry = facts.period_s > 0.05 ? Math.round(20 * facts.period_s) : 1; // so many times as fast as it is: twenty periods a second
+const seconds = 8 * hurry; // in the charts
 const errors = facts.scores.length ? facts.scores[0] : { name: "margin", unit: "1" };
 const charts = [
-  new Strip($("charts"), { title: errors.name.replaceAll("_", " "), unit: errors.unit, crafts: n, least: 0.01 }),
-  new Strip($("charts"), { title: "commands", crafts: n, rows: facts.actions.length,
+  new Strip($("charts"), { seconds, title: errors.name.replaceAll("_", " "), unit: errors.unit, crafts: n, least: 0.01 }),
+  new Strip($("charts"), { seconds, title: "commands", crafts: n, rows: facts.actions.length,
     range: [Math.min(...facts.actions.map((a) => a.low)), Math.max(...facts.actions.map((a) => a.high))] }),
 ];
 const between = n > 1 ? new Strip($("charts"), studio.model
-  ? { title: "apart", unit: "mm", crafts: 1, least: 0.1 } : { title: "commands apart", crafts: 1, least: 1e-4 }) : null;
+  ? { seconds, title: "apart", unit: "mm", crafts: 1, least: 0.1 } : { seconds, title: "commands apart", crafts: 1, least: 1e-4 }) : null;
 if (between) charts.push(between);
 const states = studio.model ? [] : facts.states.slice(0, 12).map((s) =>
-  new Strip($("states"), { title: s.name.replaceAll("_", " "), unit: s.unit, crafts: n, signed: true }));
+  new Strip($("states"), { seconds, title: s.name.replaceAll("_", " "), unit: s.unit, crafts: n, from: null, least: 1e-3 }));
 charts.push(...states);
 
 const error = (craft) => {
@@ -101,6 +103,7 @@ const doing = {
 };
 for (const [id, act] of Object.entries(doing)) $(id).addEventListener("click", act);
 $("apart").hidden = n < 2 || !stage;
+$("apart").setAttribute("aria-pressed", studio.apart);
 const KEYS = { " ": "pause", r: "reset", n: "next", p: "push", s: "slow", d: "apart" };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 document.addEventListener("keydown", (event) => {
@@ -129,7 +132,7 @@ const legend = facts.controllers.map((record, i) => {
 });
 
 function tell() {
-  const pace = studio.running ? (studio.slow ? "a tenth of the speed" : "") : "paused";
+  const pace = studio.running ? (studio.slow ? "a tenth of the speed" : hurry > 1 ? `${hurry} times the speed` : "") : "paused";
   $("clock").replaceChildren(`${flight.time.toFixed(2)} s`, Object.assign(document.createElement("small"), { textContent: pace }));
   const unit = errors.unit === "1" ? "" : ` ${errors.unit}`;
   flight.crafts.forEach((craft, i) => {
@@ -137,8 +140,8 @@ function tell() {
     legend[i].textContent = lost ? `lost after ${craft.lost.toFixed(2)} s` : `${craft.error.toFixed(3)}${unit}`;
     legend[i].classList.toggle("bad", lost);
   });
-  charts[0].told.textContent = flight.crafts.map((c) => (c.lost === null ? c.error.toFixed(3) : "lost")).join("   ");
-  if (between) between.told.textContent = studio.gap === undefined ? "" : studio.gap.toPrecision(3);
+  charts[0].tell(flight.crafts.map((c) => (c.lost === null ? c.error.toFixed(3) : "lost")), studio.style);
+  if (between && studio.gap !== undefined) between.tell([studio.gap.toPrecision(3)], studio.style);
   report(studio);
 }
 
@@ -159,14 +162,16 @@ function fail(error) {
 
 // --- time --------------------------------------------------------------------------------------------------------------
 
-let last = performance.now(), owed = 0, told = 0;
+let last = performance.now(), owed = 0, told = 0, shown = 0;
 function frame(now) {
   const elapsed = Math.min(LONGEST_S, Math.max(0, now - last) / 1000);
   last = now;
-  if (studio.running) owed += elapsed * (studio.slow ? 0.1 : 1);
+  const passed = studio.running ? elapsed * (studio.slow ? 0.1 : 1) : 0;
+  shown += passed;
+  owed += passed * hurry;
   for (; owed >= facts.period_s; owed -= facts.period_s) tick();
   if (studio.running && flight.crafts.every((c) => c.lost !== null) && (studio.lostFor += elapsed) > AGAIN_S) doing.next();
-  stage?.draw(owed / facts.period_s, now / 1000);
+  stage?.draw(owed / facts.period_s, shown);
   for (const chart of charts) chart.draw(studio.style, chart === between ? [true] : studio.shown);
   if (now - told > 100) {
     told = now;

@@ -85,7 +85,7 @@ void main() {
   if (dot(m, look) < 0.0) m = -m;
   float day = max(dot(m, sun), 0.0), sky = 0.5 + 0.5 * m.z, shine = pow(max(dot(m, normalize(sun + look)), 0.0), 48.0);
   vec3 light = vec3(0.30, 0.34, 0.42) * sky + vec3(0.16) + vec3(0.86, 0.82, 0.74) * day;
-  pixel = vec4(mix(colour.rgb, colour.rgb * light + 0.35 * shine, lit), colour.a);
+  pixel = vec4(mix(colour.rgb, colour.rgb * light + 0.35 * shine, lit) * colour.a, colour.a);
 }`];
 const FLOOR = [`${HEAD}
 uniform mat4 view; uniform float height, reach; uniform vec3 centre; out vec2 at;
@@ -101,23 +101,23 @@ float lines(vec2 p, float width) {
 void main() {
   float fade = smoothstep(1.0, 0.15, length(at - centre.xy) / reach);
   float grid = 0.16 * lines(at / tile, 0.1) + 0.32 * lines(at / (5.0 * tile), 0.4);
-  pixel = vec4(mix(ground, ink, grid), fade);
+  pixel = vec4(mix(ground, ink, grid) * fade, fade);
 }`];
 const LINES = [`${HEAD}
 layout(location = 0) in vec3 from; layout(location = 1) in vec3 to; layout(location = 2) in vec4 tint;
-uniform mat4 view; uniform vec2 size; uniform float width; out vec4 colour;
+layout(location = 3) in float width; uniform mat4 view; uniform vec2 size; out vec4 colour;
 void main() {
   vec4 a = view * vec4(from, 1.0), b = view * vec4(to, 1.0);
   vec2 along = (b.xy / b.w - a.xy / a.w) * size, across = vec2(-along.y, along.x) / max(length(along), 1e-6);
   vec4 p = (gl_VertexID & 1) == 0 ? a : b;
   p.xy += across * ((gl_VertexID >> 1) == 0 ? -1.0 : 1.0) * width / size * p.w;
   colour = tint; gl_Position = p;
-}`, `${HEAD} in vec4 colour; out vec4 pixel; void main() { pixel = colour; }`];
+}`, `${HEAD} in vec4 colour; out vec4 pixel; void main() { pixel = vec4(colour.rgb * colour.a, colour.a); }`];
 
 export class Scene {
   // Throws where the browser has no WebGL 2.
   constructor(canvas, { centre, distance, floor, tile }) {
-    const gl = canvas.getContext("webgl2", { antialias: true, stencil: true, alpha: true, premultipliedAlpha: false });
+    const gl = canvas.getContext("webgl2", { antialias: true, stencil: true });
     if (!gl) throw new Error("this browser has no WebGL 2");
     Object.assign(this, { canvas, gl, centre, distance, floor, tile, azimuth: -1.05, elevation: 0.36, meshes: new Map() });
     this.programs = { mesh: this.program(...MESH), floor: this.program(...FLOOR), lines: this.program(...LINES) };
@@ -126,9 +126,9 @@ export class Scene {
     this.lineArray = gl.createVertexArray();
     gl.bindVertexArray(this.lineArray);
     gl.bindBuffer(gl.ARRAY_BUFFER, this.segments);
-    for (const [place, count, offset] of [[0, 3, 0], [1, 3, 12], [2, 4, 24]]) {
+    for (const [place, count, offset] of [[0, 3, 0], [1, 3, 12], [2, 4, 24], [3, 1, 40]]) {
       gl.enableVertexAttribArray(place);
-      gl.vertexAttribPointer(place, count, gl.FLOAT, false, 40, offset);
+      gl.vertexAttribPointer(place, count, gl.FLOAT, false, 44, offset);
       gl.vertexAttribDivisor(place, 1);
     }
   }
@@ -195,7 +195,7 @@ export class Scene {
     return this.eye.map((c, i) => c + depth * ray[i]);
   }
 
-  // `parts` are {mesh, make, model, colour, shadow}, opaque ones first; `lines` are {points, colour(k), width}.
+  // `parts` are {mesh, make, model, colour, shadow, ghost}, opaque ones first; `lines` are {points, colour(k), width}.
   draw(parts, lines) {
     const { gl, canvas, programs } = this, ratio = Math.min(devicePixelRatio, 2);
     const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
@@ -206,7 +206,8 @@ export class Scene {
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT | gl.STENCIL_BUFFER_BIT);
     gl.enable(gl.DEPTH_TEST);
     gl.enable(gl.BLEND);
-    gl.blendFuncSeparate(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA); // colours times their alpha, as the page wants them
+    gl.polygonOffset(-2, -2);
     this.drawFloor(programs.floor);
     this.use(programs.mesh);
     gl.uniform3fv(programs.mesh.places.eye, this.eye);
@@ -214,10 +215,12 @@ export class Scene {
     gl.uniform1f(programs.mesh.places.lit, 1);
     for (const part of parts) {
       gl.depthMask(part.colour[3] === 1);
+      gl[part.ghost ? "enable" : "disable"](gl.POLYGON_OFFSET_FILL); // before what it coincides with
       this.drawPart(part, part.model, part.colour, programs.mesh.places);
     }
+    gl.disable(gl.POLYGON_OFFSET_FILL);
     gl.depthMask(true);
-    for (const line of lines) this.drawLine(line, programs.lines, width, height, ratio);
+    this.drawLines(lines, programs.lines, ratio);
   }
 
   use({ made, places }) {
@@ -261,18 +264,18 @@ export class Scene {
     gl.drawArrays(gl.TRIANGLES, 0, count);
   }
 
-  drawLine({ points, colour, width: pixels }, program, width, height, ratio) {
-    const { gl } = this, data = [], count = points.length - 1;
-    if (count < 1) return;
-    for (let k = 0; k < count; k++) data.push(...points[k], ...points[k + 1], ...colour(k / count));
+  drawLines(lines, program, ratio) {
+    const { gl, canvas } = this, data = [];
+    for (const { points, colour, width } of lines)
+      for (let k = 1; k < points.length; k++)
+        data.push(...points[k - 1], ...points[k], ...colour(k / (points.length - 1)), width * ratio);
     this.use(program);
     gl.bindVertexArray(this.lineArray);
     gl.bindBuffer(gl.ARRAY_BUFFER, this.segments);
     gl.bufferData(gl.ARRAY_BUFFER, new Float32Array(data), gl.STREAM_DRAW);
-    gl.uniform2f(program.places.size, width, height);
-    gl.uniform1f(program.places.width, pixels * ratio);
+    gl.uniform2f(program.places.size, canvas.width, canvas.height);
     gl.depthMask(false);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, count);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, data.length / 11);
     gl.depthMask(true);
   }
 }

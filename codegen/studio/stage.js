@@ -6,12 +6,13 @@ const TRAIL_S = 3;
 const REACH_PX = 46; // so near a pointer takes hold
 const STREAKS = 70;
 
+const faded = ([r, g, b, a]) => [r, g, b, 0.5 * a];
 const rgb = (hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16) / 255);
 
 export class Stage {
   constructor(canvas, studio) {
     const { model, flight } = studio;
-    Object.assign(this, { canvas, studio, model, trails: flight.crafts.map(() => []), held: null, pointers: new Map() });
+    Object.assign(this, { canvas, studio, model, trails: flight.crafts.map(() => []), held: null, pointers: new Map(), closeness: 1, back: 1 });
     this.scene = new Scene(canvas, model.camera);
     if (model.camera.across === 1) Object.assign(this.scene, { azimuth: -1.3, elevation: 0.2 });
     this.streaks = Array.from({ length: STREAKS }, () => [0, 1, 2].map(() => Math.random()));
@@ -80,8 +81,8 @@ export class Stage {
   }
 
   zoom(by) {
-    const { distance } = this.model.camera;
-    this.scene.distance = Math.min(4 * distance, Math.max(distance / 4, this.scene.distance * by));
+    this.closeness = Math.min(4, Math.max(0.25, this.closeness * by));
+    this.scene.distance = this.model.camera.distance * this.closeness * this.back;
   }
 
   // A way on the screen (right, away) as one over the ground.
@@ -96,6 +97,20 @@ export class Stage {
     for (const trail of this.trails) trail.length = 0;
   }
 
+  // The camera goes slowly after the crafts, unless a hand holds one, and stands back from a figure-eight.
+  follow() {
+    const { scene, held, model: { camera, anchor, trail } } = this, { flight } = this.studio, ease = 0.04;
+    const alive = flight.crafts.filter((craft) => craft.lost === null);
+    if (!trail || held || !alive.length) return;
+    const wide = flight.reference.lap ? 1.5 : 1;
+    this.back += ease * (wide - this.back);
+    scene.distance = camera.distance * this.closeness * this.back;
+    scene.centre = scene.centre.map((v, k) => {
+      const mean = alive.reduce((sum, craft) => sum + anchor(craft.x)[k], 0) / alive.length;
+      return v + ease * (camera.centre[k] + mean / wide ** 2 - v);
+    });
+  }
+
   sample() {
     const { flight, facts } = this.studio, most = TRAIL_S / facts.period_s;
     flight.crafts.forEach((craft, i) => {
@@ -104,16 +119,17 @@ export class Stage {
     });
   }
 
-  // `share` of a control period has passed since the last one was computed.
+  // `share` of a control period has passed since the last one was computed, and `time` seconds in the picture.
   draw(share, time) {
     const { scene, studio, model } = this, { flight, style, shown } = studio, parts = [], lines = [];
-    Object.assign(scene, { theme: style });
+    scene.theme = style;
+    this.follow();
     flight.crafts.forEach((craft, i) => {
       if (!shown[i]) return;
-      const colour = [...rgb(style.colours[i]), 1], x = craft.x.map((v, k) => craft.previous[k] + (v - craft.previous[k]) * share);
-      const offset = this.offset(i), there = move(...offset), spin = craft.lost === null && studio.running ? time : 0;
-      for (const part of model.parts(x, colour, studio.slow ? spin / 10 : spin, flight.parameters))
-        parts.push({ ...part, model: multiply(there, part.model) });
+      const ghost = !studio.apart && i > shown.indexOf(true), colour = [...rgb(style.colours[i]), 1], x = craft.x.map((v, k) => craft.previous[k] + (v - craft.previous[k]) * share);
+      const offset = this.offset(i), there = move(...offset), spin = craft.lost === null ? time : 0;
+      for (const part of model.parts(x, colour, spin, flight.parameters))
+        parts.push({ ...part, ghost, model: multiply(there, part.model), colour: ghost ? faded(part.colour) : part.colour });
       const trail = this.trails[i].map((p) => p.map((v, k) => v + offset[k]));
       if (model.trail) lines.push({ points: trail, width: 2, colour: (k) => [...colour.slice(0, 3), 0.75 * k * k] });
       const at = model.anchor(x, flight.parameters).map((v, k) => v + offset[k]);
