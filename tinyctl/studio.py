@@ -10,13 +10,14 @@ import importlib.resources
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import groupby
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import tinyctl.codegen
-from tinyctl.contract import Signal
+from tinyctl.contract import Contract, Signal
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import check_contract
 from tinyctl.graph import Graph
@@ -201,7 +202,7 @@ def _facts(plant: Plant, task: Task, flyers: Sequence[Flyer], seed: int) -> dict
         # Pairs of state columns, position and velocity, that a set-point of the page moves.
         "reference": [[_index(plant, f"p_{a}"), _index(plant, f"v_{a}")] for a in "xyz"] if moving else [],
         "starts": [{"x": x[0].tolist(), "d": d[0].tolist()} for x, d in drawn],
-        "reasons": {str(bit): text for bit, text in REASONS.items()},
+        "sensors": _sensors(contract),
         "controllers": [_controller(n, flyer) for n, flyer in enumerate(flyers)],
     }  # fmt: skip
 
@@ -215,9 +216,19 @@ def _controller(number: int, flyer: Flyer) -> dict[str, Any]:
         "module": _module(number),
         "graph_hash": flyer.graph.hash,
         "formats": list(flyer.graph.formats),
+        "reasons": {str(bit): text for bit, text in REASONS.items()},
         "delay_s": flyer.delay_s,
         "timing": {key: getattr(t, key) for key in keys} if t is not None and t.layers else None,
     }
+
+
+def _sensors(contract: Contract) -> list[dict[str, Any]]:
+    """Neighbouring observations of one unit and frame, by the names of the first and the last."""
+    columns = enumerate(contract.inputs[: contract.n_obs])
+    groups = [[*rows] for _, rows in groupby(columns, key=lambda row: (row[1].unit, row[1].frame))]
+    ends = [list(dict.fromkeys((rows[0][1].name, rows[-1][1].name))) for rows in groups]
+    return [{"name": " to ".join(names), "first": rows[0][0], "count": len(rows)}
+            for names, rows in zip(ends, groups, strict=True)]  # fmt: skip
 
 
 def _named(rows: Sequence[Variable | Signal | Any]) -> list[dict[str, str]]:

@@ -68,21 +68,24 @@ export function cards(parent, studio) {
   parent.append(again);
 }
 
-function goals(flight) {
-  const pick = element("select", { ariaLabel: "What to fly" });
-  for (const [lap, text] of [[0, "a set-point"], [7, "a figure-eight, 7 s"], [5.5, "a figure-eight, 5.5 s"], [4.5, "a figure-eight, 4.5 s"]])
-    pick.append(element("option", { value: lap, textContent: text }));
-  const act = () => {
-    flight.reference.reset();
-    flight.reference.lap = Number(pick.value);
-  };
-  pick.addEventListener("change", act);
+// A choice among [value, text] pairs, the first of which is the default.
+function choice(label, pairs, act) {
+  const pick = element("select", {}, ...pairs.map(([value, textContent]) => element("option", { value, textContent })));
+  pick.addEventListener("change", () => act(pick.value));
   defaults.push(() => {
-    pick.value = 0;
-    act();
+    pick.selectedIndex = 0;
+    act(pick.value);
   });
+  return element("label", { className: "row" }, element("span", { textContent: label }), pick);
+}
+
+function goals(flight) {
+  const laps = [[0, "a set-point"], ...[7, 5.5, 4.5].map((s) => [s, `a figure-eight, ${s} s`])];
   return [
-    element("label", { className: "row" }, element("span", { textContent: "follow" }), pick),
+    choice("follow", laps, (lap) => {
+      flight.reference.reset();
+      flight.reference.lap = Number(lap);
+    }),
     ...["x", "y", "z"].map((label, i) => slider({ label, min: i === 2 ? -0.7 : -1, max: 1, value: 0, step: 0.01, tell: (v) => `${v.toFixed(2)} m`,
       act: (v) => (flight.reference.point = flight.reference.point.map((w, k) => (k === i ? v : w))) })),
   ];
@@ -111,7 +114,13 @@ function disturbances({ facts, flight, model }) {
     slider({ label: "sensor noise", min: 0, max: 20, value: 1, step: 0.5, tell: (v) => `× ${v}`, act: (v) => (flight.noiseScale = v) }),
   );
   if (facts.disturbances.length) rows.push(check("constant disturbance of the start", true, (on) => (flight.drawnScale = on ? 1 : 0)));
-  rows.push(check("sensors lost (every value NaN)", false, (on) => (flight.blind = on)));
+  const sensors = [{ name: "all", first: 0, count: facts.observations.length }, ...facts.sensors];
+  const kinds = [["none", "none"], ["lost", "lost: every value NaN"], ["stuck", "stuck"], ["late", "50 ms late"], ["flipped", "sign flipped"]];
+  rows.push(choice("sensor fault", kinds, (kind) => (flight.fault = { ...flight.fault, kind })));
+  if (sensors.length > 2) {
+    const some = sensors.map((sensor, i) => [i, sensor.name]);
+    rows.push(choice("of sensor", some, (i) => (flight.fault = { ...sensors[i], kind: flight.fault.kind })));
+  }
   return rows;
 }
 
@@ -160,7 +169,7 @@ function timing({ timing: t, delay_s }) {
 let timed = 0;
 
 // Times a step here now and then, and tells what the status words say.
-export function report({ flight, facts }) {
+export function report({ flight }) {
   const again = performance.now() - timed > TIMED_MS;
   if (again) timed = performance.now();
   flight.crafts.forEach((craft, i) => {
@@ -169,7 +178,7 @@ export function report({ flight, facts }) {
       const test = controller.selftest === 0 ? "self-test passed" : `self-test returned ${controller.selftest}`;
       here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step here, ${test}`;
     }
-    const reasons = [...seen].map(([bit, count]) => `${facts.reasons[bit] ?? `bit ${bit}`} (${count} steps)`);
+    const reasons = [...seen].map(([bit, count]) => `${controller.record.reasons[bit] ?? `bit ${bit}`} (${count} steps)`);
     guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${reasons.join("; ") || "all was well"}`;
     guard.className = `fine ${status ? "bad" : seen.size ? "warn" : ""}`;
   });

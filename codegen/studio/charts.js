@@ -4,6 +4,8 @@ const GRID = 3; // lines across, the ends included
 
 const LABEL = { font: "10px ui-monospace, monospace", left: 40 };
 
+const label = (v) => (v && Math.abs(v) < 1e-3 ? v.toExponential(0) : String(+v.toPrecision(3)));
+
 // A round number no smaller than `v`.
 const round = (v) => {
   const power = 10 ** Math.floor(Math.log10(v));
@@ -56,7 +58,9 @@ export class Strip {
     for (const line of this.lines)
       for (const v of line) if (Number.isFinite(v)) [low, high] = [Math.min(low, v), Math.max(high, v)];
     if (this.from !== null) return [low, low + round(high - low)];
-    if (!(high - low >= this.least)) [low, high] = low <= high ? [low - this.least / 2, high + this.least / 2] : [0, 1];
+    if (low > high) return [0, 1];
+    const wider = Math.max(this.least, 0.02 * Math.abs(high)) - (high - low);
+    if (wider > 0) [low, high] = [low - wider / 2, high + wider / 2];
     const tick = round((high - low) / 2);
     low = Math.floor(low / tick) * tick;
     return [low, Math.max(low + 2 * tick, Math.ceil(high / tick) * tick)];
@@ -76,7 +80,7 @@ export class Strip {
       textBaseline: "middle", lineWidth: 1, globalAlpha: 1, lineJoin: "round" });
     for (let k = 0; k < GRID; k++) {
       const v = low + (high - low) * k / (GRID - 1), y = Math.round(down(v)) + 0.5;
-      pen.fillText(String(+v.toPrecision(3)), LABEL.left - 6, y);
+      pen.fillText(label(v), LABEL.left - 6, y);
       pen.beginPath();
       pen.moveTo(LABEL.left, y);
       pen.lineTo(width, y);

@@ -2,6 +2,7 @@
 
 const PAGE_BYTES = 65536;
 export const MOST_DELAY_S = 0.06; // that the page adds
+const LATE_S = 0.05; // of a sensor that is late
 const LOG_STEPS = 1 << 17; // what a log holds at most: twenty minutes at 100 Hz
 
 // A WebAssembly module without imports, and float32 buffers of the caller in its memory.
@@ -118,6 +119,15 @@ export function splitDelay(delay, period) {
   return [missed, (periods - missed) * period];
 }
 
+// What a faulty sensor gives in place of column `i`, whose value is `v`.
+const FAULTS = {
+  none: (v) => v,
+  lost: () => NaN,
+  stuck: (v, i, craft) => craft.frozen[i],
+  late: (v, i, craft) => craft.past.at(-1)[i],
+  flipped: (v) => -v,
+};
+
 // One plant under one controller. A control period is that of `close_loop` in sims/loop.py.
 export class Craft {
   constructor(plant, controller, facts) {
@@ -128,8 +138,15 @@ export class Craft {
   reset(x) {
     this.x = Float32Array.from(x);
     this.said = Array(this.latest + 2).fill(Float32Array.from(this.facts.initial_applied)); // the latest first
-    Object.assign(this, { k: 0, next: 0, lost: null, status: 0, seen: new Map(), applied: this.said[0] });
+    Object.assign(this, { k: 0, next: 0, lost: null, status: 0, seen: new Map(), applied: this.said[0], past: [], frozen: null });
     this.controller.reset();
+  }
+
+  // What the sensors, of which some may have a fault, make of this observation.
+  sense(observation, { kind, first, count }) {
+    this.past = [observation, ...this.past].slice(0, Math.max(1, Math.round(LATE_S / this.facts.period_s)) + 1);
+    if (kind !== "stuck" || !this.frozen) this.frozen = observation;
+    return observation.map((v, i) => (i >= first && i < first + count ? FAULTS[kind](v, i, this) : v));
   }
 
   // The state as the task sees it: against a reference that moves.
@@ -142,13 +159,13 @@ export class Craft {
     return x;
   }
 
-  period({ p, d, noise, delay, late, reference }) {
+  period({ p, d, noise, fault, delay, late, reference }) {
     if (this.lost !== null) return;
     const { plant, facts, said } = this, h = facts.period_s, [busy, more] = splitDelay(delay, h);
     let latest = said[0]; // holds while the controller is busy
     if (this.k >= this.next) {
       const observation = plant.call("observe", this.against(reference)).map((v, i) => v + noise[i]);
-      const { action, status } = this.controller.step(observation);
+      const { action, status } = this.controller.step(this.sense(observation, fault));
       Object.assign(this, { status, next: this.k + Math.max(1, busy + (more > 0)) });
       for (let bit = 0; bit < 32; bit++) if (status >>> bit & 1) this.seen.set(bit, (this.seen.get(bit) ?? 0) + 1);
       latest = action;
@@ -211,7 +228,8 @@ export class Flight {
     this.wind = new Float32Array(Math.max(1, facts.disturbances.length)); // what the sliders say
     this.pull = () => null; // what a hand adds: a craft to its disturbances
     this.reference = new Reference();
-    Object.assign(this, { gusts: 0, extraDelay: 0, noiseScale: 1, drawnScale: 1, blind: false });
+    Object.assign(this, { gusts: 0, extraDelay: 0, noiseScale: 1, drawnScale: 1,
+      fault: { kind: "none", first: 0, count: facts.observations.length } });
     this.reset(0);
   }
 
@@ -233,16 +251,17 @@ export class Flight {
   }
 
   period() {
-    const { facts, crafts, extraDelay } = this, { noise: deviations, late_s: late } = facts, reference = this.reference.now;
+    const { facts, crafts, extraDelay, fault } = this, { noise: deviations, late_s: late } = facts, reference = this.reference.now;
     this.pushes = this.pushes.filter(({ until }) => this.k < until);
     this.gust += -this.gust * facts.period_s / 0.5 + this.normal() * Math.sqrt(2 * facts.period_s / 0.5); // of deviation 1
     const blow = 1 + this.gusts * this.gust;
     const shared = this.drawn.map((v, i) => this.pushes.reduce((sum, { d }) => sum + d[i],
       v * this.drawnScale + this.wind[i] * blow));
-    const noise = deviations.map((sd) => (this.blind ? NaN : this.noiseScale && sd * this.noiseScale * this.normal()));
+    const noise = deviations.map((sd) => this.noiseScale && sd * this.noiseScale * this.normal());
     for (const craft of crafts) {
       const pull = this.pull(craft), d = pull ? shared.map((v, i) => v + pull[i]) : shared;
-      craft.period({ p: this.parameters, d, noise, delay: craft.controller.record.delay_s + extraDelay, late, reference });
+      const delay = craft.controller.record.delay_s + extraDelay;
+      craft.period({ p: this.parameters, d, noise, fault, delay, late, reference });
     }
     this.reference.advance(facts.period_s);
     this.k += 1;

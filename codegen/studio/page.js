@@ -120,7 +120,9 @@ matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => (st
 
 document.title = `${facts.plant} - tinyctl studio`;
 $("what").textContent = `${facts.plant.replaceAll("_", " ")}, ${facts.task.replaceAll("_", " ")}, ${Math.round(1 / facts.period_s)} Hz`;
-$("hint").textContent = studio.model?.hint ?? "";
+$("hint").textContent = stage?.pulls ? studio.model.hint : "Drag to look around; scroll or pinch to come closer.";
+$("hint").hidden = !stage;
+$("push").hidden = !facts.disturbances.length;
 $("view").setAttribute("aria-label", `The ${facts.plant} in flight. Arrow keys push it.`);
 const legend = facts.controllers.map((record, i) => {
   const item = document.createElement("li"), dot = document.createElement("span"), told = document.createElement("output");

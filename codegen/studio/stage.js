@@ -13,6 +13,7 @@ export class Stage {
   constructor(canvas, studio) {
     const { model, flight } = studio;
     Object.assign(this, { canvas, studio, model, trails: flight.crafts.map(() => []), held: null, pointers: new Map(), closeness: 1, back: 1 });
+    this.pulls = model.forces <= studio.facts.disturbances.length;
     this.scene = new Scene(canvas, model.camera);
     if (model.camera.across === 1) Object.assign(this.scene, { azimuth: -1.3, elevation: 0.2 });
     this.streaks = Array.from({ length: STREAKS }, () => [0, 1, 2].map(() => Math.random()));
@@ -52,7 +53,7 @@ export class Stage {
     const at = [event.offsetX, event.offsetY];
     this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, at);
-    const craft = this.pointers.size === 1 && this.studio.model.forces <= this.studio.facts.disturbances.length ? this.near(at) : null;
+    const craft = this.pulls && this.pointers.size === 1 ? this.near(at) : null;
     this.held = craft === null ? null : { craft, goal: null };
     this.canvas.classList.add("held");
     this.moved(event);
@@ -60,7 +61,7 @@ export class Stage {
 
   moved(event) {
     const at = [event.offsetX, event.offsetY], before = this.pointers.get(event.pointerId);
-    if (!before) return void this.canvas.classList.toggle("over", this.near(at) !== null);
+    if (!before) return void this.canvas.classList.toggle("over", this.pulls && this.near(at) !== null);
     if (this.held) {
       const offset = this.offset(this.held.craft);
       this.held.goal = this.scene.unproject(at, this.place(this.held.craft)).map((v, k) => v - offset[k]);

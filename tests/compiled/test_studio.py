@@ -157,9 +157,9 @@ def test_a_thousand_steps_are_those_of_graph_run(
     opened(page, url, start=2)
     page.run("studio.flight.wind[0] = 0.04, studio.flight.gusts = 0.5, studio.flight.noiseScale = 3")
     ticks(page, 300)
-    page.run("studio.push([0, 1, 0]), studio.flight.extraDelay = 0.004, studio.flight.blind = true")
+    page.run("studio.push([0, 1, 0]), studio.flight.extraDelay = 0.004, studio.flight.fault.kind = 'lost'")
     ticks(page, 5)
-    page.run("studio.flight.blind = false")
+    page.run("studio.flight.fault.kind = 'none'")
     assert all(lost is None for _, lost in ticks(page, STEPS - 305))
     for number, graph in enumerate(graphs.values()):
         log = page.run(f"(({{words, width, steps}}) => Array.from(words.subarray(0, width * steps)))"
