@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tinyctl.codegen
-from tinyctl.contract import Contract, Signal
+from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import check_contract
 from tinyctl.graph import Graph
@@ -26,7 +26,7 @@ from tinyctl.wasm import controller_module, plant_module
 
 if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.checker import TimingReport
-    from tinyctl.sims.plant import Plant, Task, Variable
+    from tinyctl.sims.plant import Plant, Task
 
 ADDRESS = "127.0.0.1"
 MOST = 4  # controllers at once: so many colours are told apart
@@ -79,8 +79,8 @@ def check_together(plant: Plant, task_name: str | None, graphs: Mapping[str, Gra
 
 
 def files(plant: Plant, task_name: str | None, flyers: Sequence[Flyer], *, seed: int = 0) -> dict[str, bytes]:
-    """What the page is made of, by name. The starts are those of the first episodes of `fly` under `seed`."""
-    check_together(plant, task_name, {flyer.name: flyer.graph for flyer in flyers})
+    """What the page is made of, by name, for controllers that passed `check_together`. The starts are those of the
+    first episodes of `fly` under `seed`."""
     task = plant.task(task_name)
     roomy = _roomy(plant, task)
     page = importlib.resources.files(tinyctl.codegen).joinpath("studio")
@@ -231,5 +231,5 @@ def _sensors(contract: Contract) -> list[dict[str, Any]]:
             for names, rows in zip(ends, groups, strict=True)]  # fmt: skip
 
 
-def _named(rows: Sequence[Variable | Signal | Any]) -> list[dict[str, str]]:
+def _named(rows: Sequence[Any]) -> list[dict[str, str]]:
     return [{"name": row.name, "unit": row.unit} for row in rows]

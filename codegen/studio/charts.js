@@ -31,7 +31,7 @@ export class Strip {
   // The values beside the title, in the crafts' colours.
   tell(texts, style) {
     this.told.replaceChildren(...texts.map((textContent, i) => {
-      const value = Object.assign(document.createElement("output"), { textContent });
+      const value = Object.assign(document.createElement("b"), { textContent });
       value.style.color = texts.length > 1 ? style.colours[i] : "";
       return value;
     }));

@@ -19,6 +19,7 @@ const studio = {
   shown: facts.controllers.map(() => true), style: style(),
 };
 window.studio = studio; // for the console, and for tests
+const stage = picture();
 
 const hurry = facts.period_s > 0.05 ? Math.round(20 * facts.period_s) : 1; // so many times as fast as it is: twenty periods a second
 const seconds = 8 * hurry; // in the charts
@@ -77,8 +78,18 @@ function push(way) {
   flight.push(d, PUSH_S);
 }
 
-const stage = studio.model ? new Stage($("view"), studio) : null;
-if (!stage) $("view").hidden = true;
+// Null where there is nothing to draw, or nothing to draw with: then charts of the states are in its place.
+function picture() {
+  try {
+    if (studio.model) return new Stage($("view"), studio);
+  } catch (error) {
+    console.info(`no picture: ${error.message}`);
+    studio.model = null;
+  }
+  $("view").hidden = true;
+  return null;
+}
+
 cards($("cards"), studio);
 Object.assign(studio, { tick, reset, push, stage, charts });
 reset(0);
@@ -128,6 +139,7 @@ const legend = facts.controllers.map((record, i) => {
   const item = document.createElement("li"), dot = document.createElement("span"), told = document.createElement("output");
   dot.className = "dot";
   dot.style.setProperty("--own", `var(--c${i})`);
+  told.setAttribute("aria-live", "off"); // ten times a second
   item.append(dot, record.name, told);
   $("legend").append(item);
   return told;

@@ -62,7 +62,7 @@ def graphs() -> dict[str, Graph]:
 
 @pytest.fixture(scope="module")
 def url(graphs: dict[str, Graph]) -> Iterator[str]:
-    with serving(api.studio_files(graphs, delay_s=1e-4)) as address:
+    with serving(api.studio_files(graphs)) as address:
         yield address
 
 
@@ -190,10 +190,33 @@ def test_the_flight_is_that_of_the_simulator(page: Page, url: str, graphs: dict[
     drawn = Draws(np.array([start["x"]], np.float32), np.array([start["d"]], np.float32),
                   np.array([*plant.nominal().values()], np.float32), np.zeros((35, 1, 18), np.float32))  # fmt: skip
     for number, graph in enumerate(graphs.values()):
-        flown = close_loop(kernel, drawn, GraphController(graph), delay_s=1e-4 + DELAY_S)
+        delay_s = page.run(f"studio.facts.controllers[{number}].delay_s")
+        assert 0 < delay_s < 1e-3  # predicted for the board
+        flown = close_loop(kernel, drawn, GraphController(graph), delay_s=delay_s + DELAY_S)
         x = page.run(f"Array.from(studio.flight.crafts[{number}].x)")
         assert flown.survived.all()
         assert np.array_equal(np.array(x, np.float32), flown.states[-1, 0])
+
+
+def test_what_the_board_will_take_is_told(page: Page, url: str) -> None:
+    opened(page, url)
+    first, second = page.run("[...document.querySelectorAll('.one')].map((card) => card.innerText)")
+    float_us, int_us = page.run("studio.facts.controllers.map((c) => c.timing.time_us_worst)")
+    assert int_us < float_us
+    assert f"{float_us:.0f} of 2000 us" in first
+    assert f"{int_us:.0f} of 2000 us" in second
+    assert "crazyflie21" in first
+    assert "in time" in second
+
+
+def test_without_webgl_charts_are_shown(page: Page, url: str) -> None:
+    hide = "(old) => function (kind, ...more) { return kind === 'webgl2' ? null : old.call(this, kind, ...more) }"
+    at = "HTMLCanvasElement.prototype.getContext"
+    script = page.call("Page.addScriptToEvaluateOnNewDocument", source=f"{at} = ({hide})({at})")
+    opened(page, url)
+    ticks(page, 50)
+    page.call("Page.removeScriptToEvaluateOnNewDocument", **script)
+    assert page.run("[studio.stage, document.querySelectorAll('#states figure').length]") == [None, 12]
 
 
 def test_settings_keys_and_the_phone(page: Page, url: str) -> None:
