@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+import cases
 import networks
 import numpy as np
 import pytest
@@ -31,11 +32,13 @@ from tinyctl.sims.kernel import compile_plant
 from tinyctl.sims.loop import Draws, close_loop
 from tinyctl.sims.plants import load_plant
 from tinyctl.trainers.apg import Config, train
+from tinyctl.wasm import controller_module
 
 SHOTS = Path(__file__).parents[2] / "build" / "studio"
 STEPS = 1000
 DELAY_S = 0.0123  # more than a control period of the quadrotor
 SMALL = Config(iterations=60, plants=64, hidden=(16, 16), validation_episodes=20)
+CASES = ("all_layers_w8a8", "recurrent_w16a16", "mixed")
 pytestmark = pytest.mark.xdist_group("studio")
 
 
@@ -312,3 +315,17 @@ def test_mistakes_are_told(graphs: dict[str, Graph]) -> None:
     with pytest.raises(TinyctlError, match="cannot be had"):
         studio.server({}, busy.server_port)
     busy.server_close()
+
+
+def test_every_kind_of_controller_passes_its_selftest_as_webassembly(page: Page) -> None:
+    """It compares stored steps of `Graph.run`, bit for bit."""
+    modules = {f"{name}.wasm": controller_module(cases.graph(name)) for name in CASES}
+    blank = {
+        "index.html": b'<link rel="icon" href="icon.svg">',
+        "icon.svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+    }
+    with serving({**blank, **modules}) as url:
+        page.open(url)
+        for name in modules:
+            made = f"WebAssembly.instantiateStreaming(fetch('{name}'))"
+            assert page.run(f"{made}.then((m) => m.instance.exports.controller_selftest())") == 0, name
