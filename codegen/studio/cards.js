@@ -21,8 +21,8 @@ function card(parent, title, ...children) {
 
 const defaults = []; // what puts each setting back
 
-// A slider with its name and its value; `tell` makes the value's text, `act` takes it.
-function slider({ label, min, max, value, step = (max - min) / 200, tell, act }) {
+// A slider with its name and its value, which begins as `value`; `tell` makes its text, `act` takes it.
+function slider(label, value, [min, max, step = (max - min) / 200], tell, act) {
   const input = element("input", { type: "range" }), told = element("output");
   Object.assign(input, { min, max, step });
   input.value = value;
@@ -86,8 +86,8 @@ function goals(flight) {
       flight.reference.reset();
       flight.reference.lap = Number(lap);
     }),
-    ...["x", "y", "z"].map((label, i) => slider({ label, min: i === 2 ? -0.7 : -1, max: 1, value: 0, step: 0.01, tell: (v) => `${v.toFixed(2)} m`,
-      act: (v) => (flight.reference.point = flight.reference.point.map((w, k) => (k === i ? v : w))) })),
+    ...["x", "y", "z"].map((label, i) => slider(label, 0, [i === 2 ? -0.7 : -1, 1, 0.01], (v) => `${v.toFixed(2)} m`,
+      (v) => (flight.reference.point = flight.reference.point.map((w, k) => (k === i ? v : w))))),
   ];
 }
 
@@ -95,27 +95,35 @@ function disturbances({ facts, flight, model }) {
   const rows = [], percent = (v) => `${Math.round(100 * v)} %`;
   if (model?.weight) {
     const wind = { size: 0, heading: 0 };
-    const blow = () => {
+    const blow = (change) => {
+      Object.assign(wind, change);
       const force = wind.size * model.weight, a = wind.heading * Math.PI / 180;
       flight.wind[0] = force * Math.cos(a);
       flight.wind[1] = force * Math.sin(a);
     };
-    rows.push(slider({ label: "wind", min: 0, max: 0.6, value: 0, step: 0.01, tell: (v) => `${percent(v)} g`, act: (v) => { wind.size = v; blow(); } }));
-    rows.push(slider({ label: "towards", min: 0, max: 360, value: 45, step: 5, tell: (v) => `${v}°`, act: (v) => { wind.heading = v; blow(); } }));
+    rows.push(
+      slider("wind", 0, [0, 0.6, 0.01], (v) => `${percent(v)} g`, (size) => blow({ size })),
+      slider("towards", 45, [0, 360, 5], (v) => `${v}°`, (heading) => blow({ heading })),
+    );
   } else {
     facts.disturbances.slice(0, 3).forEach((q, i) => {
       const most = 15 * q.typical || 1;
-      rows.push(slider({ label: words(q.name), min: -most, max: most, value: 0, tell: (v) => `${v.toPrecision(2)} ${q.unit}`, act: (v) => (flight.wind[i] = v) }));
+      const tell = (v) => `${v.toPrecision(2)} ${q.unit}`;
+      rows.push(slider(words(q.name), 0, [-most, most], tell, (v) => (flight.wind[i] = v)));
     });
   }
-  if (facts.disturbances.length) rows.push(slider({ label: "gusts", min: 0, max: 1, value: 0, tell: percent, act: (v) => (flight.gusts = v) }));
-  rows.push(
-    slider({ label: "delay", min: 0, max: MOST_DELAY_S, value: 0, step: 0.001, tell: (v) => `+ ${Math.round(1000 * v)} ms`, act: (v) => (flight.extraDelay = v) }),
-    slider({ label: "sensor noise", min: 0, max: 20, value: 1, step: 0.5, tell: (v) => `× ${v}`, act: (v) => (flight.noiseScale = v) }),
+  if (facts.disturbances.length) rows.push(
+    slider("gusts", 0, [0, 1], percent, (v) => (flight.gusts = v)),
+    check("constant disturbance of the start", true, (on) => (flight.drawnScale = on ? 1 : 0)),
   );
-  if (facts.disturbances.length) rows.push(check("constant disturbance of the start", true, (on) => (flight.drawnScale = on ? 1 : 0)));
+  const delay = (v) => `+ ${Math.round(1000 * v)} ms`;
+  rows.push(
+    slider("delay", 0, [0, MOST_DELAY_S, 0.001], delay, (v) => (flight.extraDelay = v)),
+    slider("sensor noise", 1, [0, 20, 0.5], (v) => `× ${v}`, (v) => (flight.noiseScale = v)),
+  );
   const sensors = [{ name: "all", first: 0, count: facts.observations.length }, ...facts.sensors];
-  const kinds = [["none", "none"], ["lost", "lost: every value NaN"], ["stuck", "stuck"], ["late", "50 ms late"], ["flipped", "sign flipped"]];
+  const kinds = [["none", "none"], ["lost", "lost: every value NaN"], ["stuck", "stuck"], ["late", "50 ms late"],
+    ["flipped", "sign flipped"]];
   rows.push(choice("sensor fault", kinds, (kind) => (flight.fault = { ...flight.fault, kind })));
   if (sensors.length > 2) {
     const some = sensors.map((sensor, i) => [i, sensor.name]);
@@ -125,28 +133,31 @@ function disturbances({ facts, flight, model }) {
 }
 
 function parameter(flight, q, i) {
-  const [min, max] = q.nominal > 0 ? [q.nominal / 2, q.nominal * 2] : [q.low, q.high];
+  const range = q.nominal > 0 ? [q.nominal / 2, q.nominal * 2] : [q.low, Math.max(q.high, q.low + 1e-6)];
   const unit = q.unit === "1" ? "" : ` ${q.unit}`, gram = q.unit === "kg" && q.nominal < 0.5;
   const tell = (v) => (gram ? `${(1000 * v).toFixed(1)} g` : `${+v.toPrecision(3)}${unit}`);
-  return slider({ label: words(q.name), min, max: max > min ? max : min + 1, value: q.nominal, tell, act: (v) => (flight.parameters[i] = v) });
+  return slider(words(q.name), q.nominal, range, tell, (v) => (flight.parameters[i] = v));
 }
 
-// --- what is known of each controller ----------------------------------------------------------------------------------
+// --- what is known of each controller --------------------------------------------------------------------------------
 
+const fine = (textContent) => element("p", { className: "fine", textContent });
 const told = []; // by controller: the elements that change
 
 function controllers(studio) {
   const made = element("fieldset", {}, element("legend", { textContent: "Controllers" }));
   studio.facts.controllers.forEach((record, i) => {
-    const dot = element("span", { className: "dot" }), show = element("input", { type: "checkbox", checked: true, ariaLabel: `Show ${record.name}` });
+    const dot = element("span", { className: "dot" }), name = element("b", { textContent: record.name });
+    const show = element("input", { type: "checkbox", checked: true, ariaLabel: `Show ${record.name}` });
     dot.style.setProperty("--own", `var(--c${i})`);
     show.addEventListener("change", () => (studio.shown[i] = show.checked));
-    const save = element("button", { type: "button", textContent: "Log", title: "Save what it was given and gave, every bit: for hil --replay and identify" });
+    const save = element("button", { type: "button", textContent: "Log" });
+    save.title = "Save what it was given and gave, every bit: for hil --replay and identify";
     save.addEventListener("click", () => download(`${record.name}.csv`, studio.flight.recording(i)));
-    const here = element("span"), guard = element("p", { className: "fine" });
-    made.append(element("div", { className: "one" }, element("p", {}, show, dot, element("b", { textContent: record.name }), save),
-      element("p", { className: "fine", textContent: `${record.formats.join(", ")}, graph ${record.graph_hash.slice(0, 8)}` }),
-      ...timing(record), element("p", { className: "fine" }, here), guard));
+    const here = fine(""), guard = fine("");
+    const graph = `${record.formats.join(", ")}, graph ${record.graph_hash.slice(0, 8)}`;
+    const head = element("p", {}, show, dot, name, save);
+    made.append(element("div", { className: "one" }, head, fine(graph), ...timing(record), here, guard));
     told.push({ here, guard });
   });
   return made;
@@ -154,15 +165,17 @@ function controllers(studio) {
 
 function timing({ timing: t, delay_s }) {
   const late = `${(delay_s * 1e6).toFixed(0)} us`;
-  if (!t) return [element("p", { className: "fine", textContent: `Its actions are ${late} late. Not timed for a board.` })];
-  const load = element("meter", { min: 0, max: 1, value: Math.min(1, t.load), low: 0.7, high: 0.9, optimum: 0, title: `${t.board}: share of the period` });
-  const good = t.verdict === "pass", kept = `${(t.flash_bytes / 1000).toFixed(1)} kB flash, ${t.ram_bytes} B RAM, ${t.stack_bytes} B stack`;
+  if (!t) return [fine(`Its actions are ${late} late. Not timed for a board.`)];
+  const load = element("meter", { min: 0, max: 1, low: 0.7, high: 0.9, optimum: 0, value: Math.min(1, t.load) });
+  load.title = `${t.board}: share of the deadline`;
+  const good = t.verdict === "pass", [worst, deadline] = [t.time_us_worst, t.deadline_us].map((us) => us.toFixed(0));
+  const kept = `${(t.flash_bytes / 1000).toFixed(1)} kB flash, ${t.ram_bytes} B RAM, ${t.stack_bytes} B stack`;
   const verdict = element("output", { className: good ? "good" : "bad", textContent: good ? "in time" : "fails" });
   return [
     element("p", { className: "fine" }, t.board, verdict),
     load,
-    element("p", { className: "fine", textContent: `${t.cycles_worst.toLocaleString("en")} cycles at worst: ${t.time_us_worst.toFixed(0)} of ${t.deadline_us.toFixed(0)} us` }),
-    element("p", { className: "fine", textContent: good ? kept : t.reasons.join("; ") }),
+    fine(`${t.cycles_worst.toLocaleString("en")} cycles at worst: ${worst} of ${deadline} us`),
+    fine(good ? kept : t.reasons.join("; ")),
   ];
 }
 
@@ -178,8 +191,9 @@ export function report({ flight }) {
       const test = controller.selftest === 0 ? "self-test passed" : `self-test returned ${controller.selftest}`;
       here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step here, ${test}`;
     }
-    const reasons = [...seen].map(([bit, count]) => `${controller.record.reasons[bit] ?? `bit ${bit}`} (${count} steps)`);
-    guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${reasons.join("; ") || "all was well"}`;
+    const { reasons } = controller.record;
+    const said = [...seen].map(([bit, steps]) => `${reasons[bit] ?? `bit ${bit}`} (${steps} steps)`);
+    guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${said.join("; ") || "all was well"}`;
     guard.className = `fine ${status ? "bad" : seen.size ? "warn" : ""}`;
   });
 }

@@ -13,8 +13,8 @@ const round = (v) => {
 };
 
 export class Strip {
-  // `rows` signals of each of `crafts` over `seconds`. `range` is fixed, or follows the signals: from `from` on, or with
-  // null from the lowest, over `least` or more.
+  // `rows` signals of each of `crafts` over `seconds`. The range is fixed, or follows the signals: from `from` on, or
+  // with null from the lowest, over `least` or more.
   constructor(parent, { title, unit = "", crafts, rows = 1, seconds, range = null, least = 1e-6, from = 0 }) {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
     this.canvas = document.createElement("canvas");
@@ -71,7 +71,8 @@ export class Strip {
     const { canvas, times } = this, ratio = devicePixelRatio, width = canvas.clientWidth, height = canvas.clientHeight;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio))
       Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
-    const pen = canvas.getContext("2d"), [low, high] = this.bounds(), { seconds } = this, now = Math.max(times.at(-1) ?? 0, seconds);
+    const pen = canvas.getContext("2d"), [low, high] = this.bounds();
+    const { seconds } = this, now = Math.max(times.at(-1) ?? 0, seconds);
     const across = (t) => LABEL.left + (width - LABEL.left - 2) * (t - now + seconds) / seconds;
     const down = (v) => 7 + (height - 14) * (high - v) / (high - low);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -89,12 +90,14 @@ export class Strip {
     this.lines.forEach((line, n) => {
       const craft = Math.floor(n / this.rows);
       if (!shown[craft]) return;
-      Object.assign(pen, { strokeStyle: style.colours[craft], lineWidth: 1.4 + 1.8 * (this.crafts - 1 - craft), // equal lines show both
-        globalAlpha: (craft < this.crafts - 1 ? 0.75 : 1) * (1 - 0.5 * (n % this.rows) / this.rows) });
+      const below = this.crafts - 1 - craft; // wider, so that of equal lines both are seen
+      Object.assign(pen, { strokeStyle: style.colours[craft], lineWidth: 1.4 + 1.8 * below });
+      pen.globalAlpha = (below ? 0.75 : 1) * (1 - 0.5 * (n % this.rows) / this.rows);
       pen.beginPath();
       let drawing = false;
       line.forEach((v, k) => {
-        if (Number.isFinite(v)) pen[drawing ? "lineTo" : "moveTo"](across(times[k]), down(Math.min(high, Math.max(low, v))));
+        const y = down(Math.min(high, Math.max(low, v)));
+        if (Number.isFinite(v)) pen[drawing ? "lineTo" : "moveTo"](across(times[k]), y);
         drawing = Number.isFinite(v);
       });
       pen.stroke();

@@ -3,6 +3,7 @@
 const PAGE_BYTES = 65536;
 export const MOST_DELAY_S = 0.06; // that the page adds
 const LATE_S = 0.05; // of a sensor that is late
+const GUST_S = 0.5; // how long a gust lasts
 const LOG_STEPS = 1 << 17; // what a log holds at most: twenty minutes at 100 Hz
 
 // A WebAssembly module without imports, and float32 buffers of the caller in its memory.
@@ -40,7 +41,8 @@ class Compiled {
 export class Plant {
   constructor(compiled, facts) {
     const { states, inputs, parameters, disturbances, observations, scores } = facts;
-    const widest = Math.max(1, ...[states, inputs, parameters, disturbances, observations, scores].map((v) => v.length));
+    const columns = [states, inputs, parameters, disturbances, observations, scores];
+    const widest = Math.max(1, ...columns.map((v) => v.length));
     this.compiled = compiled;
     this.rows = { step: states.length, observe: observations.length, margin: 1, score: scores.length };
     this.places = Array.from({ length: 6 }, () => compiled.place(4 * widest));
@@ -138,7 +140,8 @@ export class Craft {
   reset(x) {
     this.x = Float32Array.from(x);
     this.said = Array(this.latest + 2).fill(Float32Array.from(this.facts.initial_applied)); // the latest first
-    Object.assign(this, { k: 0, next: 0, lost: null, status: 0, seen: new Map(), applied: this.said[0], past: [], frozen: null });
+    Object.assign(this, { k: 0, next: 0, lost: null, status: 0, seen: new Map(), applied: this.said[0] });
+    Object.assign(this, { past: [], frozen: null }); // observations, the latest first, and those of a stuck sensor
     this.controller.reset();
   }
 
@@ -251,17 +254,17 @@ export class Flight {
   }
 
   period() {
-    const { facts, crafts, extraDelay, fault } = this, { noise: deviations, late_s: late } = facts, reference = this.reference.now;
+    const { facts, crafts, extraDelay, fault } = this, reference = this.reference.now, calm = facts.period_s / GUST_S;
     this.pushes = this.pushes.filter(({ until }) => this.k < until);
-    this.gust += -this.gust * facts.period_s / 0.5 + this.normal() * Math.sqrt(2 * facts.period_s / 0.5); // of deviation 1
+    this.gust += -this.gust * calm + this.normal() * Math.sqrt(2 * calm); // of deviation 1
     const blow = 1 + this.gusts * this.gust;
     const shared = this.drawn.map((v, i) => this.pushes.reduce((sum, { d }) => sum + d[i],
       v * this.drawnScale + this.wind[i] * blow));
-    const noise = deviations.map((sd) => this.noiseScale && sd * this.noiseScale * this.normal());
+    const noise = facts.noise.map((sd) => this.noiseScale && sd * this.noiseScale * this.normal());
     for (const craft of crafts) {
       const pull = this.pull(craft), d = pull ? shared.map((v, i) => v + pull[i]) : shared;
       const delay = craft.controller.record.delay_s + extraDelay;
-      craft.period({ p: this.parameters, d, noise, fault, delay, late, reference });
+      craft.period({ p: this.parameters, d, noise, fault, delay, late: facts.late_s, reference });
     }
     this.reference.advance(facts.period_s);
     this.k += 1;

@@ -2,7 +2,8 @@
 
 import { apply, box, cylinder, move, multiply, quaternion, scale, sphere, turnX, turnY, turnZ } from "./scene.js";
 
-const DARK = [0.13, 0.16, 0.21, 1], STEEL = [0.62, 0.67, 0.74, 1], PALE = [0.88, 0.91, 0.95, 1], GOLD = [0.95, 0.75, 0.3, 1];
+const DARK = [0.13, 0.16, 0.21, 1], STEEL = [0.62, 0.67, 0.74, 1], PALE = [0.88, 0.91, 0.95, 1];
+const GOLD = [0.95, 0.75, 0.3, 1];
 const LARGER = 2.8; // a drone of 9 cm would be lost in a room of metres
 const TURN_S = 0.06; // a rotor as drawn turns slower than it does: 350 turns a second would only flicker
 
@@ -10,7 +11,7 @@ const chain = (...matrices) => matrices.reduce(multiply);
 const part = (mesh, make, model, colour, more = {}) => ({ mesh, make, model, colour, ...more });
 const solid = (model, colour) => part("box", box, model, colour);
 const round = (model, colour, more) => part("cylinder", () => cylinder(), model, colour, more);
-const ball = (at, radius, colour, more) => part("ball", () => sphere(), multiply(move(...at), scale(radius)), colour, more);
+const ball = (at, radius, colour) => part("ball", () => sphere(), multiply(move(...at), scale(radius)), colour);
 
 // A spring that a hand pulls by, in units of the mass: stiffness 1/s^2, damping 1/s, limit m/s^2.
 const spring = (offset, speed, { stiffness, damping, limit }) => {
@@ -38,7 +39,8 @@ function quadrotor(facts) {
       return facts.disturbances.map((_, i) => (i < 3 ? (p[mass] ?? 1) * pull[i] : 0));
     },
     parts(x, colour, time) {
-      const body = chain(move(...position(x)), quaternion(x[at.q_w], x[at.q_x], x[at.q_y], x[at.q_z]), scale(LARGER * arm));
+      const turn = quaternion(x[at.q_w], x[at.q_x], x[at.q_y], x[at.q_z]);
+      const body = chain(move(...position(x)), turn, scale(LARGER * arm));
       const on = (...matrices) => chain(body, ...matrices), out = [], discs = [];
       out.push(solid(on(scale(1.05, 1.05, 0.09)), DARK), solid(on(move(0, 0, 0.2), scale(0.95, 0.62, 0.24)), STEEL));
       out.push(solid(on(move(0, 0, 0.34), scale(0.5, 0.4, 0.07)), colour));
@@ -78,7 +80,8 @@ function pendulum(facts) {
     parts(x, colour, time, p) {
       const l = Math.hypot(...tip(x, p)), turn = turnY(x[angle]);
       return [
-        solid(chain(move(0, 0.13, -0.62), scale(0.1, 0.06, 1.25)), DARK), solid(chain(move(0, 0.13, -1.22), scale(0.7, 0.4, 0.06)), DARK),
+        solid(chain(move(0, 0.13, -0.62), scale(0.1, 0.06, 1.25)), DARK),
+        solid(chain(move(0, 0.13, -1.22), scale(0.7, 0.4, 0.06)), DARK),
         round(chain(move(0, 0.04, 0), turnX(Math.PI / 2), scale(0.09, 0.09, 0.16)), STEEL),
         solid(chain(turn, move(0, 0, l / 2), scale(0.055, 0.05, l)), PALE), ball(tip(x, p), 0.09, colour),
       ];
@@ -87,7 +90,8 @@ function pendulum(facts) {
 }
 
 function cartpole(facts) {
-  const [place, angle, speed] = ["position", "angle", "velocity"].map((name) => facts.states.findIndex((s) => s.name === name));
+  const names = facts.states.map((s) => s.name);
+  const [place, angle, speed] = ["position", "angle", "velocity"].map((name) => names.indexOf(name));
   const half = facts.parameters.findIndex((q) => q.name === "half_length"), up = 0.12;
   return {
     camera: { centre: [0, 0, 0.1], distance: 4.6, floor: -1.1, tile: 0.5, spread: 0.7, across: 1 },
@@ -96,11 +100,13 @@ function cartpole(facts) {
     anchor: (x) => [x[place], 0, up],
     forces: 1,
     pull(x, goal) {
-      const most = 40 * facts.disturbances[0].typical, force = most * 2 * (goal[0] - x[place]) - most * 0.3 * (x[speed] ?? 0);
+      const most = 40 * facts.disturbances[0].typical;
+      const force = most * (2 * (goal[0] - x[place]) - 0.3 * (x[speed] ?? 0));
       return facts.disturbances.map((_, i) => (i ? 0 : Math.max(-most, Math.min(most, force))));
     },
     parts(x, colour, time, p) {
-      const l = 2 * (half < 0 ? 0.5 : p[half]), cart = move(x[place], 0, 0), pole = chain(cart, move(0, -0.17, up), turnY(x[angle]));
+      const l = 2 * (half < 0 ? 0.5 : p[half]), cart = move(x[place], 0, 0);
+      const pole = chain(cart, move(0, -0.17, up), turnY(x[angle]));
       const wheels = [-0.15, 0.15].flatMap((dx) => [-0.11, 0.11].map((dy) =>
         round(chain(cart, move(dx, dy, -0.06), turnX(Math.PI / 2), scale(0.07, 0.07, 0.04)), DARK)));
       return [

@@ -1,7 +1,7 @@
 // The page: loads the flight, keeps its time, and shows it.
 
 import { Strip } from "./charts.js";
-import { cards, report } from "./cards.js";
+import { cards, element, report } from "./cards.js";
 import { Flight } from "./flight.js";
 import { model } from "./models.js";
 import { Stage } from "./stage.js";
@@ -21,19 +21,20 @@ const studio = {
 window.studio = studio; // for the console, and for tests
 const stage = picture();
 
-const hurry = facts.period_s > 0.05 ? Math.round(20 * facts.period_s) : 1; // so many times as fast as it is: twenty periods a second
+const hurry = facts.period_s > 0.05 ? Math.round(20 * facts.period_s) : 1; // a slow plant flies so many times as fast
 const seconds = 8 * hurry; // in the charts
+const words = (name) => name.replaceAll("_", " ");
 const errors = facts.scores.length ? facts.scores[0] : { name: "margin", unit: "1" };
 const charts = [
-  new Strip($("charts"), { seconds, title: errors.name.replaceAll("_", " "), unit: errors.unit, crafts: n, least: 0.01 }),
+  new Strip($("charts"), { seconds, title: words(errors.name), unit: errors.unit, crafts: n, least: 0.01 }),
   new Strip($("charts"), { seconds, title: "commands", crafts: n, rows: facts.actions.length,
     range: [Math.min(...facts.actions.map((a) => a.low)), Math.max(...facts.actions.map((a) => a.high))] }),
 ];
-const between = n > 1 ? new Strip($("charts"), studio.model
-  ? { seconds, title: "apart", unit: "mm", crafts: 1, least: 0.1 } : { seconds, title: "commands apart", crafts: 1, least: 1e-4 }) : null;
+const gap = studio.model ? { title: "apart", unit: "mm", least: 0.1 } : { title: "commands apart", least: 1e-4 };
+const between = n > 1 ? new Strip($("charts"), { seconds, crafts: 1, ...gap }) : null;
 if (between) charts.push(between);
 const states = studio.model ? [] : facts.states.slice(0, 12).map((s) =>
-  new Strip($("states"), { seconds, title: s.name.replaceAll("_", " "), unit: s.unit, crafts: n, from: null, least: 1e-3 }));
+  new Strip($("states"), { seconds, title: words(s.name), unit: s.unit, crafts: n, from: null, least: 1e-3 }));
 charts.push(...states);
 
 const error = (craft) => {
@@ -120,34 +121,33 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
   const act = KEYS[event.key.toLowerCase()], arrow = event.target === $("view") && ARROWS[event.key];
+  const taken = event.key === " " && ![$("view"), document.body].includes(event.target); // it presses a button
   if (arrow) push(stage.ground(arrow));
-  else if (!act || $(act).hidden || (event.key === " " && event.target.tagName !== "CANVAS" && event.target !== document.body)) return;
-  else doing[act]();
+  else if (act && !taken && !$(act).hidden) doing[act]();
+  else return;
   event.preventDefault();
 });
 matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => (studio.style = style()));
 
-// --- what is told ------------------------------------------------------------------------------------------------------
+// --- what is told ----------------------------------------------------------------------------------------------------
 
 document.title = `${facts.plant} - tinyctl studio`;
-$("what").textContent = `${facts.plant.replaceAll("_", " ")}, ${facts.task.replaceAll("_", " ")}, ${Math.round(1 / facts.period_s)} Hz`;
+$("what").textContent = `${words(facts.plant)}, ${words(facts.task)}, ${Math.round(1 / facts.period_s)} Hz`;
 $("hint").textContent = stage?.pulls ? studio.model.hint : "Drag to look around; scroll or pinch to come closer.";
 $("hint").hidden = !stage;
 $("push").hidden = !facts.disturbances.length;
 $("view").setAttribute("aria-label", `The ${facts.plant} in flight. Arrow keys push it.`);
 const legend = facts.controllers.map((record, i) => {
-  const item = document.createElement("li"), dot = document.createElement("span"), told = document.createElement("output");
-  dot.className = "dot";
+  const dot = element("span", { className: "dot" }), told = element("output", { ariaLive: "off" }); // always new
   dot.style.setProperty("--own", `var(--c${i})`);
-  told.setAttribute("aria-live", "off"); // ten times a second
-  item.append(dot, record.name, told);
-  $("legend").append(item);
+  $("legend").append(element("li", {}, dot, record.name, told));
   return told;
 });
 
 function tell() {
-  const pace = studio.running ? (studio.slow ? "a tenth of the speed" : hurry > 1 ? `${hurry} times the speed` : "") : "paused";
-  $("clock").replaceChildren(`${flight.time.toFixed(2)} s`, Object.assign(document.createElement("small"), { textContent: pace }));
+  const speed = hurry * (studio.slow ? 0.1 : 1), pace = speed === 1 ? "" : `${+speed.toPrecision(2)} times the speed`;
+  const how = element("small", { textContent: studio.running ? pace : "paused" });
+  $("clock").replaceChildren(`${flight.time.toFixed(2)} s`, how);
   const unit = errors.unit === "1" ? "" : ` ${errors.unit}`;
   flight.crafts.forEach((craft, i) => {
     const lost = craft.lost !== null;
@@ -174,7 +174,7 @@ function fail(error) {
   throw error;
 }
 
-// --- time --------------------------------------------------------------------------------------------------------------
+// --- time ------------------------------------------------------------------------------------------------------------
 
 let last = performance.now(), owed = 0, told = 0, shown = 0;
 function frame(now) {
@@ -184,7 +184,8 @@ function frame(now) {
   shown += passed;
   owed += passed * hurry;
   for (; owed >= facts.period_s; owed -= facts.period_s) tick();
-  if (studio.running && flight.crafts.every((c) => c.lost !== null) && (studio.lostFor += elapsed) > AGAIN_S) doing.next();
+  if (studio.running && flight.crafts.every((c) => c.lost !== null)) studio.lostFor += elapsed;
+  if (studio.lostFor > AGAIN_S) doing.next();
   stage?.draw(owed / facts.period_s, shown);
   for (const chart of charts) chart.draw(studio.style, chart === between ? [true] : studio.shown);
   if (now - told > 100) {

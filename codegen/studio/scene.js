@@ -78,7 +78,10 @@ const HEAD = "#version 300 es\nprecision highp float;\n";
 const MESH = [`${HEAD}
 layout(location = 0) in vec3 place; layout(location = 1) in vec3 normal;
 uniform mat4 view, model; out vec3 n; out vec3 at;
-void main() { vec4 p = model * vec4(place, 1.0); at = p.xyz; n = mat3(model) * normal; gl_Position = view * p; }`, `${HEAD}
+void main() {
+  vec4 p = model * vec4(place, 1.0);
+  at = p.xyz; n = mat3(model) * normal; gl_Position = view * p;
+}`, `${HEAD}
 in vec3 n; in vec3 at; uniform vec4 colour; uniform vec3 eye; uniform float lit; out vec4 pixel;
 void main() {
   vec3 m = normalize(n), sun = normalize(vec3(0.45, -0.35, 0.82)), look = normalize(eye - at);
@@ -119,7 +122,8 @@ export class Scene {
   constructor(canvas, { centre, distance, floor, tile }) {
     const gl = canvas.getContext("webgl2", { antialias: true, stencil: true });
     if (!gl) throw new Error("this browser has no WebGL 2");
-    Object.assign(this, { canvas, gl, centre, distance, floor, tile, azimuth: -1.05, elevation: 0.36, meshes: new Map() });
+    Object.assign(this, { canvas, gl, centre, distance, floor, tile, meshes: new Map() });
+    Object.assign(this, { azimuth: -1.05, elevation: 0.36 }); // rad
     this.programs = { mesh: this.program(...MESH), floor: this.program(...FLOOR), lines: this.program(...LINES) };
     this.segments = gl.createBuffer();
     this.empty = gl.createVertexArray();
@@ -176,7 +180,8 @@ export class Scene {
     const eye = centre.map((c, i) => c + away * back[i]), near = away / 50, far = away * 20, f = 2.2;
     const dot = (v) => -v.reduce((sum, c, i) => sum + c * eye[i], 0);
     const look = [0, 1, 2].flatMap((i) => [right[i], up[i], back[i], 0]).concat(dot(right), dot(up), dot(back), 1);
-    const lens = [f / aspect, 0, 0, 0, 0, f, 0, 0, 0, 0, (far + near) / (near - far), -1, 0, 0, 2 * far * near / (near - far), 0];
+    const depth = [(far + near) / (near - far), 2 * far * near / (near - far)];
+    const lens = [f / aspect, 0, 0, 0, 0, f, 0, 0, 0, 0, depth[0], -1, 0, 0, depth[1], 0];
     Object.assign(this, { eye, right, up, back, f, aspect, view: multiply(lens, look) });
   }
 
@@ -189,7 +194,8 @@ export class Scene {
 
   // The point under a pixel in the plane through `through` that faces the camera.
   unproject([px, py], through) {
-    const sx = (2 * px / this.canvas.clientWidth - 1) * this.aspect / this.f, sy = (1 - 2 * py / this.canvas.clientHeight) / this.f;
+    const sx = (2 * px / this.canvas.clientWidth - 1) * this.aspect / this.f;
+    const sy = (1 - 2 * py / this.canvas.clientHeight) / this.f;
     const ray = [0, 1, 2].map((i) => sx * this.right[i] + sy * this.up[i] - this.back[i]);
     const depth = through.reduce((sum, c, i) => sum + (this.eye[i] - c) * this.back[i], 0);
     return this.eye.map((c, i) => c + depth * ray[i]);

@@ -1,25 +1,27 @@
 // The picture: crafts, trails, set-point and wind; the camera, and the hand that takes hold of a craft.
 
-import { apply, cylinder, move, multiply, Scene, scale, sphere } from "./scene.js";
+import { move, multiply, Scene, scale, sphere } from "./scene.js";
 
 const TRAIL_S = 3;
 const REACH_PX = 46; // so near a pointer takes hold
 const STREAKS = 70;
 
+const HAND = [0.98, 0.8, 0.3];
 const faded = ([r, g, b, a]) => [r, g, b, 0.5 * a];
 const rgb = (hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16) / 255);
 
 export class Stage {
   constructor(canvas, studio) {
     const { model, flight } = studio;
-    Object.assign(this, { canvas, studio, model, trails: flight.crafts.map(() => []), held: null, pointers: new Map(), closeness: 1, back: 1 });
+    Object.assign(this, { canvas, studio, model, trails: flight.crafts.map(() => []) });
+    Object.assign(this, { held: null, pointers: new Map(), closeness: 1, back: 1 });
     this.pulls = model.forces <= studio.facts.disturbances.length;
     this.scene = new Scene(canvas, model.camera);
     if (model.camera.across === 1) Object.assign(this.scene, { azimuth: -1.3, elevation: 0.2 });
     this.streaks = Array.from({ length: STREAKS }, () => [0, 1, 2].map(() => Math.random()));
-    flight.pull = (craft) => (this.held && this.held.goal ? model.pull(craft.x, this.held.goal, flight.parameters) : null);
-    for (const [name, act] of Object.entries({ pointerdown: "down", pointermove: "moved", pointerup: "up", pointercancel: "up" }))
-      canvas.addEventListener(name, (event) => this[act](event));
+    flight.pull = (craft) => (this.held?.goal ? model.pull(craft.x, this.held.goal, flight.parameters) : null);
+    for (const [name, act] of [["down", "down"], ["move", "moved"], ["up", "up"], ["cancel", "up"]])
+      canvas.addEventListener(`pointer${name}`, (event) => this[act](event));
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoom(Math.exp(event.deltaY * 0.001));
@@ -66,8 +68,9 @@ export class Stage {
       const offset = this.offset(this.held.craft);
       this.held.goal = this.scene.unproject(at, this.place(this.held.craft)).map((v, k) => v - offset[k]);
     } else if (this.pointers.size === 2) {
-      const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
-      this.zoom(Math.hypot(before[0] - other[0], before[1] - other[1]) / Math.max(1, Math.hypot(at[0] - other[0], at[1] - other[1])));
+      const [[, other]] = [...this.pointers].filter(([id]) => id !== event.pointerId);
+      const apart = ([x, y]) => Math.max(1, Math.hypot(x - other[0], y - other[1]));
+      this.zoom(apart(before) / apart(at));
     } else {
       this.scene.azimuth -= (at[0] - before[0]) * 0.007;
       this.scene.elevation = Math.min(1.5, Math.max(-0.1, this.scene.elevation + (at[1] - before[1]) * 0.006));
@@ -123,61 +126,67 @@ export class Stage {
   // `share` of a control period has passed since the last one was computed, and `time` seconds in the picture.
   draw(share, time) {
     const { scene, studio, model } = this, { flight, style, shown } = studio, parts = [], lines = [];
+    const first = shown.indexOf(true);
     scene.theme = style;
     this.follow();
     flight.crafts.forEach((craft, i) => {
       if (!shown[i]) return;
-      const ghost = !studio.apart && i > shown.indexOf(true), colour = [...rgb(style.colours[i]), 1], x = craft.x.map((v, k) => craft.previous[k] + (v - craft.previous[k]) * share);
-      const offset = this.offset(i), there = move(...offset), spin = craft.lost === null ? time : 0;
-      for (const part of model.parts(x, colour, spin, flight.parameters))
-        parts.push({ ...part, ghost, model: multiply(there, part.model), colour: ghost ? faded(part.colour) : part.colour });
-      const trail = this.trails[i].map((p) => p.map((v, k) => v + offset[k]));
-      if (model.trail) lines.push({ points: trail, width: 2, colour: (k) => [...colour.slice(0, 3), 0.75 * k * k] });
-      const at = model.anchor(x, flight.parameters).map((v, k) => v + offset[k]);
-      if (model.trail) lines.push({ points: [at, [at[0], at[1], scene.floor]], width: 0.7, colour: () => [...style.grid, 0.5] });
-      if (this.held?.goal && this.held.craft === i) this.drawHand(at, this.held.goal.map((v, k) => v + offset[k]), parts, lines);
-      if (model.target && (studio.apart || i === shown.indexOf(true))) this.drawTarget(craft, offset, lines);
+      const alone = studio.apart || i === first; // the others are seen through, where they coincide
+      const x = craft.x.map((v, k) => craft.previous[k] + (v - craft.previous[k]) * share);
+      this.drawCraft(craft, i, x, craft.lost === null ? time : 0, alone, parts, lines);
+      if (model.target && alone) this.drawTarget(craft, this.offset(i), lines);
     });
     this.drawWind(time, lines);
     parts.sort((a, b) => b.colour[3] - a.colour[3]);
     scene.draw(parts, lines);
   }
 
-  drawHand(from, to, parts, lines) {
-    lines.push({ points: [from, to], width: 1.5, colour: () => [0.98, 0.8, 0.3, 0.9] });
-    parts.push({ mesh: "ball", make: () => sphere(), model: multiply(move(...to), scale(0.018)), colour: [0.98, 0.8, 0.3, 1], shadow: false });
+  drawCraft(craft, i, x, time, alone, parts, lines) {
+    const { scene, studio: { flight, style }, model, held } = this, colour = rgb(style.colours[i]);
+    const offset = this.offset(i), there = move(...offset), shift = (p) => p.map((v, k) => v + offset[k]);
+    for (const part of model.parts(x, [...colour, 1], time, flight.parameters)) {
+      const tint = alone ? part.colour : faded(part.colour);
+      parts.push({ ...part, model: multiply(there, part.model), ghost: !alone, colour: tint });
+    }
+    const at = shift(model.anchor(x, flight.parameters));
+    const line = (points, width, tint) => lines.push({ points, width, colour: tint });
+    if (model.trail) {
+      line(this.trails[i].map(shift), 2, (k) => [...colour, 0.75 * k * k]);
+      line([at, [at[0], at[1], scene.floor]], 0.7, () => [...style.grid, 0.5]);
+    }
+    if (!held?.goal || held.craft !== i) return;
+    const goal = shift(held.goal), end = multiply(move(...goal), scale(0.018));
+    line([at, goal], 1.5, () => [...HAND, 0.9]);
+    parts.push({ mesh: "ball", make: () => sphere(), model: end, colour: [...HAND, 1], shadow: false });
   }
 
   drawTarget(craft, offset, lines) {
-    const { studio, model } = this, { flight } = studio, ink = studio.style.light ? [0.1, 0.2, 0.35] : [0.85, 0.92, 1];
+    const { studio: { flight, style }, model } = this, ink = style.light ? [0.1, 0.2, 0.35] : [0.85, 0.92, 1];
     const seen = flight.plant.call("observe", craft.against(flight.reference.now));
     const at = model.target(craft.x, seen).map((v, k) => v + offset[k]);
-    const ring = (radius, way) => Array.from({ length: 41 }, (_, k) => {
-      const c = radius * Math.cos(k * Math.PI / 20), s = radius * Math.sin(k * Math.PI / 20);
-      return way ? [at[0] + c, at[1], at[2] + s] : [at[0] + c, at[1] + s, at[2]];
-    });
-    for (const points of [ring(0.03, false), ring(0.03, true)]) lines.push({ points, width: 1.2, colour: () => [...ink, 0.8] });
-    const { lap, point: [x, y, z] } = flight.reference;
-    const path = Array.from({ length: 97 }, (_, k) => {
-      const a = k * Math.PI / 48;
-      return [x + Math.cos(a) + offset[0], y + Math.sin(a) * Math.cos(a) + offset[1], z + offset[2]];
-    });
-    if (lap) lines.push({ points: path, width: 1.2, colour: () => [...ink, 0.3] });
+    const angles = Array.from({ length: 97 }, (_, k) => k * Math.PI / 48);
+    const turn = (place) => angles.map((a) => place(Math.cos(a), Math.sin(a)));
+    const line = (points, alpha) => lines.push({ points, width: 1.2, colour: () => [...ink, alpha] });
+    line(turn((c, s) => [at[0] + 0.03 * c, at[1] + 0.03 * s, at[2]]), 0.8);
+    line(turn((c, s) => [at[0] + 0.03 * c, at[1], at[2] + 0.03 * s]), 0.8);
+    const [x, y, z] = flight.reference.point.map((v, k) => v + offset[k]);
+    if (flight.reference.lap) line(turn((c, s) => [x + c, y + s * c, z]), 0.3);
   }
 
-  // Streaks that drift with the wind over the ground, and in it an arrow.
+  // Streaks that drift with the wind, and an arrow on the ground.
   drawWind(time, lines) {
     const { model, scene } = this, { flight, style } = this.studio;
-    const wind = model.weight ? [0, 1, 2].map((i) => flight.wind[i] / model.weight) : [0, 0, 0], size = Math.hypot(...wind);
+    const wind = [0, 1, 2].map((i) => (model.weight ? flight.wind[i] / model.weight : 0)), size = Math.hypot(...wind);
     if (size < 1e-3) return;
-    const reach = 1.6, ink = style.light ? [0.15, 0.35, 0.6] : [0.7, 0.85, 1], way = wind.map((v) => v / size);
+    const ink = style.light ? [0.15, 0.35, 0.6] : [0.7, 0.85, 1], way = wind.map((v) => v / size);
+    const line = (points, width, alpha) => lines.push({ points, width, colour: () => [...ink, alpha] });
     for (const [a, b, c] of this.streaks) {
-      const along = ((a + time * (0.25 + size) * (0.7 + 0.6 * b)) % 1) * 2 - 1, aside = (b - 0.5) * 2.6 * reach, up = (c - 0.45) * 1.5;
-      const at = [way[0] * along * reach - way[1] * aside, way[1] * along * reach + way[0] * aside, up], long = 0.06 + 0.5 * size;
-      lines.push({ points: [at, at.map((v, k) => v + way[k] * long)], width: 1.1, colour: () => [...ink, 0.5 * (1 - along * along)] });
+      const along = ((a + time * (0.25 + size) * (0.7 + 0.6 * b)) % 1) * 2 - 1, aside = 2.6 * (b - 0.5);
+      const at = [way[0] * along - way[1] * aside, way[1] * along + way[0] * aside, c - 0.45].map((v) => 1.6 * v);
+      line([at, at.map((v, k) => v + way[k] * (0.06 + 0.5 * size))], 1.1, 0.5 * (1 - along * along));
     }
-    const tip = way.map((v, k) => v * (0.35 + size) + (k === 2 ? scene.floor + 0.02 : 0)), tail = [0, 0, scene.floor + 0.02];
+    const tail = [0, 0, scene.floor + 0.02], tip = tail.map((v, k) => v + way[k] * (0.35 + size));
     const barb = (s) => tip.map((v, k) => v - 0.1 * way[k] + s * 0.06 * [-way[1], way[0], 0][k]);
-    for (const points of [[tail, tip], [barb(1), tip], [barb(-1), tip]]) lines.push({ points, width: 2.5, colour: () => [...ink, 0.8] });
+    for (const points of [[tail, tip], [barb(1), tip], [barb(-1), tip]]) line(points, 2.5, 0.8);
   }
 }
