@@ -773,6 +773,39 @@ def hil(
     )
 
 
+def studio_files(
+    graphs: Mapping[str, Graph],
+    plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+    *,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    delay_s: float | None = None,
+    seed: int = 0,
+) -> dict[str, bytes]:
+    """The page of `tinyctl studio` for graphs by name, each with the worst inference time predicted on the board as the
+    delay of its actions, or with `delay_s` and no prediction. Without a plant it is the one that has their contract."""
+    if plant_name is None:
+        found = plant_of(next(iter(graphs.values())).contract)
+        if found is None:
+            raise TinyctlError("no plant of tinyctl has this contract", fix="name one: --plant NAME or FILE")
+        plant_name, task = found[0], task or found[1]
+    from tinyctl import studio
+
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    studio.check_together(which, task, graphs)
+    flyers = []
+    for name, graph in graphs.items():
+        if delay_s is not None:
+            flyers.append(studio.Flyer(name, graph, delay_s))
+            continue
+        with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+            image = build(graph, board, toolchain=toolchain, out=Path(scratch) / "image.elf")
+            timing = check(image.path, board)
+        flyers.append(studio.Flyer(name, graph, timing.time_us_worst * 1e-6, timing))
+    return studio.files(which, task, flyers, seed=seed)
+
+
 def plant_of(contract: Contract) -> tuple[str, str] | None:
     """The name of the plant that comes with tinyctl, and of its task, whose contract this is."""
     try:
