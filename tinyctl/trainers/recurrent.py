@@ -219,11 +219,17 @@ class Pupil:
 
 
 def windowed_front(task: Task, window: int, every: int) -> Front:
-    """The standard front layers, with `window` past observations behind them, each the mean of `every` periods."""
+    """The standard front layers, with `window` past observations behind them, each the mean of `every` periods.
+
+    What was applied is left out (its gain is zero): a pupil that sees its teacher's last action copies it.
+    """
     *front, (_, scale) = front_layers(task)
+    assert isinstance(scale, Scale)
+    measured = np.arange(scale.n_in) < task.contract.n_obs
+    measured[scale.n_in - len(task.integral_limits) :] = True
+    scale = Scale(scale.gain * measured, scale.offset * measured)
     if not window:
         return [*front, ("scale", scale)]
-    assert isinstance(scale, Scale)
     seen = task.contract.n_obs
     history = History(scale.n_in, tuple(range(seen)), window, every, np.zeros(seen, F32))
     gain, offset = (np.concatenate([a, np.tile(a[:seen], window)]) for a in (scale.gain, scale.offset))
