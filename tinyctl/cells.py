@@ -152,22 +152,26 @@ def shplrnn(
     return tuple(made.nodes)
 
 
-def relu_rnn(name: str, source: str, w_x: Array, w_h: Array, bias: Array, limit: Array) -> tuple[Node, ...]:
+def relu_rnn(
+    name: str, source: str, w_x: Array, w_h: Array, bias: Array, limit: Array, kept: str | None = None
+) -> tuple[Node, ...]:
     """The plain recurrent layer h = relu(w_x x + w_h h + bias), kept within `limit` (n,) from step to step. `w_x` (n,
     n_in), `w_h` (n, n), `bias` (n,)."""
     n = _check(name, 1, w_x, w_h, bias)
-    made = _Cell(name)
+    made = _Cell(name, kept)
     joined = made.joined(source, "h", n, w_x.shape[1], limit, "out")
     made.add("sum", Dense(np.hstack([w_x, w_h]).astype(F32), bias.astype(F32)), joined)
     made.add("out", Relu(n), "sum")
     return tuple(made.nodes)
 
 
-def reservoir(name: str, source: str, w_in: Array, w: Array, bias: Array, leak: float) -> tuple[Node, ...]:
+def reservoir(
+    name: str, source: str, w_in: Array, w: Array, bias: Array, leak: float, kept: str | None = None
+) -> tuple[Node, ...]:
     """An echo state network x = (1 - leak) x + leak sigmoid(w_in u + w x + bias) (Jaeger 2001), whose `w` (n, n) is
     sparse: its rows are stored compressed. `w_in` (n, n_in), `bias` (n,)."""
     n = _check(name, 1, w_in, w, bias)
-    made = _Cell(name)
+    made = _Cell(name, kept)
     joined = made.joined(source, "x", n, w_in.shape[1], 1.0, "out")
     made.add("sum", Dense(np.hstack([w_in, w]).astype(F32), bias.astype(F32), "csr"), joined)
     made.add("rate", Sigmoid(n), "sum")

@@ -88,15 +88,15 @@ class ConvexRnn(nn.Module):  # type: ignore[misc]
         """The parameters that are trained."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    def nodes(self, source: str) -> tuple[Node, ...]:
-        """The network as nodes that compute a step of it."""
+    def nodes(self, source: str, kept: str | None = None) -> tuple[Node, ...]:
+        """The network as nodes that compute a step of it; what they recall is multiplied by the value of `kept`."""
         w = {name: p.detach().numpy() for name, p in self.hidden.named_parameters()}
         folded = w["weight_ih_l0"][:, : self.n_in] - w["weight_ih_l0"][:, self.n_in :]
         limit = np.full(len(folded), LIMIT)
         weight, bias = (p.detach().numpy().copy() for p in self.head.parameters())
         return (
-            *relu_rnn("first", source, folded, w["weight_hh_l0"], w["bias_ih_l0"], limit),
-            *relu_rnn("second", "first_out", w["weight_ih_l1"], w["weight_hh_l1"], w["bias_ih_l1"], limit),
+            *relu_rnn("first", source, folded, w["weight_hh_l0"], w["bias_ih_l0"], limit, kept),
+            *relu_rnn("second", "first_out", w["weight_ih_l1"], w["weight_hh_l1"], w["bias_ih_l1"], limit, kept),
             Node("head", Dense(weight, bias), ("second_out",)),
             Node("positive", Relu(len(bias)), ("head",)),
         )

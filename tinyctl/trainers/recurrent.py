@@ -51,7 +51,7 @@ class Config:
     """The regulator that knows the disturbance, or an expert: lqr, pid, mpc."""
     calm: float = 0.0
     """How much a change of its action costs the clairvoyant, beside what the task says."""
-    cell: Literal["lstm", "gru", "s5"] = "lstm"
+    cell: Literal["lstm", "gru", "s5", "shplrnn", "convex", "reservoir"] = "lstm"
     """What remembers."""
     width: int = 24
     """Columns of its memory."""
@@ -172,7 +172,7 @@ class Pupil:
         with torch.no_grad():
             self.head.weight *= 0.1
             self.head.bias[:] = torch.tensor(task.contract.initial_applied())
-        self.parameters = [*self.memory.parameters(), *self.head.parameters()]
+        self.parameters = [p for p in (*self.memory.parameters(), *self.head.parameters()) if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.parameters, lr=config.learning_rate)
         self.done = 0
 
@@ -187,6 +187,8 @@ class Pupil:
 
     def fit(self, known: Lessons, tell: Callable[[int], None] | None = None) -> float:
         """`config.steps` gradient steps; the mean squared error of the last tenth of them, as a share of the range."""
+        if not self.done:
+            self.memory.prepare(known.inputs[0])
         inputs, answers, alive = (torch.from_numpy(a) for a in (known.inputs, known.answers, known.alive))
         total, losses, span = self.config.steps * self.config.rounds, [], self.high - self.low
         for step in range(self.config.steps):
@@ -199,6 +201,8 @@ class Pupil:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
             self.optimiser.step()
+            with torch.no_grad():
+                self.memory.project(self.head)
             losses.append(loss.item())
             self.done += 1
             if tell is not None:

@@ -67,9 +67,14 @@ class Reservoir:
             seen[k] = state
         return seen
 
-    def nodes(self, name: str, source: str) -> tuple[Node, ...]:
+    def weights(self) -> tuple[Array, Array, Array]:
+        """Connections (n, n), input weights (n, n_in) and biases (n,)."""
+        return self.excitation - self.inhibition, self.w_in, self.bias
+
+    def nodes(self, name: str, source: str, kept: str | None = None) -> tuple[Node, ...]:
         """The reservoir as nodes, its connections in compressed rows."""
-        return reservoir(name, source, self.w_in, self.excitation - self.inhibition, self.bias, self.leak)
+        w, w_in, bias = self.weights()
+        return reservoir(name, source, w_in, w, bias, self.leak, kept)
 
 
 def make(config: Config, n_in: int, seed: int) -> Reservoir:
