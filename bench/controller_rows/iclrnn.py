@@ -76,16 +76,16 @@ def trained(inputs: Array, states: Array) -> Policy:
     noise = NOISE * np.random.default_rng(1).standard_normal(states.shape)
     targets = ((states - floor) / (top - floor) + noise).astype(F32)
     scaled = np.repeat(((inputs - low) / (high - low)).astype(F32)[:, None], SAMPLES, axis=1)
-    net = fit(scaled, targets, SETTINGS)
     margin = 0.5 * (top - floor)
     names = (("concentration", "kmol/m^3"), ("temperature", "K"), ("feed", "1"), ("heat", "1"))
     ranges = zip(names, low, high, strict=True)
     reached = zip(names, floor - margin, top + margin, strict=False)
     contract = Contract(
         tuple(Input(name, unit, "", float(a), float(b), float(a)) for (name, unit), a, b in ranges),
-        tuple(Output(f"{name}_next", unit, "", float(a), float(b)) for (name, unit), a, b in reached),
+        tuple(Output(f"{name}_next", unit, "", float(a), float(b), float(a + b) / 2) for (name, unit), a, b in reached),
         1 / PLANT.task().period_s,
     )
+    net = fit(scaled, targets, SETTINGS)
     gain = 1 / (high - low)
     return Policy(contract, (
         Node("screen", Screen.of(contract), ()),

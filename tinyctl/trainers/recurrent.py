@@ -33,7 +33,7 @@ from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Expert, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import Front, front_layers
-from tinyctl.trainers.imitate import Lesson
+from tinyctl.trainers.imitate import Lesson, Pushes
 from tinyctl.trainers.memories import memory
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
@@ -69,10 +69,13 @@ class Config:
     """Episodes of each round."""
     rounds: int = 3
     """In the first one the teacher flies, in each further one the pupil."""
-    perturbed: float = 0.2
+    perturbed: float = 0.8
     """Share of the teacher's episodes in which it is pushed."""
-    push: float = 0.5
+    push: float = 0.1
     """Standard deviation of what a push adds to the action, as a share of its range."""
+    push_length: float = 60.0
+    """Control periods of a push, and from one to the next, on average: as long as an unknown disturbance takes to
+    show, for the teacher's own paths tell nothing of what it knows."""
     steps: int = 300
     """Gradient steps of each round."""
     batch: int = 32
@@ -146,7 +149,8 @@ def lessons(
     task, rng = kernel.task, np.random.default_rng([*seed, 1])
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
     louder = np.exp(rng.uniform(np.log(config.louder[0]), np.log(config.louder[1]), (config.episodes, 1)))
-    lesson = Lesson(kernel, teacher_of(kernel, drawn, config), pupil, config, rng, pupil_flies, {"scale"}, louder)
+    pushes = Pushes(config.perturbed, config.push, config.push_length, config.push_length)
+    lesson = Lesson(kernel, teacher_of(kernel, drawn, config), pupil, pushes, rng, pupil_flies, {"scale"}, louder)
     quiet = replace(drawn, noise=0 * drawn.noise)  # the lesson makes its own: teachers see none
     flown = close_loop(kernel, quiet, lesson, delay_s=task.contract.latency_s, keep=0)
     end = np.where(np.isnan(flown.lost_s), np.inf, flown.lost_s)
