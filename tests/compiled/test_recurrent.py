@@ -52,11 +52,10 @@ def test_the_graph_does_what_was_trained(cell: str) -> None:
     np.testing.assert_allclose(said, acted, atol=1e-5)
 
 
-def test_the_seed_decides_and_the_loss_falls() -> None:
-    results = [train(PLANT, config=TINY, seed=seed) for seed in (1, 1, 2)]
-    assert results[0].policy.hash == results[1].policy.hash != results[2].policy.hash
-    graph, _ = tinyctl.quantize(results[0].policy, "w16a16", plant_name=PLANT)
-    assert graph.contract == results[0].policy.contract
+def test_the_seed_decides_and_mistakes_are_told() -> None:
+    first, again = (train(PLANT, config=TINY, seed=1).policy for _ in range(2))
+    assert first.hash == again.hash
+    assert Pupil(PLANT.task(), TINY, 1).policy().hash != Pupil(PLANT.task(), TINY, 2).policy().hash
     with pytest.raises(TinyctlError, match="no teacher 'nobody'"):
         train(PLANT, config=replace(TINY, teacher="nobody"))
     with pytest.raises(TinyctlError, match="'level' is not an observation"):
