@@ -19,6 +19,7 @@ from tinyctl.sims.plant import Array, Plant, Randomisation, Spread
 from tinyctl.sims.plants import load_plant, plant_names
 from tinyctl.trainers.apg import Config, train
 from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions, policy_of
+from tinyctl.trainers.critic import Critic
 from tinyctl.trainers.window import Window
 
 SMALL = Config(plants=40, window=12, hidden=(16, 8))
@@ -41,15 +42,30 @@ def late(plant: Plant) -> Plant:
     return replace(plant, tasks={"late": replace(task, late_s=task.period_s / 2, randomisation=spread)})
 
 
-@pytest.mark.parametrize("name", [*plant_names(), "pendulum, late", "quadrotor, late"])
+@pytest.mark.parametrize("name", [*plant_names(), "pendulum, late", "quadrotor, late", "quadrotor, late, critic"])
 def test_the_gradient_is_that_of_the_cost(name: str) -> None:
     plant = load_plant(name.split(",")[0])
     randomise = "late" in name
     _, window, weights = _made(late(plant) if randomise else plant, replace(SMALL, randomise=randomise))
+    critic = Critic(window, (8,), 0.9, torch.Generator().manual_seed(0)) if "critic" in name else None
     for _ in range(3):  # into the flight, so that lag, integral and last action are not at their start
         window.restart()
         window.forward()
-    window.backward()
+        if critic:
+            critic.look()
+            critic.learn()
+    window.backward(critic.look() if critic else None)
+
+    def spent() -> float:
+        """What the gradient is of: the mean cost, and what the critic expects of the plants inside."""
+        window.forward()
+        mean: float = window.cost.mean(dtype=np.float64)
+        if critic is None:
+            return mean
+        critic.look()
+        after = critic.value(critic.copy, torch.from_numpy(critic.seen[-1])).numpy()[0, critic.inside]
+        return mean + 0.9**SMALL.window / 0.1 / window.cost.size * after.sum(dtype=np.float64)
+
     rng = np.random.default_rng(1)
     for w in weights:
         direction = torch.from_numpy(rng.normal(size=tuple(w.shape)).astype(np.float32))
@@ -58,8 +74,7 @@ def test_the_gradient_is_that_of_the_cost(name: str) -> None:
         costs, before, step = [], w.clone(), 3e-3
         for side in (step, -step):
             w.copy_(before + side * direction)
-            window.forward()
-            costs.append(window.cost.mean(dtype=np.float64))
+            costs.append(spent())
         w.copy_(before)
         slope = (costs[0] - costs[1]) / (2 * step)
         assert slope == pytest.approx(float((w.grad * direction).sum()), rel=0.03, abs=1e-4)
@@ -136,6 +151,12 @@ def test_it_learns_and_the_same_seed_gives_the_same_weights() -> None:
     assert first.env_steps == 90 * 48 * 64
 
 
+def test_a_critic_shows_a_short_window_the_way_up() -> None:
+    short = Config(iterations=240, plants=96, window=8, hidden=(32, 32), validate_every=60, validation_episodes=5)
+    alone, shown = (train(load_plant("pendulum"), config=replace(short, critic=c)) for c in ((), (32, 32)))
+    assert shown.curve[-1].cost < 0.6 * alone.curve[-1].cost
+
+
 def test_training_ends_early_on_its_target_or_budget() -> None:
     plant = load_plant("pendulum")
     config = Config(iterations=40, plants=8, window=8, hidden=(4,), validate_every=10, validation_episodes=5,
@@ -160,11 +181,13 @@ def test_a_nan_that_lasts_stops_with_step_and_parameter() -> None:
         train(replace(plant, tasks={"broken": task}), config=config)
 
 
-@pytest.mark.parametrize("randomise", [False, True])
-def test_a_training_goes_on_from_its_checkpoint_bit_for_bit(randomise: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("randomise", "critic"), [(False, ()), (True, (5,))])
+def test_a_training_goes_on_from_its_checkpoint_bit_for_bit(
+    randomise: bool, critic: tuple[int, ...], tmp_path: Path
+) -> None:
     plant, file = load_plant("quadrotor"), str(tmp_path / "half.npz")
     config = Config(iterations=8, plants=16, window=12, hidden=(6,), validate_every=4, validation_episodes=5,
-                    lifetime=(20, 40), randomise=randomise)  # fmt: skip
+                    lifetime=(20, 40), randomise=randomise, critic=critic)  # fmt: skip
     whole = train(plant, config=config)
     train(plant, config=replace(config, stop_after=4, checkpoint=file))
     rest = train(plant, config=replace(config, resume=file))

@@ -22,6 +22,7 @@ from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
     Pilot,
     Tensor,
+    adam_state,
     cpu_time,
     front_layers,
     initial_weights,
@@ -29,6 +30,7 @@ from tinyctl.trainers.base import (
     policy_of,
 )
 from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
+from tinyctl.trainers.critic import Critic
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
@@ -48,6 +50,12 @@ class Config:
     """Control periods through which a gradient reaches back."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the tanh layers."""
+    critic: tuple[int, ...] = ()
+    """Widths of the tanh layers of a critic (`trainers.critic`), which tells what comes after a window: for windows too
+    short to see what matters. None by default: a window that is long enough learns faster without."""
+    discount: float = 0.95
+    """With a critic, what a cost one control period later counts for. A cost further off than 1 / (1 - discount)
+    periods is hardly seen; near one, the critic's errors drown what the window knows exactly."""
     learning_rate: float = 2e-2
     """Adam's first step size."""
     gradient_norm: float = 0.5
@@ -96,7 +104,10 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     kernel = compile_plant(plant, task, policy_functions(task, front))
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
-                    life=config.lifetime, variant=config.variant, randomise=config.randomise)  # fmt: skip
+                    life=config.lifetime, variant=config.variant, randomise=config.randomise,
+                    discount=config.discount if config.critic else 1.0)  # fmt: skip
+    guessing = torch.Generator().manual_seed(2**32 + seed)
+    critic = Critic(window, config.critic, config.discount, guessing) if config.critic else None
     pilot = Pilot(kernel, front, weights)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
@@ -105,15 +116,17 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     costs: list[float] = []
     made_by = {"plant": plant.name, "contract": task.contract.hash, "seed": seed, **_lasting(config)}
     if config.resume is not None:
-        _restore(load(Path(config.resume), made_by, _arrays(course, weights, optimiser, window)), course, weights,
-                 optimiser, window)  # fmt: skip
+        arrays = _arrays(course, weights, optimiser, window, critic)
+        _restore(load(Path(config.resume), made_by, arrays), course, window.rng, arrays)
     survived = course.curve[-1].survived if course.curve else math.nan
     iteration, spoilt = course.iteration, 0
     last = min(config.iterations, config.stop_after or config.iterations)
     while iteration < last and cpu_time() - cpu_started < config.cpu_seconds:
         window.restart()
         costs.append(window.forward())
-        window.backward()
+        window.backward(critic.look() if critic else None)
+        if critic:
+            critic.learn()
         norm = torch.nn.utils.get_total_norm([w.grad for w in weights])
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - iteration / config.iterations)
@@ -130,7 +143,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
             survived, costs = point.survived, []
             course.add(point, estimates, weights, config)
             if config.checkpoint is not None and course.iteration == course.kept_at:
-                arrays = _arrays(course, weights, optimiser, window)
+                arrays = _arrays(course, weights, optimiser, window, critic)
                 save(Path(config.checkpoint), Checkpoint(arrays, course.facts(window.rng), made_by))
             if _reached(estimates, config):
                 break
@@ -184,32 +197,32 @@ def _lasting(config: Config) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name not in passing}
 
 
-def _arrays(course: Course, weights: list[Tensor], optimiser: Any, window: Window) -> dict[str, Array]:
+def _arrays(
+    course: Course, weights: list[Tensor], optimiser: Any, window: Window, critic: Critic | None
+) -> dict[str, Array]:
     """Everything of a checkpoint that is an array; views of what the training goes on with."""
     found = {f"window_{name}": array for name, array in window.state().items()}
     for i, (weight, kept) in enumerate(zip(weights, course.kept, strict=True)):
-        moments = optimiser.state.setdefault(weight, {})
-        if not moments:  # as Adam makes them at its first step
-            moments |= {"step": torch.tensor(0.0), **{k: torch.zeros_like(weight) for k in ("exp_avg", "exp_avg_sq")}}
         found |= {f"weight_{i}": weight.detach().numpy(), f"kept_{i}": kept.numpy()}
-        found |= {f"{key}_{i}": moments[key].numpy() for key in ("step", "exp_avg", "exp_avg_sq")}
-    return found
+    if critic is not None:
+        found |= {f"critic_{name}": array for name, array in critic.state().items()}
+    return {**found, **adam_state(optimiser, weights)}
 
 
-def _restore(saved: Checkpoint, course: Course, weights: list[Tensor], optimiser: Any, window: Window) -> None:
-    """Put a training where the checkpoint was."""
+def _restore(saved: Checkpoint, course: Course, rng: np.random.Generator, arrays: dict[str, Array]) -> None:
+    """Put a training, whose `arrays` these are, where the checkpoint was."""
     try:
         course.curve = [CurvePoint(int(p[0]), *p[1:]) for p in (_floats(row) for row in saved.facts["curve"])]
         figures = {n: None if row is None else Estimate(*_floats(row)) for n, row in saved.facts["figures"].items()}
         survival = figures.pop("")
-        window.rng.bit_generator.state = saved.facts["rng"]
+        rng.bit_generator.state = saved.facts["rng"]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise TinyctlError(f"a damaged checkpoint ({type(error).__name__})") from None
     if survival is None:
         raise TinyctlError("a damaged checkpoint: no survival")
     course.figures, course.kept_at = (survival, figures), course.iteration
     course.highest = max(point.survived for point in course.curve)
-    for name, array in _arrays(course, weights, optimiser, window).items():
+    for name, array in arrays.items():
         array[...] = saved.arrays[name]
 
 

@@ -6,6 +6,7 @@ Jacobians, the policy's own are written out in `Pass`. Lost or old plants start 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,16 @@ from tinyctl.layers.base import F32, Array
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import split_delay
 from tinyctl.trainers.base import Front, Pass, Tensor, columns, first_memory
+
+
+@dataclass(frozen=True)
+class After:
+    """The gradient of what comes after a window at its last state `x` (nx, n), at what was `said` last (nu, n), the
+    latest first, and at the policy's `memory` (rows, n)."""
+
+    x: Array
+    said: tuple[Array, ...]
+    memory: Array
 
 
 class Window:
@@ -29,7 +40,7 @@ class Window:
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
                  rng: np.random.Generator, *, life: tuple[int, int], variant: str | None = None,
-                 randomise: bool = False) -> None:  # fmt: skip
+                 randomise: bool = False, discount: float = 1.0) -> None:  # fmt: skip
         plant, task = kernel.plant, kernel.task
         nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.task, self.weights, self.rng, self.n, self.lifetime = kernel, task, weights, rng, n, life
@@ -54,7 +65,7 @@ class Window:
         self.g_cost = (columns(nx, n), columns(nu, n), columns(nu, n))
         self.g_wait, self.g_act, self.g_obs = columns(nx, n), columns(nu, n), columns(nx, n)
         self.g_held, self.g_taken = columns(nu, n), columns(nu, n)
-        share = np.array([1 / (n * periods)], F32)
+        shares = (discount ** np.arange(periods) / (n * periods)).astype(F32)
         self.calls = []
         for t in range(periods):
             memory = self.passes[-1].next_memory if t else self.memory
@@ -71,7 +82,7 @@ class Window:
                 kernel.bind("step", n, waited, [turned]),
                 kernel.bind("step", n, moved, [after]),
                 kernel.bind("cost", n, spent, [self.cost[t : t + 1].T]),
-                kernel.bind("cost_vjp", n, [*spent, share], [g.T for g in self.g_cost]),
+                kernel.bind("cost_vjp", n, [*spent, shares[t : t + 1]], [g.T for g in self.g_cost]),
                 kernel.bind("step_vjp", n, [*moved, self.g_x.T], [self.g_turned.T, self.g_act.T]),
                 kernel.bind("step_vjp", n, [*waited, self.g_turned.T], [self.g_wait.T, self.g_held.T]),
                 kernel.bind("observe_vjp", n, [x, now.g_obs.T], [self.g_obs.T]),
@@ -134,14 +145,16 @@ class Window:
             cost()
         return float(self.cost.mean())
 
-    def backward(self) -> None:
-        """The gradient of the mean cost into the weights' `.grad`."""
+    def backward(self, after: After | None = None) -> None:
+        """The gradient of the mean cost, and of what comes `after` it, into the weights' `.grad`."""
         for w in self.weights:
             w.grad.zero_()
         for now in self.passes:
             now.g_action[:] = 0
-        self.g_x[:] = 0
-        g_memory, delays = np.zeros_like(self.memory), self._delays()
+        self.g_x[:] = after.x if after else 0
+        g_memory, delays = after.memory if after else np.zeros_like(self.memory), self._delays()
+        for j, g in enumerate(after.said if after else ()):
+            self.passes[-1 - j].g_action += g
         for t in reversed(range(len(self.passes))):
             now, (*_, cost_back, move_back, wait_back, observe_back) = self.passes[t], self.calls[t]
             cost_back()
