@@ -9,10 +9,14 @@ import casadi
 import numpy as np
 import pytest
 import torch
+from tensorboard.compat.proto.event_pb2 import Event
 
 from tinyctl.archive import members
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.tanh import tanh_f32
+from tinyctl.sims.curriculum import WHOLE, Curriculum, Stage
+from tinyctl.sims.declaration import declaration_hash
+from tinyctl.sims.functions import staged_cost
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import close_loop, draw, split_delay
 from tinyctl.sims.plant import Array, Plant, Randomisation, Spread
@@ -28,10 +32,10 @@ SMALL = Config(plants=40, window=12, hidden=(16, 8))
 def _made(plant: Plant, config: Config) -> tuple[Kernel, Window, list[Tensor]]:
     task = plant.task()
     front = front_layers(task)
-    kernel = compile_plant(plant, task, policy_functions(task, front))
+    kernel = compile_plant(plant, task, [*policy_functions(task, front), *staged_cost(plant, task)])
     weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(0))
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng(0),
-                    life=config.lifetime, randomise=config.randomise)  # fmt: skip
+                    life=config.lifetime, randomise=config.randomise, staged=True)  # fmt: skip
     return kernel, window, weights
 
 
@@ -185,7 +189,9 @@ def test_a_nan_that_lasts_stops_with_step_and_parameter() -> None:
 def test_a_training_goes_on_from_its_checkpoint_bit_for_bit(
     randomise: bool, critic: tuple[int, ...], tmp_path: Path
 ) -> None:
+    """From the middle of a stage, with a critic."""
     plant, file = load_plant("quadrotor"), str(tmp_path / "half.npz")
+    plant = taught(plant) if critic else plant
     config = Config(iterations=8, plants=16, window=12, hidden=(6,), validate_every=4, validation_episodes=5,
                     lifetime=(20, 40), randomise=randomise, critic=critic)  # fmt: skip
     whole = train(plant, config=config)
@@ -200,3 +206,76 @@ def test_a_training_goes_on_from_its_checkpoint_bit_for_bit(
     (tmp_path / "half.npz").write_bytes(b"PK nonsense")
     with pytest.raises(TinyctlError, match="no checkpoint, or damaged"):
         train(plant, config=replace(config, resume=file))
+
+
+EASY = Curriculum(
+    (Stage("upright", 0.25, starts=0.0, disturbances=0.0, weights={"speed": 3.0}), Stage("half", 0.5, starts=0.5)),
+    easiest={"q_w": 1.0, "q_x": 0.0, "q_y": 0.0, "q_z": 0.0},
+    terms={"speed": lambda x, u, u_last: 0.05 * casadi.sumsqr(x[7:10])},
+)
+
+
+def taught(plant: Plant) -> Plant:
+    return replace(plant, tasks={"taught": replace(plant.task(), curriculum=EASY)})
+
+
+def test_a_stage_eases_starts_and_disturbances_and_weighs_the_cost() -> None:
+    plant = taught(load_plant("quadrotor"))
+    task = plant.task()
+    kernel, window, _ = _made(plant, SMALL)
+    upright, half = EASY.stages
+    assert [EASY.stage(done).name for done in (0, 0.24, 0.25, 0.74)] == ["upright", "upright", "half", "half"]
+    assert EASY.stage(0.75) is WHOLE
+    for stage in (upright, half, WHOLE):
+        drawn = np.random.default_rng(0)
+        window.rng, window.life[:] = np.random.default_rng(0), 0
+        window.enter(stage)
+        window.restart()
+        start, disturbance = task.initial(drawn, 40, window.nominal), task.disturb(drawn, 40, window.nominal)
+        middle = stage.starts * start[:, 3:7] + (1 - stage.starts) * np.array([1, 0, 0, 0])
+        middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+        np.testing.assert_allclose(window.x[0][3:7].T, middle, atol=1e-6)
+        np.testing.assert_allclose(window.x[0][:3].T, start[:, :3], atol=1e-6)
+        np.testing.assert_array_equal(window.d.T, disturbance * np.float32(stage.disturbances))
+        window.forward()
+        plain = kernel.cost(window.x[1].T, window.taken[0].T, window.held[0].T)
+        more = (stage.weights.get("speed", 1) - 1) * 0.05 * (window.x[1][7:10] ** 2).sum(0)
+        np.testing.assert_allclose(window.cost[0], plain + more, rtol=1e-5)
+
+
+def test_training_follows_the_curriculum_or_is_told_not_to() -> None:
+    config = Config(iterations=4, plants=8, window=8, hidden=(4,), validation_episodes=5)
+    plain, plant = train(load_plant("quadrotor"), config=config), taught(load_plant("quadrotor"))
+    assert list(members(train(plant, config=config).policy)) != list(members(plain.policy))
+    assert list(members(train(plant, config=replace(config, curriculum=False)).policy)) == list(members(plain.policy))
+    whole = load_plant("quadrotor")
+    hashes = [declaration_hash(p, p.task()) for p in (whole, whole, plant, replace(plant, tasks={"taught": replace(
+        plant.task(), curriculum=replace(EASY, terms={"speed": lambda x, u, u_last: x[7] ** 2}))}))]  # fmt: skip
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
+
+
+def test_tensorboard_reads_what_a_training_tells(tmp_path: Path) -> None:
+    config = Config(iterations=4, plants=8, window=8, hidden=(4,), validate_every=2, validation_episodes=5,
+                    gradient_norm=0.1, tensorboard=str(tmp_path / "curves"))  # fmt: skip
+    result = train(load_plant("pendulum"), config=config)
+    (file,) = (tmp_path / "curves").iterdir()
+    seen = [Event.FromString(record) for record in records(file.read_bytes())]
+    values = {(v.tag, e.step): v.simple_value for e in seen for v in e.summary.value}
+    assert seen[0].file_version == "brain.Event:2"
+    assert {step for tag, step in values if tag == "train/gradient_norm"} == {1, 2, 3, 4}
+    assert [values["validation/survived", p.iteration] for p in result.curve] == [p.survived for p in result.curve]
+    score = [values["validation/angle_error", p.iteration] for p in result.curve]
+    assert score == pytest.approx([p.score for p in result.curve])
+    norms = [v for (tag, _), v in values.items() if tag == "train/gradient_norm"]
+    assert result.clipped == sum(norm > 0.1 for norm in norms) > 0
+
+
+def records(data: bytes) -> list[bytes]:
+    """The payloads of a TFRecord file: a length of 8 bytes, 4 of its checksum, the payload, 4 of its checksum."""
+    found = []
+    while data:
+        size = int.from_bytes(data[:8], "little")
+        found.append(data[12 : 12 + size])
+        data = data[16 + size :]
+    return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
+from tinyctl.sims.curriculum import WHOLE, Stage
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import split_delay
 from tinyctl.trainers.base import Front, Pass, Tensor, columns, first_memory
@@ -40,11 +41,13 @@ class Window:
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
                  rng: np.random.Generator, *, life: tuple[int, int], variant: str | None = None,
-                 randomise: bool = False, discount: float = 1.0) -> None:  # fmt: skip
+                 randomise: bool = False, discount: float = 1.0, staged: bool = False) -> None:  # fmt: skip
         plant, task = kernel.plant, kernel.task
         nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.task, self.weights, self.rng, self.n, self.lifetime = kernel, task, weights, rng, n, life
         self.randomise = randomise
+        self.stage, self.terms = WHOLE, tuple(task.curriculum.terms) if staged and task.curriculum else ()
+        self.weigh = columns(max(len(self.terms), 1), 1)
         self.first_memory = first_memory(front)
         self.first_action = np.array(task.contract.initial_applied(), F32)[:, None]
         self.nominal = plant.nominal(variant)
@@ -76,13 +79,14 @@ class Window:
             x, turned, after, taken, held = (b.T for b in (self.x[t], self.turned[t], self.x[t + 1],
                                                            self.taken[t], self.held[t]))  # fmt: skip
             waited, moved = [x, held, self.p.T, self.d.T, self.wait.T], [turned, taken, self.p.T, self.d.T, self.move.T]
-            spent = [after, taken, held]
+            cost, weigh = ("staged_cost", [self.weigh.T]) if self.terms else ("cost", [])
+            spent = [after, taken, held, *weigh]
             self.calls.append((
                 kernel.bind("observe", n, [x], [now.obs.T]),
                 kernel.bind("step", n, waited, [turned]),
                 kernel.bind("step", n, moved, [after]),
-                kernel.bind("cost", n, spent, [self.cost[t : t + 1].T]),
-                kernel.bind("cost_vjp", n, [*spent, shares[t : t + 1]], [g.T for g in self.g_cost]),
+                kernel.bind(cost, n, spent, [self.cost[t : t + 1].T]),
+                kernel.bind(f"{cost}_vjp", n, [*spent, shares[t : t + 1]], [g.T for g in self.g_cost]),
                 kernel.bind("step_vjp", n, [*moved, self.g_x.T], [self.g_turned.T, self.g_act.T]),
                 kernel.bind("step_vjp", n, [*waited, self.g_turned.T], [self.g_wait.T, self.g_held.T]),
                 kernel.bind("observe_vjp", n, [x, now.g_obs.T], [self.g_obs.T]),
@@ -113,9 +117,10 @@ class Window:
         for j, past in enumerate(self.past):
             past[:] = self.said(periods - 1 - j)
         fresh = np.flatnonzero((self.age >= self.life) | ~(self.kernel.margin(self.x[0].T) > 0))
-        self.x[0][:, fresh] = self.task.initial(rng, len(fresh), self.nominal).T
+        self.x[0][:, fresh] = self._eased(self.task.initial(rng, len(fresh), self.nominal)).T
         if self.kernel.plant.disturbances:
-            self.d[:, fresh] = self.task.disturb(rng, len(fresh), self.nominal).T
+            drawn = self.task.disturb(rng, len(fresh), self.nominal)
+            self.d[:, fresh] = drawn.T * F32(self.stage.disturbances)
         if self.randomise:
             p, late_s = self.kernel.plant.randomise(self.task, rng, len(fresh), self.nominal)
             self.p[: len(self.nominal), fresh] = p.T
@@ -128,6 +133,24 @@ class Window:
         self.age[fresh], self.life[fresh] = 0, rng.integers(*self.lifetime, len(fresh), endpoint=True)
         self.age += periods
         self.noise = rng.standard_normal((periods, len(self.noise_std), self.n), np.float32) * self.noise_std
+
+    def enter(self, stage: Stage) -> None:
+        """What starts from now on, and what it costs, is of this stage."""
+        self.stage = stage
+        self.weigh[: len(self.terms), 0] = [stage.weights.get(name, 1.0) for name in self.terms]
+
+    def _eased(self, x: Array) -> Array:
+        """Starts (n, nx) brought nearer to the easiest, and back to where a state can be: by a step of no length."""
+        plant, course = self.kernel.plant, self.task.curriculum
+        if self.stage.starts == 1 or course is None:
+            return x
+        for i, variable in enumerate(plant.state_columns(self.task)):
+            if variable.name in course.easiest:
+                easiest = F32(course.easiest[variable.name])
+                x[:, i] = easiest + F32(self.stage.starts) * (x[:, i] - easiest)
+        p = np.array([*self.nominal.values()] or [0], F32)
+        still = np.zeros(len(plant.inputs), F32), p, np.zeros(len(self.d), F32)
+        return self.kernel.step(x, *still, 0.0)
 
     def forward(self) -> float:
         """Fly the window; the mean cost of a control period."""
