@@ -39,6 +39,7 @@ from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_li
 from tinyctl.hostlib import HostController
 from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
+from tinyctl.layer_errors import layer_errors
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
@@ -301,8 +302,9 @@ def quantize(
     rms, largest = quantizer.measure(policy, graph, calibration)
     name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes, untuned
-    )
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes,
+        untuned, layer_errors(policy, graph, calibration),
+    )  # fmt: skip
 
 
 def build(

@@ -45,10 +45,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds."""
+    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds, and the
+    `disturbances` that it drew."""
 
     states: list[list[float]]
     actions: list[list[float]]
+    disturbances: list[float]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class FlightReport:
     trajectories: tuple[Trajectory, ...]
     contract_hash: str
     graph_hash: str
+    disturbance_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -155,14 +158,17 @@ def report(
     plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float
 ) -> FlightReport:
     """The record of what happened in the flights of the controller `who`."""
+    from tinyctl.sims.loop import draw
+
     task = plant.task(task_name)
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
     lost = np.flatnonzero(~flights.survived)
-    stride = max(1, round(STRIDE_S * task.contract.rate_hz))
+    stride, kept = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
+    drawn = draw(plant, task, range(kept), seed).d if plant.disturbances else np.zeros((kept, 0))
     trajectories = tuple(
-        Trajectory(_rounded(flights.states[::stride, k]), _rounded(flights.actions[::stride, k]))
-        for k in range(min(KEPT, flights.states.shape[1]))
+        Trajectory(_rounded(flights.states[::stride, k]), _rounded(flights.actions[::stride, k]), *_rounded(drawn[[k]]))
+        for k in range(kept)
     )
     return FlightReport(
         on,
@@ -181,6 +187,7 @@ def report(
         trajectories,
         who.contract_hash,
         who.graph_hash,
+        disturbance_names=tuple(f"{v.name}, {v.unit}" for v in plant.disturbances),
     )
 
 
