@@ -45,6 +45,7 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
+from tinyctl.status_log import StatusLog
 from tinyctl.trainers import algorithm
 from tinyctl.unit import load_unit
 
@@ -477,7 +478,7 @@ def fly(
         check_name(log)
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims import excitation
-    from tinyctl.sims.loop import BATCH
+    from tinyctl.sims.loop import BATCH, periods_between
     from tinyctl.sims.loop import fly as loop
 
     name = task or next(iter(which.tasks))
@@ -491,7 +492,8 @@ def fly(
             fix="fly it in the task it was made for",
         )
     with ExitStack() as stack:
-        controller = _controller(what.source, on, board, toolchain, line, stack)
+        status_log = StatusLog(_controller(what.source, on, board, toolchain, line, stack), KEPT)
+        controller: Any = status_log
         offsets = None if setpoints is None else excitation.read_setpoints(setpoints, which.task(name))
         if offsets is not None:
             which = excitation.led(which, name, len(offsets))
@@ -516,7 +518,9 @@ def fly(
         logged = which.task(name)
         flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
+    period_s = which.task(name).period_s
+    events = status_log.events(period_s * periods_between(delay_s, period_s))
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, events=events)
 
 
 def fly_environment(

@@ -148,7 +148,7 @@ def what_disturbed(fly: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def what_guarded(fly: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the guard did in the kept episodes, where one flew: records with a time and what happened."""
+    """How the status word changed in the kept episodes: refused observations, and what a guard did about them."""
     return [
         {"episode": k, "time_s": float(event["time_s"]), "what": str(event["what"])}
         for k, flown in enumerate(fly.get("trajectories", []))
