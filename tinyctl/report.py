@@ -53,11 +53,12 @@ def write_report(folder: Path, out: Path | None = None, previous: Path | None = 
         now = figures(records)
         before = figures(_records(previous)) if previous is not None else _before(folder / KEPT, now)
         html = _page(records, _contract(folder, records), before, now)
-    except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
+        kept = canonical_json({"schema": 1, "now": now, "before": before}) + "\n"
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise FileError(f"a JSON file in it is not what tinyctl writes ({error!r:.80})", where=folder) from None
     path = out or folder / "report.html"
     write_atomically(path, html)
-    write_atomically(folder / KEPT, canonical_json({"schema": 1, "now": now, "before": before}) + "\n")
+    write_atomically(folder / KEPT, kept)
     return path
 
 

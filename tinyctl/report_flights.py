@@ -81,17 +81,19 @@ def scene(fly: dict[str, Any]) -> dict[str, Any] | None:
         return None
     places = [names.index(f"p_{a}") for a in "xyz"]
     turns = [names.index(f"q_{a}") for a in "wxyz"] if {"q_w", "q_x", "q_y", "q_z"} <= set(names) else []
-    lost = {int(episode): float(second) for episode, second in fly["failures"]}
+    lost = {int(episode) for episode, _ in fly["failures"]}
     flights = [
         {
             "p": states[:, places].tolist(),
             "q": states[:, turns].tolist(),
             "colour": LINES[k % len(LINES)],
-            "lost": lost.get(k),
+            "lost": k in lost,
         }
         for k, states in enumerate(_states(fly))
     ]
     every = np.concatenate([states[:, places] for states in _states(fly)])
+    if not np.isfinite(every).all() or any(len(states) != len(fly["times_s"]) for states in _states(fly)):
+        raise ValueError("flights of other lengths than their times, or without end")
     low, high = every.min(axis=0), every.max(axis=0)
     size = float((high - low).max()) or 1.0
     return {
@@ -120,6 +122,8 @@ def still(scene: dict[str, Any]) -> str:
         path = _projected(np.array(flight["p"], float) - centre)
         ax.plot(*path.T, color=flight["colour"], linewidth=1)
         ax.plot(*path[0], "o", color=flight["colour"], markersize=4)
+        if flight["lost"]:
+            ax.plot(*path[-1], "x", color=BAD, markersize=7)
     return svg_of(figure)
 
 

@@ -37,6 +37,18 @@
     pen.fill();
   }
 
+  function cross(point) {
+    const [x, y] = seen(point);
+    pen.strokeStyle = "#b91c1c";
+    pen.lineWidth = 2.5;
+    for (const way of [1, -1]) {
+      pen.beginPath();
+      pen.moveTo(x - 6, y - 6 * way);
+      pen.lineTo(x + 6, y + 6 * way);
+      pen.stroke();
+    }
+  }
+
   // A vector of the body in the world: q v q*, of the quaternion w, x, y, z.
   function turned([w, x, y, z], [a, b, c]) {
     const u = y * c - z * b + w * a, v = z * a - x * c + w * b, t = x * b - y * a + w * c;
@@ -79,6 +91,7 @@
       line(path, flight.colour + "55", 1.5);
       line(path.slice(0, now + 1), flight.colour, 2);
       dot(path[0], flight.colour, 3.5);
+      if (flight.lost) cross(path[path.length - 1]);
     }
     for (const flight of scene.flights) vehicle(flight);
     pen.textAlign = "left";

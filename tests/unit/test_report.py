@@ -106,7 +106,15 @@ def test_compared_with_the_run_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [[], {}, {**FLY, "survived": "many"}, {**FLY, "trajectories": [{}]}, {**FLY, "scores": []}, {**FLY, "failures": 3}],
+    [
+        [],
+        {},
+        {**FLY, "survived": "many"},
+        {**FLY, "trajectories": [{}]},
+        {**FLY, "scores": []},
+        {**FLY, "failures": 3},
+        {**FLY, "survived": 10**400},
+    ],
 )
 def test_other_peoples_json_is_refused_in_one_line(tmp_path: Path, record: Any) -> None:
     put(tmp_path, "fly", record)
