@@ -191,8 +191,8 @@ def report(
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
     lost = np.flatnonzero(~flights.survived)
-    stride, kept = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
-    drawn = draw(plant, task, range(kept), seed).d if plant.disturbances else np.zeros((kept, 0))
+    stride, shown = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
+    drawn = draw(plant, task, range(shown), seed).d if plant.disturbances else np.zeros((shown, 0))
     ends = np.where(flights.survived, np.inf, flights.lost_s)
     trajectories = tuple(
         Trajectory(
@@ -201,7 +201,7 @@ def report(
             _rounded(drawn[[k]])[0],
             tuple(e for e in (events[k] if k < len(events) else ()) if e.time_s < ends[k]),
         )
-        for k in range(kept)
+        for k in range(shown)
     )
     return FlightReport(
         on,
