@@ -117,6 +117,7 @@ def test_every_commented_key_is_one_that_is_read(tmp_path: Path) -> None:
             "total_steps = 64\nrollout = 64\nbatch = 32",
         ),
     ],
+    ids=["pendulum", "cartpole"],
 )
 def test_the_examples_run_in_short(
     run: Run, tmp_path: Path, require_package: Callable[[str], Any], name: str, steps: str, fewer: str
