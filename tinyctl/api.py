@@ -364,8 +364,7 @@ def quantize(
         from tinyctl.trainers import qat
 
         untuned = ratio
-        judge = closed_loop.cost_ratio(policy, which, task, seed=2)  # other flights than those that are reported
-        fitted = qat.tune(policy, formats, calibration, which, which.task(task), judge, progress=progress)
+        fitted = qat.tune(policy, formats, calibration, which, which.task(task), progress=progress)
         if (reached := cost(fitted)) < untuned:
             graph, ratio = fitted, reached
     tried: tuple[Tried, ...] = ()
