@@ -44,7 +44,7 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
-from tinyctl.trainers import algorithm
+from tinyctl.trainers import MODELS, algorithm
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def train(
 ) -> TrainResult:
     """Train a policy for a plant's task by an algorithm of `tinyctl.trainers`; `config` is its `Config`."""
     require_train()
+    if algo in MODELS:
+        raise TinyctlError(f"{algo} learns a model, not a policy", fix="train_dynamics, or the command `train`")
     trainer = algorithm(algo)
     which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
     return trainer.train(which, task, config=config or trainer.Config(), seed=seed, progress=progress)

@@ -36,7 +36,7 @@ class Config:
     """With one-hot gates, for each budget."""
     tuning_steps: int = 500
     """With frozen gates, for each budget."""
-    fall: float = 0.7
+    fall: float = 0.8
     """From one budget to the next, where an error is given."""
     gates: Relaxation = field(default_factory=Relaxation)
     fit: dynamics.Config = field(default_factory=dynamics.Config)
