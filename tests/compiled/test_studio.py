@@ -251,6 +251,14 @@ def test_settings_keys_and_the_phone(page: Page, url: str) -> None:
     for key in " sdn":
         page.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
     assert page.run("[studio.running, studio.slow, studio.apart, studio.flight.start]") == [True, True, False, 2]
+    page.run("document.getElementById('view').focus()")
+    camera = "[studio.stage.scene.azimuth, studio.stage.closeness]"
+    before = page.run(camera)
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", modifiers=8)  # with Shift
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="+", text="+")
+    assert page.run(camera) == pytest.approx([before[0] + 0.14, 0.9])
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+    assert page.run("studio.flight.pushes.length") == 1
     page.run("[...document.querySelectorAll('button')].at(-1).click()")
     assert page.run("[studio.flight.extraDelay, ...studio.flight.wind]") == [0] * 7
 
