@@ -82,12 +82,11 @@ def files(plant: Plant, task_name: str | None, flyers: Sequence[Flyer], *, seed:
     """What the page is made of, by name, for controllers that passed `check_together`. The starts are those of the
     first episodes of `fly` under `seed`."""
     task = plant.task(task_name)
-    roomy = _roomy(plant, task)
     page = importlib.resources.files(tinyctl.codegen).joinpath("studio")
     return {
-        **{entry.name: entry.read_bytes() for entry in page.iterdir()},
+        **{entry.name: entry.read_bytes() for entry in page.iterdir() if PurePath(entry.name).suffix in TYPES},
         "facts.json": canonical_json(_facts(plant, task, flyers, seed)).encode(),
-        "plant.wasm": plant_module(plant, roomy),
+        "plant.wasm": plant_module(plant, _roomy(plant, task)),
         **{_module(n): controller_module(flyer.graph) for n, flyer in enumerate(flyers)},
     }
 
