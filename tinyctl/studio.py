@@ -38,7 +38,6 @@ VIEWS = {  # the first whose states the plant has; any other plant is shown by i
     "cartpole": {"position", "angle"},
     "pendulum": {"angle"},
 }
-REASONS = {0: "an observation was not finite"}  # by bit of the status word
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -215,7 +214,7 @@ def _controller(number: int, flyer: Flyer) -> dict[str, Any]:
         "module": _module(number),
         "graph_hash": flyer.graph.hash,
         "formats": list(flyer.graph.formats),
-        "reasons": {str(bit): text for bit, text in REASONS.items()},
+        "status_bits": {str(bit): text for bit, text in flyer.graph.status_bits.items()},
         "delay_s": flyer.delay_s,
         "timing": {key: getattr(t, key) for key in keys} if t is not None and t.layers else None,
     }

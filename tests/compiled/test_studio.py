@@ -184,6 +184,7 @@ def test_a_thousand_steps_are_those_of_graph_run(
         assert np.isnan(observations).any(axis=1).sum() == words[:, -1].sum() == 5  # each with its bit of the status
         actions = replayed(graph, observations)
         assert np.array_equal(actions.view(np.uint32), words[:, n_obs:-1])
+        page.wait(f"document.querySelectorAll('.one')[{number}].innerText.includes('not finite (5 steps)')")
         page.run(f"document.querySelectorAll('.one button')[{number}].click()")
         recording = read_recording(downloaded(tmp_path / f"{name}.csv"), graph.contract)
         (episode,) = recording.episodes
