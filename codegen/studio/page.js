@@ -52,10 +52,10 @@ function tick() {
   charts[1].push(time, crafts.flatMap((c) => Array.from(c.applied, (v) => here(c, v))));
   if (between) {
     const [a, b] = crafts;
-    studio.gap = studio.model
+    studio.gap = here(a, here(b, studio.model
       ? 1000 * Math.hypot(...studio.model.anchor(a.x, p).map((v, i) => v - studio.model.anchor(b.x, p)[i]))
-      : Math.max(...a.applied.map((v, i) => Math.abs(v - b.applied[i])));
-    between.push(time, [here(a, here(b, studio.gap))]);
+      : Math.max(...a.applied.map((v, i) => Math.abs(v - b.applied[i])))));
+    between.push(time, [studio.gap]);
   }
   states.forEach((strip, i) => strip.push(time, crafts.map((c) => here(c, c.x[i]))));
   stage?.sample();
@@ -157,7 +157,7 @@ function tell() {
     legend[i].classList.toggle("bad", lost);
   });
   charts[0].tell(flight.crafts.map((c) => (c.lost === null ? c.error.toFixed(3) : "lost")), studio.style);
-  if (between && studio.gap !== undefined) between.tell([studio.gap.toPrecision(3)], studio.style);
+  if (between) between.tell([Number.isFinite(studio.gap) ? String(+studio.gap.toPrecision(3)) : ""], studio.style);
   report(studio);
 }
 
