@@ -33,7 +33,7 @@ from tinyctl.sims.loop import close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import front_layers
 from tinyctl.trainers.imitate import Config as Imitation
-from tinyctl.trainers.imitate import Lesson, first_pupil, teacher_of
+from tinyctl.trainers.imitate import Lesson, Pushes, first_pupil, teacher_of
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
 
@@ -119,7 +119,8 @@ def lessons(
     task = kernel.task
     teacher = teacher_of(kernel.plant, task, Imitation(teacher=config.teacher, variant=config.variant))
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
-    lesson = Lesson(kernel, teacher, pupil, config, np.random.default_rng([*seed, 1]), pupil_flies, {"scale"})
+    pushes, rng = Pushes(config.perturbed, config.push), np.random.default_rng([*seed, 1])
+    lesson = Lesson(kernel, teacher, pupil, pushes, rng, pupil_flies, {"scale"})
     flown = close_loop(kernel, replace(drawn, noise=0 * drawn.noise), lesson, delay_s=task.contract.latency_s, keep=0)
     end = np.where(np.isnan(flown.lost_s), np.inf, flown.lost_s)
     alive = (np.arange(len(lesson.answers)) * task.period_s)[:, None] < end
