@@ -19,6 +19,7 @@ from tinyctl.api import (
     save,
     sparsify,
     train,
+    train_dynamics,
 )
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
@@ -54,4 +55,5 @@ __all__ = [
     "save",
     "sparsify",
     "train",
+    "train_dynamics",
 ]

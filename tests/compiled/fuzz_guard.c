@@ -36,6 +36,11 @@ static float anything(void) /* any bits at all */
     return value;
 }
 
+static float hovering(int i, int t) /* never the same twice in a row */
+{
+    return calm[i][0] + (t % 2 ? 0.5f : -0.5f) * calm[i][1] + within(0.4f * calm[i][1]);
+}
+
 static uint32_t step(const float *obs)
 {
     float act[N_ACT];
@@ -67,7 +72,7 @@ int main(int argc, char **argv)
         UNIT(init)(&controller);
         for (t = 0; t < BEFORE; t++) {
             for (i = 0; i < N_OBS; i++) {
-                obs[i] = calm[i][0] + within(calm[i][1]);
+                obs[i] = hovering(i, t);
             }
             status |= step(obs);
         }
@@ -76,7 +81,7 @@ int main(int argc, char **argv)
             return 1;
         }
         for (i = 0; i < N_OBS && fault != STUCK; i++) {
-            obs[i] = calm[i][0] + within(calm[i][1]);
+            obs[i] = hovering(i, BEFORE);
         }
         for (i = group[g].judged; i < group[g].end; i++) {
             if (fault == FLIP) {
