@@ -24,6 +24,7 @@ from tinyctl.layers.base import F32, Array
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.history import History
+from tinyctl.layers.lag import Lag
 from tinyctl.layers.scale import Scale
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
@@ -59,10 +60,14 @@ class Config:
     """Past observations that the cell sees beside the newest ones, and so their differences."""
     every: int = 1
     """Control periods of which each of them is the mean."""
+    lags: tuple[float, ...] = ()
+    """Time constants, in control periods, with which the observations are filtered beside that."""
     reset: str | None = None
     """The observation (a set-point) at whose change the memory starts anew."""
     louder: tuple[float, float] = (1.0, 1.0)
     """The noise of training, in that of the task: drawn for each episode, in the logarithm."""
+    loud: tuple[str, ...] = ()
+    """The observations whose noise that is; all by default."""
     length: int | None = None
     """Control periods of a training episode; those of the task by default."""
     episodes: int = 64
@@ -76,6 +81,8 @@ class Config:
     push_length: float = 60.0
     """Control periods of a push, and from one to the next, on average: as long as an unknown disturbance takes to
     show, for the teacher's own paths tell nothing of what it knows."""
+    early: float = 1.0
+    """Weight of an episode's first answer; it moves linearly to 1, that of the last."""
     steps: int = 300
     """Gradient steps of each round."""
     batch: int = 32
@@ -148,7 +155,10 @@ def lessons(
     """Fly `config.episodes` under the teacher, some of them pushed, or under the pupil."""
     task, rng = kernel.task, np.random.default_rng([*seed, 1])
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
-    louder = np.exp(rng.uniform(np.log(config.louder[0]), np.log(config.louder[1]), (config.episodes, 1)))
+    times = np.exp(rng.uniform(np.log(config.louder[0]), np.log(config.louder[1]), (config.episodes, 1)))
+    louder = np.where(
+        [not config.loud or name in config.loud for name in _observations(task, *config.loud)], times, 1.0
+    )
     pushes = Pushes(config.perturbed, config.push, config.push_length, config.push_length)
     lesson = Lesson(kernel, teacher_of(kernel, drawn, config), pupil, pushes, rng, pupil_flies, {"scale"}, louder)
     quiet = replace(drawn, noise=0 * drawn.noise)  # the lesson makes its own: teachers see none
@@ -164,7 +174,7 @@ class Pupil:
 
     def __init__(self, task: Task, config: Config, seed: int) -> None:
         self.task, self.config, self.rng = task, config, np.random.default_rng([seed, 2])
-        self.front = windowed_front(task, config.window, config.every)
+        self.front = windowed_front(task, config)
         self.column = _column(task, config.reset)
         outputs = task.contract.outputs
         self.low, self.high = (torch.tensor([getattr(s, side) for s in outputs]) for side in ("low", "high"))
@@ -194,13 +204,15 @@ class Pupil:
         if not self.done:
             self.memory.prepare(known.inputs[0])
         inputs, answers, alive = (torch.from_numpy(a) for a in (known.inputs, known.answers, known.alive))
+        ramp = torch.linspace(self.config.early, 1, inputs.shape[1])
         total, losses, span = self.config.steps * self.config.rounds, [], self.high - self.low
         for step in range(self.config.steps):
             self.optimiser.param_groups[0]["lr"] = self.config.learning_rate * (1 - self.done / total)
             rows = torch.from_numpy(self.rng.integers(0, len(inputs), self.config.batch))
             said = self.forward(inputs[rows])
             said = said + (torch.clamp(said, self.low, self.high) - said).detach()  # beyond its limits it can learn too
-            loss = ((((said - answers[rows]) / span) ** 2).mean(dim=2) * alive[rows]).sum() / alive[rows].sum()
+            weight = alive[rows] * ramp
+            loss = ((((said - answers[rows]) / span) ** 2).mean(dim=2) * weight).sum() / weight.sum()
             self.optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
@@ -226,26 +238,35 @@ class Pupil:
         return Policy(contract, tuple(nodes))
 
 
-def windowed_front(task: Task, window: int, every: int) -> Front:
-    """The standard front layers, with `window` past observations behind them, each the mean of `every` periods.
+def windowed_front(task: Task, config: Config) -> Front:
+    """The standard front layers, with lags of the observations and `window` past ones behind them.
 
     What was applied is left out (its gain is zero): a pupil that sees its teacher's last action copies it.
     """
     *front, (_, scale) = front_layers(task)
     assert isinstance(scale, Scale)
-    measured = np.arange(scale.n_in) < task.contract.n_obs
-    measured[scale.n_in - len(task.integral_limits) :] = True
-    scale = Scale(scale.gain * measured, scale.offset * measured)
-    if not window:
-        return [*front, ("scale", scale)]
-    seen = task.contract.n_obs
-    history = History(scale.n_in, tuple(range(seen)), window, every, np.zeros(seen, F32))
-    gain, offset = (np.concatenate([a, np.tile(a[:seen], window)]) for a in (scale.gain, scale.offset))
-    return [*front, ("window", history), ("scale", Scale(gain, offset))]
+    seen, width = task.contract.n_obs, scale.n_in
+    measured = np.arange(width) < seen
+    measured[width - len(task.integral_limits) :] = True
+    columns, more = tuple(range(seen)), 0
+    for k, periods in enumerate(config.lags):
+        front.append((f"lag_{k}", Lag(width + more, columns, periods * task.period_s, np.zeros(seen, F32))))
+        more += seen
+    if config.window:
+        front.append(("window", History(width + more, columns, config.window, config.every, np.zeros(seen, F32))))
+        more += config.window * seen
+    gain, offset = (np.concatenate([a * measured, np.tile(a[:seen], more // seen)]) for a in (scale.gain, scale.offset))
+    return [*front, ("scale", Scale(gain, offset))]
 
 
 def _column(task: Task, name: str | None) -> int | None:
+    return None if name is None else _observations(task, name).index(name)
+
+
+def _observations(task: Task, *asked: str) -> list[str]:
+    """The names of the observations; raises `TinyctlError` where one of those `asked` for is not among them."""
     names = [s.name for s in task.contract.inputs[: task.contract.n_obs]]
-    if name is not None and name not in names:
-        raise TinyctlError(f"reset={name!r:.40} is not an observation", fix=f"one of {', '.join(names)}")
-    return None if name is None else names.index(name)
+    for name in asked:
+        if name not in names:
+            raise TinyctlError(f"{name!r:.40} is not an observation", fix=f"one of {', '.join(names)}")
+    return names
