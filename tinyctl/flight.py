@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.sims.environments import Episodes
     from tinyctl.sims.loop import Estimate, Flights
     from tinyctl.sims.plant import Plant, Task
+    from tinyctl.specifications.flights import Kept
 
 SCHEMA = 1
 KEPT = 8  # episodes whose trajectories are kept
@@ -57,6 +58,20 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
+class SpecificationReport:
+    """How flights keep to a specification: the fraction of them that does, with its interval, and the `robustness` of
+    each episode, which is above zero where it does and lowest, `worst`, in `worst_episode`. None is minus infinity."""
+
+    name: str
+    formula: str
+    satisfied: float
+    satisfied_ci95: tuple[float, float]
+    worst: float | None
+    worst_episode: int
+    robustness: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class FlightReport:
     """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs."""
 
@@ -76,6 +91,7 @@ class FlightReport:
     trajectories: tuple[Trajectory, ...]
     contract_hash: str
     graph_hash: str
+    specifications: tuple[SpecificationReport, ...] = ()
     disturbance_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -165,17 +181,18 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
 
 def report(
     plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
-    events: Sequence[tuple[Event, ...]] = (),
+    kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (),
 ) -> FlightReport:  # fmt: skip
-    """The record of what happened in the flights of the controller `who`; `events` of the kept ones' status words."""
+    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` are
+    the changes of the status word in each of the first episodes."""
     from tinyctl.sims.loop import draw
 
     task = plant.task(task_name)
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
     lost = np.flatnonzero(~flights.survived)
-    stride, kept = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
-    drawn = draw(plant, task, range(kept), seed).d if plant.disturbances else np.zeros((kept, 0))
+    stride, shown = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
+    drawn = draw(plant, task, range(shown), seed).d if plant.disturbances else np.zeros((shown, 0))
     ends = np.where(flights.survived, np.inf, flights.lost_s)
     trajectories = tuple(
         Trajectory(
@@ -184,7 +201,7 @@ def report(
             _rounded(drawn[[k]])[0],
             tuple(e for e in (events[k] if k < len(events) else ()) if e.time_s < ends[k]),
         )
-        for k in range(kept)
+        for k in range(shown)
     )
     return FlightReport(
         on,
@@ -203,6 +220,7 @@ def report(
         trajectories,
         who.contract_hash,
         who.graph_hash,
+        tuple(map(_kept, kept)),
         disturbance_names=tuple(f"{v.name}, {v.unit}" for v in plant.disturbances),
     )
 
@@ -229,6 +247,16 @@ def environment_report(name: str, flown: Episodes, who: Identity, *, on: str, se
         who.contract_hash,
         who.graph_hash,
     )
+
+
+def _kept(kept: Kept) -> SpecificationReport:
+    from tinyctl.sims.loop import fraction_estimate
+
+    told = [float(f"{v:.6g}") if np.isfinite(v) else None for v in kept.robustness]
+    satisfied, worst = fraction_estimate(int(kept.holds.sum()), len(kept.holds)), int(np.argmin(kept.robustness))
+    interval = satisfied.low, satisfied.high
+    name, text = kept.specification.name, kept.specification.text
+    return SpecificationReport(name, text, satisfied.value, interval, told[worst], worst, tuple(told))
 
 
 def _score(estimate: Estimate | None, unit: str) -> Score:
