@@ -20,6 +20,7 @@ from tinyctl.errors import TinyctlError, ToolMissing
 Jobs = Iterable[tuple[Any, tuple[Any, ...]]]  # a key, and the arguments
 Work = Callable[[Jobs], Iterator[tuple[Any, Any]]]  # the keys with what came of them, in the order in which they end
 NEAR = ("local", "auto")  # addresses by which Ray itself starts, or finds, a cluster on this machine
+LOCAL = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}  # one that is started here serves nobody else
 CONNECT_S = 5.0
 
 
@@ -56,12 +57,13 @@ def _as_tasks(ray: Any, task: Any, jobs: Jobs) -> Iterator[tuple[Any, Any]]:
     while at:
         for reference in ray.wait(list(at))[0]:
             try:
-                yield at.pop(reference), ray.get(reference)
+                found = ray.get(reference)
             except ray.exceptions.RayError as error:
                 cause = getattr(error, "cause", None)
                 if isinstance(cause, TinyctlError):
                     raise cause from None
                 raise TinyctlError(f"a task failed: {error}", where="Ray") from error
+            yield at.pop(reference), found
 
 
 @contextmanager
@@ -74,7 +76,7 @@ def _cluster(address: str) -> Iterator[Any]:
         raise ToolMissing("ray is not installed", fix="pip install 'tinyctl[ray]'") from None
     _check_reachable(address)
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address, log_to_driver=False, logging_level="ERROR", **(LOCAL if address == "local" else {}))
     except (OSError, ValueError, RuntimeError) as error:
         raise TinyctlError(f"cannot be reached ({error})", where=f"Ray at {address}", fix=_FIX) from None
     try:
