@@ -28,7 +28,7 @@ from tinyctl.version import VERSION
 
 SCHEMA = 1
 SUFFIX = ".run.json"
-VERBS = ("train", "prune", "quantize", "build", "check", "fly", "hil")
+VERBS = ("train", "prune", "sparsify", "quantize", "build", "check", "fly", "failures", "hil")
 OUTPUTS = ("out", "record", "project", "log")  # parameters that name what is written
 UNRECORDED = (*OUTPUTS, "as_object")
 NAMES_OF_FILES = (".py", ".toml")  # a plant or a board is given by name, or by the path of such a file

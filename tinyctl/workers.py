@@ -20,7 +20,6 @@ from tinyctl.errors import TinyctlError, ToolMissing
 Jobs = Iterable[tuple[Any, tuple[Any, ...]]]  # a key, and the arguments
 Work = Callable[[Jobs], Iterator[tuple[Any, Any]]]  # the keys with what came of them, in the order in which they end
 NEAR = ("local", "auto")  # addresses by which Ray itself starts, or finds, a cluster on this machine
-LOCAL = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}  # one that is started here serves nobody else
 CONNECT_S = 5.0
 
 
@@ -76,7 +75,7 @@ def _cluster(address: str) -> Iterator[Any]:
         raise ToolMissing("ray is not installed", fix="pip install 'tinyctl[ray]'") from None
     _check_reachable(address)
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", **(LOCAL if address == "local" else {}))
+        ray.init(address, log_to_driver=False, logging_level="ERROR", **({"include_dashboard": False} if address == "local" else {}))
     except (OSError, ValueError, RuntimeError) as error:
         raise TinyctlError(f"cannot be reached ({error})", where=f"Ray at {address}", fix=_FIX) from None
     try:

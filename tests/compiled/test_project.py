@@ -71,6 +71,10 @@ def test_only_what_changed_is_done_again(run: Run, tmp_path: Path, monkeypatch: 
     status, again, record = done(TOY + 'at_least = 1.1\n[quantize]\nformat = "w8a16"\n')
     assert (status, again) == (1, [])
     assert "is below 1.1" in record["reasons"][0]
+    asked = '[specs]\nstill = "always size < 0"\n[signals]\nsize = "abs(angle)"\n'
+    status, again, record = done(TOY + 'satisfied = 1.0\n[quantize]\nformat = "w8a16"\n' + asked)
+    assert (status, again) == (1, ["fly", "report"])
+    assert record["reasons"] == ["still is satisfied by 0, below 1"]
     assert "hidden" in project.read_text()
     plant = tmp_path / "toy_plant.py"
     plant.write_text(plant.read_text().replace("0.1 * x[1]", "0.2 * x[1]"))
@@ -146,6 +150,7 @@ def test_the_examples_run_in_short(
         ('plant = "p"\nboard = "b"\nname = "int"', "not a plain C identifier"),
         ('plant = "p"\nboard = "b"\n[train.settings]\nhidden = {a = 1}', r"train.settings.hidden: "),
         ('plant = "p"\nboard = "b"\nfly = 3', "fly: is not a table"),
+        ('plant = "p"\nboard = "b"\n[specs]\nnear = "x <"', "specs.near: specification, line 1, column 4"),
         ("plant = ", "not valid TOML"),
     ],
 )
