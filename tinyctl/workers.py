@@ -74,8 +74,9 @@ def _cluster(address: str) -> Iterator[Any]:
     except ImportError:
         raise ToolMissing("ray is not installed", fix="pip install 'tinyctl[ray]'") from None
     _check_reachable(address)
+    started: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", **({"include_dashboard": False} if address == "local" else {}))
+        ray.init(address, log_to_driver=False, logging_level="ERROR", **started)
     except (OSError, ValueError, RuntimeError) as error:
         raise TinyctlError(f"cannot be reached ({error})", where=f"Ray at {address}", fix=_FIX) from None
     try:
