@@ -9,7 +9,7 @@ Packages that a verb needs beyond the core are imported when it is called.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
+from tinyctl.specifications.flights import Watch
+from tinyctl.specifications.formula import Specification
 from tinyctl.trainers import MODELS, algorithm
 from tinyctl.unit import load_unit
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     import torch
 
     from tinyctl.checker import TimingReport
+    from tinyctl.failures import FailureReport
     from tinyctl.flasher import FlashReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
@@ -536,6 +539,7 @@ def fly(
     line: Line = VIRTUAL_BOARD,
     setpoints: Path | None = None,
     log: Path | None = None,
+    specifications: Sequence[Specification] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
@@ -543,7 +547,8 @@ def fly(
 
     The action takes effect `delay_s` after the observation: give the predicted worst inference time. With `randomise`
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
-    is led along them from rest; `log` is what to record the flights in, as `hil` does.
+    is led along them from rest; `log` is what to record the flights in, as `hil` does. How the flights keep to the
+    `specifications` is told (docs/specifications.md).
     """
     if log is not None:
         check_name(log)
@@ -572,6 +577,7 @@ def fly(
                 limits = f"not on a board (hil --record), no delay beyond a period, at most {BATCH} episodes"
                 raise TinyctlError("such flights cannot be led or logged", fix=limits)
             controller = excitation.Excited(controller, offsets)
+        watch = Watch(which, which.task(name), specifications) if specifications else None
         flights = loop(
             which,
             which.task(name),
@@ -583,12 +589,14 @@ def fly(
             keep=KEPT,
             batch=1 if on == "board" else BATCH,
             progress=progress,
+            watch=watch,
         )
     if log is not None:
         logged = which.task(name)
         flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s)
+    kept = watch.kept() if watch is not None else ()
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept)
 
 
 def fly_environment(
@@ -624,6 +632,37 @@ def fly_environment(
     return environment_report(env.name, flown, what.identity, on=on, seed=seed)
 
 
+def failures(
+    source: Policy | Graph | str | Path,
+    twin: Policy | Graph | str | Path,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    on: str = "c",
+    episodes: int = 1000,
+    twin_episodes: int = 50_000,
+    seed: int = 0,
+    delay_s: float = 0.0,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FailureReport:
+    """How often a controller fails, by `episodes` of its own and those same and `twin_episodes` more of a cheaper
+    `twin`, the float policy it was made from, whose C flies on the host; `progress` is told of the twin's flights."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.failures import FailureReport, failed
+    from tinyctl.sims.control_variate import failure_rate
+
+    how: dict[str, Any] = {"seed": seed, "delay_s": delay_s, "board": board, "toolchain": toolchain}
+    own = fly(source, which, task, on=on, episodes=episodes, **how)
+    other = fly(twin, which, task, on="c", episodes=episodes + twin_episodes, progress=progress, **how)
+    if own.contract_hash != other.contract_hash:
+        raise TinyctlError("the twin has another contract", fix="give the policy that the controller was made from")
+    of_twin = failed(other)
+    rate = failure_rate(failed(own), of_twin[:episodes], of_twin[episodes:])
+    return FailureReport.of(own, other, rate)
+
+
 def fly_expert(
     name: str,
     plant_name: str | Path | Plant = "quadrotor",
@@ -633,6 +672,7 @@ def fly_expert(
     seed: int = 0,
     delay_s: float | None = None,
     model: Path | None = None,
+    specifications: Sequence[Specification] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """The same flights by an expert (`sims.experts`), which sees the true state; its delay is by default the latency of
@@ -645,6 +685,7 @@ def fly_expert(
     delay_s = chosen.contract.latency_s if delay_s is None else delay_s
     who = Identity(chosen.contract.hash, "", ())
     options: dict[str, Any] = {} if model is None else {"dynamics": load(model)}
+    watch = Watch(which, chosen, specifications) if specifications else None
     flights = loop(
         which,
         chosen,
@@ -654,8 +695,11 @@ def fly_expert(
         delay_s=delay_s,
         keep=KEPT,
         progress=progress,
+        watch=watch,
     )
-    return report(which, task or next(iter(which.tasks)), flights, who, on=name, seed=seed, delay_s=delay_s)
+    kept = watch.kept() if watch is not None else ()
+    named = task or next(iter(which.tasks))
+    return report(which, named, flights, who, on=name, seed=seed, delay_s=delay_s, kept=kept)
 
 
 def _controller(
@@ -728,6 +772,39 @@ def hil(
         toolchain=toolchain,
         progress=progress,
     )
+
+
+def studio_files(
+    graphs: Mapping[str, Graph],
+    plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+    *,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    delay_s: float | None = None,
+    seed: int = 0,
+) -> dict[str, bytes]:
+    """The page of `tinyctl studio` for graphs by name, each with the worst inference time predicted on the board as the
+    delay of its actions, or with `delay_s` and no prediction. Without a plant it is the one that has their contract."""
+    if plant_name is None:
+        found = plant_of(next(iter(graphs.values())).contract)
+        if found is None:
+            raise TinyctlError("no plant of tinyctl has this contract", fix="name one: --plant NAME or FILE")
+        plant_name, task = found[0], task or found[1]
+    from tinyctl import studio
+
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    studio.check_together(which, task, graphs)
+    flyers = []
+    for name, graph in graphs.items():
+        if delay_s is not None:
+            flyers.append(studio.Flyer(name, graph, delay_s))
+            continue
+        with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+            image = build(graph, board, toolchain=toolchain, out=Path(scratch) / "image.elf")
+            timing = check(image.path, board)
+        flyers.append(studio.Flyer(name, graph, timing.time_us_worst * 1e-6, timing))
+    return studio.files(which, task, flyers, seed=seed)
 
 
 def plant_of(contract: Contract) -> tuple[str, str] | None:

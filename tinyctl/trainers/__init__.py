@@ -18,7 +18,10 @@ from tinyctl.errors import TinyctlError, ToolMissing
 
 ALGORITHMS = {
     "apg": "analytic policy gradient",
+    "dictionary": "sums of a few monomials",
     "imitate": "imitation of an expert or a policy",
+    "koopman": "a regulator of the modes of monomials",
+    "recurrent": "imitation by a network with memory, of a teacher that knows more",
     "rl": "any Gymnasium environment, through Stable-Baselines3",
 }
 MODELS = {"dynamics": "a ReLU network of the plant, for the expert mip"}  # `train` returns a Policy that does not fly

@@ -144,7 +144,7 @@ def lessons(
     task = kernel.task
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
     rng = np.random.default_rng([*seed, 1])
-    lesson = _Lesson(kernel, teacher, pupil, config, rng, pupil_flies)
+    lesson = Lesson(kernel, teacher, pupil, config, rng, pupil_flies, read_from_outside(tail_of(pupil)))
     flown = close_loop(kernel, replace(drawn, noise=0 * drawn.noise), lesson, delay_s=task.contract.latency_s, keep=0,
                        tick=tell)  # fmt: skip
     if isinstance(teacher, Recalled):
@@ -155,15 +155,30 @@ def lessons(
     return Lessons(inputs, np.stack(lesson.answers)[alive])
 
 
-class _Lesson:
-    """An expert to the loop: it sees the state, asks the teacher, and lets teacher, pupil or a push act."""
+class Pushes(Protocol):
+    """Of a configuration: the share of episodes in which the teacher is pushed, and how hard."""
 
-    def __init__(self, kernel: Kernel, teacher: Expert | GraphController, pupil: Policy, config: Config,
-                 rng: np.random.Generator, pupil_flies: bool) -> None:  # fmt: skip
+    @property
+    def perturbed(self) -> float: ...
+    @property
+    def push(self) -> float: ...
+
+
+class Lesson:
+    """An expert to the loop: it sees the state, asks the teacher, and lets teacher, pupil or a push act.
+
+    It keeps the values of the pupil's nodes `watched`, and the answers. The pupil's observations have `louder` times
+    the task's noise, one number or one for each episode (n, 1).
+    """
+
+    def __init__(self, kernel: Kernel, teacher: Expert | GraphController, pupil: Policy, config: Pushes,
+                 rng: np.random.Generator, pupil_flies: bool, watched: set[str], louder: float | Array = 1.0
+                 ) -> None:  # fmt: skip
         self.kernel, self.teacher, self.config, self.rng, self.pupil_flies = kernel, teacher, config, rng, pupil_flies
         self.graph = Graph(pupil.contract, pupil.nodes)
-        self.inputs: dict[str, list[Array]] = {name: [] for name in read_from_outside(tail_of(pupil))}
+        self.inputs: dict[str, list[Array]] = {name: [] for name in watched}
         self.answers: list[Array] = []
+        self.noise = np.asarray(louder * np.array(kernel.task.noise), F32)
         outputs = pupil.contract.outputs
         self.low, self.high = (np.array([getattr(s, side) for s in outputs], F32) for side in ("low", "high"))
 
@@ -175,8 +190,7 @@ class _Lesson:
 
     def act(self, x: Array) -> Array:
         clean = self.kernel.observe(x)
-        noise = self.rng.standard_normal(clean.shape, F32) * np.array(self.kernel.task.noise, F32)
-        observed = clean + noise
+        observed = clean + self.rng.standard_normal(clean.shape, F32) * self.noise
         answer = self.teacher.act(x) if isinstance(self.teacher, Expert) else self.teacher.step(observed)
         values, state = self.graph.trace(observed, self.state)
         for name, seen in self.inputs.items():
