@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +124,10 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     course = Course([w.clone() for w in weights])
     costs: list[float] = []
-    made_by = {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **_lasting(config)}
+    arrays = partial(_arrays, course, weights, optimiser, window, critic)
+    made_by = _made_by(plant, task, config, seed) if config.resume or config.checkpoint else {}
     if config.resume is not None:
-        arrays = _arrays(course, weights, optimiser, window, critic)
-        _restore(load(Path(config.resume), made_by, arrays), course, window.rng, arrays)
+        _restore(load(Path(config.resume), made_by, arrays()), course, window.rng, arrays())
     log = EventLog(Path(config.tensorboard)) if config.tensorboard is not None else None
     survived = course.curve[-1].survived if course.curve else math.nan
     iteration, spoilt = course.iteration, 0
@@ -161,14 +162,11 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
                 log.add(iteration, {f"validation/{name}": e.value for name, e in _named(estimates).items() if e})
             course.add(point, estimates, weights, config)
             if config.checkpoint is not None and course.iteration == course.kept_at:
-                arrays = _arrays(course, weights, optimiser, window, critic)
-                save(Path(config.checkpoint), Checkpoint(arrays, course.facts(window.rng), made_by))
+                save(Path(config.checkpoint), Checkpoint(arrays(), course.facts(window.rng), made_by))
             if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
-    if log is not None:
-        log.close()
     if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
@@ -219,10 +217,11 @@ def _named(figures: tuple[Estimate, dict[str, Estimate | None]]) -> dict[str, Es
     return {"survived": figures[0], **figures[1]}
 
 
-def _lasting(config: Config) -> dict[str, Any]:
-    """The settings that decide how a training goes on; the others only say when it ends and what it writes."""
+def _made_by(plant: Plant, task: Task, config: Config, seed: int) -> dict[str, Any]:
+    """What decides how a training goes on; the other settings only say when it ends and what it writes."""
     passing = ("cpu_seconds", "stop_after", "stop_survived", "stop_score", "checkpoint", "resume", "tensorboard")
-    return {name: value for name, value in asdict(config).items() if name not in passing}
+    lasting = {name: value for name, value in asdict(config).items() if name not in passing}
+    return {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **lasting}
 
 
 def _arrays(
