@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.sims.environments import Episodes
     from tinyctl.sims.loop import Estimate, Flights
     from tinyctl.sims.plant import Plant, Task
+    from tinyctl.specifications.flights import Kept
 
 SCHEMA = 1
 KEPT = 8  # episodes whose trajectories are kept
@@ -52,6 +54,20 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
+class SpecificationReport:
+    """How flights keep to a specification: the fraction of them that does, with its interval, and the `robustness` of
+    each episode, which is above zero where it does and lowest, `worst`, in `worst_episode`. None is minus infinity."""
+
+    name: str
+    formula: str
+    satisfied: float
+    satisfied_ci95: tuple[float, float]
+    worst: float | None
+    worst_episode: int
+    robustness: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class FlightReport:
     """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs."""
 
@@ -71,6 +87,7 @@ class FlightReport:
     trajectories: tuple[Trajectory, ...]
     contract_hash: str
     graph_hash: str
+    specifications: tuple[SpecificationReport, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -152,9 +169,10 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
 
 
 def report(
-    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float
-) -> FlightReport:
-    """The record of what happened in the flights of the controller `who`."""
+    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
+    kept: Sequence[Kept] = (),
+) -> FlightReport:  # fmt: skip
+    """The record of what happened in the flights of the controller `who`, which `kept` to specifications."""
     task = plant.task(task_name)
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
@@ -181,6 +199,7 @@ def report(
         trajectories,
         who.contract_hash,
         who.graph_hash,
+        tuple(map(_kept, kept)),
     )
 
 
@@ -206,6 +225,16 @@ def environment_report(name: str, flown: Episodes, who: Identity, *, on: str, se
         who.contract_hash,
         who.graph_hash,
     )
+
+
+def _kept(kept: Kept) -> SpecificationReport:
+    from tinyctl.sims.loop import fraction_estimate
+
+    told = [float(f"{v:.6g}") if np.isfinite(v) else None for v in kept.robustness]
+    satisfied, worst = fraction_estimate(int(kept.holds.sum()), len(kept.holds)), int(np.argmin(kept.robustness))
+    interval = satisfied.low, satisfied.high
+    name, text = kept.specification.name, kept.specification.text
+    return SpecificationReport(name, text, satisfied.value, interval, told[worst], worst, tuple(told))
 
 
 def _score(estimate: Estimate | None, unit: str) -> Score:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
+    Front,
     Pilot,
     Tensor,
     adam_state,
@@ -100,19 +102,25 @@ def train(
     progress: Progress | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
-    return _train(plant, plant.task(task), config, seed, progress)
+    return descend(plant, plant.task(task), config, seed, progress)
 
 
-def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None) -> TrainResult:
+def descend(
+    plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None, *, front: Front | None = None,
+    weights: list[Tensor] | None = None, after_step: Callable[[int, Window], None] | None = None,
+) -> TrainResult:  # fmt: skip
+    """`train`, with other front layers than the task's, from other weights than random ones, which it changes in place.
+    `after_step(iterations, window)` is called after every gradient step and may change the weights too."""
     if task.contract.latency_s > task.period_s:  # `fly` would skip inferences; `late_s` does not
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
-    front = front_layers(task)
+    front = front_layers(task) if front is None else front
     curriculum = task.curriculum if config.curriculum else None
     staged = staged_cost(plant, task) if curriculum is not None else []
     kernel = compile_plant(plant, task, [*policy_functions(task, front), *staged])
-    weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+    if weights is None:
+        weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
                     life=config.lifetime, variant=config.variant, randomise=config.randomise,
                     discount=config.discount if config.critic else 1.0, staged=config.curriculum)  # fmt: skip
@@ -155,6 +163,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
         iteration += 1
         if log is not None:
             log.add(iteration, {"train/cost": costs[-1], "train/gradient_norm": norm.item()})
+        if after_step is not None:
+            after_step(iteration, window)
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []
