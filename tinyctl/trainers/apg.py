@@ -169,7 +169,8 @@ def descend(
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []
             if log is not None:
-                log.add(iteration, {f"validation/{name}": e.value for name, e in _named(estimates).items() if e})
+                named = {name or "survived": estimate for name, estimate in _named(estimates).items()}
+                log.add(iteration, {f"validation/{name}": e.value for name, e in named.items() if e is not None})
             course.add(point, estimates, weights, config)
             if config.checkpoint is not None and course.iteration == course.kept_at:
                 save(Path(config.checkpoint), Checkpoint(arrays(), course.facts(window.rng), made_by))
@@ -224,7 +225,8 @@ class Course:
 
 
 def _named(figures: tuple[Estimate, dict[str, Estimate | None]]) -> dict[str, Estimate | None]:
-    return {"survived": figures[0], **figures[1]}
+    """Scores by their names, and survival by none."""
+    return {"": figures[0], **figures[1]}
 
 
 def _made_by(plant: Plant, task: Task, config: Config, seed: int) -> dict[str, Any]:
@@ -251,7 +253,7 @@ def _restore(saved: Checkpoint, course: Course, rng: np.random.Generator, arrays
     try:
         course.curve = [CurvePoint(int(p[0]), *p[1:]) for p in (_floats(row) for row in saved.facts["curve"])]
         figures = {n: None if row is None else Estimate(*_floats(row)) for n, row in saved.facts["figures"].items()}
-        survival = figures.pop("survived")
+        survival = figures.pop("")
         rng.bit_generator.state = saved.facts["rng"]
         course.clipped, course.skipped = int(saved.facts["clipped"]), int(saved.facts["skipped"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
