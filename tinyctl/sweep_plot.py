@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyctl.report import INK, LINES, figure_of, label, svg_of
+from tinyctl.plots import INK, LINES, figure_of, label, svg_of
 from tinyctl.search import Side
 from tinyctl.sweep import Figures
 
