@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rl_tools import show_beside
 from simulator import simulator_rows
 
 import tinyctl
@@ -128,7 +129,13 @@ def simulator() -> list[tuple[str, Bar, float]]:
     return found
 
 
-EXTRA = {"simulator": simulator}  # measurements without a training: (title, bar, value)
+def rl_tools() -> list[tuple[str, Bar, float]]:
+    """rl-tools measured on this machine: a table of its own, without bars."""
+    show_beside()
+    return []
+
+
+EXTRA = {"simulator": simulator, "rl_tools": rl_tools}  # measurements without a training: (title, bar, value)
 
 
 def main() -> int:

@@ -34,7 +34,7 @@ def command(
     task: Task = None,
     algo: Annotated[
         str, typer.Option(help=f"Algorithm: {', '.join(f'{k} ({v})' for k, v in (ALGORITHMS | MODELS).items())}.")
-    ] = ("apg"),
+    ] = "apg",
     seed: Seed = 0,
     cpu_seconds: Annotated[float | None, typer.Option(help="Stop after this much CPU time.", min=0.1)] = None,
     settings: Annotated[

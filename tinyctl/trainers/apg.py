@@ -161,10 +161,10 @@ def descend(
             course.skipped += 1
             _stop_if_lasting(spoilt, weights, iteration, course, plant, config)
         iteration += 1
-        if log is not None:
-            log.add(iteration, {"train/cost": costs[-1], "train/gradient_norm": norm.item()})
         if after_step is not None:
             after_step(iteration, window)
+        if log is not None:
+            log.add(iteration, {"train/cost": costs[-1], "train/gradient_norm": norm.item()})
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []
