@@ -10,13 +10,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.plant import Array, Plant, Task
+
+if TYPE_CHECKING:
+    from tinyctl.specifications.flights import Watch
 
 BATCH = 1000  # episodes flown at once: bounds the memory for noise
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
@@ -95,7 +98,7 @@ class Flights:
 def fly(
     plant: Plant, task: Task, controller: Controller | Expert, *, episodes: int = 1000, seed: int = 0,
     delay_s: float = 0.0, variant: str | None = None, randomise: bool = False, keep: int = 8, batch: int = BATCH,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None, watch: Watch | None = None,
 ) -> Flights:  # fmt: skip
     """Fly `episodes` of `task` with `controller`, whose action takes effect `delay_s` after the observation.
 
@@ -103,7 +106,7 @@ def fly(
     all else as without. The trajectories of the first `keep` episodes are kept. A controller
     slower than a control period starts its next inference at the first period after the one before has ended.
     `progress` is told how many control periods have been flown, and of how many. `batch` episodes are flown at once,
-    which changes nothing but the time: a board on a wire serves one.
+    which changes nothing but the time: a board on a wire serves one. `watch` is shown all of them.
     """
     if episodes < 1:
         raise TinyctlError(f"{episodes} episodes cannot be flown", fix="at least one")
@@ -116,7 +119,7 @@ def fly(
         done, total = len(parts) * task.episode_steps, len(starts) * task.episode_steps
         tick = partial(_tick, progress, done, total) if progress is not None else None
         kept = max(0, keep - first)
-        parts.append(close_loop(kernel, drawn, controller, delay_s=delay_s, keep=kept, tick=tick))
+        parts.append(close_loop(kernel, drawn, controller, delay_s=delay_s, keep=kept, tick=tick, watch=watch))
     return Flights(
         survived=np.concatenate([f.survived for f in parts]),
         lost_s=np.concatenate([f.lost_s for f in parts]),
@@ -157,7 +160,7 @@ def draw_start(plant: Plant, task: Task, rng: np.random.Generator, p: Mapping[st
 
 def close_loop(
     kernel: Kernel, drawn: Draws, controller: Controller | Expert, *, delay_s: float = 0.0, keep: int = 8,
-    tick: Callable[[int], None] | None = None,
+    tick: Callable[[int], None] | None = None, watch: Watch | None = None,
 ) -> Flights:  # fmt: skip
     """Fly the drawn episodes together; `tick` is told each control period that was flown.
 
@@ -165,8 +168,7 @@ def close_loop(
     """
     task, period = kernel.task, kernel.task.period_s
     steps, n = len(drawn.noise), len(drawn.x)
-    busy, more = split_delay(delay_s, period)
-    stride = max(1, busy + (more > 0))  # periods from one inference to the next
+    stride = periods_between(delay_s, period)
     missed, rest = split_delay(delay_s + drawn.late_s, period)
     tail = [steps - round(s.last_s / period) for s in task.scores]
     rms = np.array([s.rms for s in task.scores], bool)
@@ -179,13 +181,18 @@ def close_loop(
         fresh = k % stride == 0  # else the controller is still busy, and what it said last holds
         said = [_action(controller, kernel, x, drawn.noise[k]) if fresh else said[0], *said[:-1]]
         before, applied = _late(said, missed + 1), _late(said, missed)
+        if watch is not None:
+            watch.see(kernel, x, applied)
         if np.any(rest) and before is not applied:
             moved = kernel.step(x, before, drawn.p, drawn.d, rest)
             moved = kernel.step(moved, applied, drawn.p, drawn.d, period - rest)
         else:
             moved = kernel.step(x, applied, drawn.p, drawn.d, period)
-        inside = kernel.margin(moved) > 0  # false for NaN too
+        margin = kernel.margin(moved)
+        inside = margin > 0  # false for NaN too
         lost_s[alive & ~inside] = (k + 1) * period
+        if watch is not None:
+            watch.lose(alive & ~inside, margin)
         spent += np.where(alive, kernel.cost(moved, applied, before), 0.0)
         flown += alive
         alive &= inside
@@ -197,6 +204,9 @@ def close_loop(
         actions.append(applied[:keep])
         if tick is not None:
             tick(k + 1)
+    if watch is not None:
+        watch.see(kernel, x, applied)
+        watch.end()
     means = sums / [steps - start for start in tail] if task.scores else sums
     means = np.where(rms, np.sqrt(means), means)
     return Flights(
@@ -217,6 +227,12 @@ def split_delay(delay_s: float | Array, period_s: float) -> tuple[Any, Any]:
     missed = np.floor(periods).astype(int)
     rest = (periods - missed) * period_s
     return (int(missed), float(rest)) if missed.ndim == 0 else (missed, rest.astype(np.float32)[:, None])
+
+
+def periods_between(delay_s: float, period_s: float) -> int:
+    """Control periods from one inference to the next."""
+    busy, more = split_delay(delay_s, period_s)
+    return max(1, int(busy) + (more > 0))
 
 
 def _late(said: Sequence[Array], missed: int | Array) -> Array:

@@ -25,6 +25,7 @@ from tinyctl.layers.history import History
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
 from tinyctl.layers.leaky_relu import LeakyRelu
+from tinyctl.layers.products import Products
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
@@ -379,6 +380,23 @@ def recurrent(seed: int = 7) -> Policy:
             Node("clip", Clip.of(contract), ("head",)),
         ),
     )
+
+
+def dictionary(seed: int = 8) -> Policy:
+    """Monomials up to the third degree that share factors, where their input is read again and where it is not."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    layers: dict[str, tuple[Layer, tuple[str, ...]]] = {
+        "screen": (Screen.of(contract), ()),
+        "small": (Scale(floats(0.3, 0.125, 1.0), floats(0.1, 0.0, 0.0)), ("screen",)),
+        "monomials": (Products(3, (0, 0, 1, 3, 4, 2), (0, 1, 2, 0, 4, 6)), ("small",)),
+        "terms": (dense(rng, 9, 4), ("monomials",)),
+        "squares": (Products(4, (0, 3, 4), (0, 3, 5)), ("terms",)),
+        "beside": (Concat((7, 3)), ("squares", "small")),
+        "head": (dense(rng, 10, 1, gain=0.7), ("beside",)),
+        "clip": (Clip.of(contract), ("head",)),
+    }
+    return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
 
 
 def state_space(seed: int = 8) -> Policy:

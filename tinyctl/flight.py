@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
+from tinyctl.status_log import Event
 
 if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.sims.environments import Episodes
     from tinyctl.sims.loop import Estimate, Flights
     from tinyctl.sims.plant import Plant, Task
+    from tinyctl.specifications.flights import Kept
 
 SCHEMA = 1
 KEPT = 8  # episodes whose trajectories are kept
@@ -45,10 +48,27 @@ class Score:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds."""
+    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds, the
+    `disturbances` that it drew, and the changes of the status word until its end."""
 
     states: list[list[float]]
     actions: list[list[float]]
+    disturbances: list[float]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class SpecificationReport:
+    """How flights keep to a specification: the fraction of them that does, with its interval, and the `robustness` of
+    each episode, which is above zero where it does and lowest, `worst`, in `worst_episode`. None is minus infinity."""
+
+    name: str
+    formula: str
+    satisfied: float
+    satisfied_ci95: tuple[float, float]
+    worst: float | None
+    worst_episode: int
+    robustness: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,8 @@ class FlightReport:
     trajectories: tuple[Trajectory, ...]
     contract_hash: str
     graph_hash: str
+    specifications: tuple[SpecificationReport, ...] = ()
+    disturbance_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -111,6 +133,11 @@ class GraphController:
         action, self.state = self.graph.run(observations, self.state)
         return action
 
+    @property
+    def status(self) -> Array:
+        """The status words (n,) of the last step."""
+        return self.state.status
+
     def set_applied(self, action: Array) -> None:
         """Tell it that something other than its last action was applied, (n, n_act)."""
         self.state = self.state.with_applied(action)
@@ -124,12 +151,13 @@ class EmulatedController:
 
         self.emulator = Emulator(image, board)
         self.structs = self.emulator.initial(0)
+        self.status = np.zeros(0, np.uint32)
 
     def reset(self, n: int) -> None:
         self.structs = self.emulator.initial(n)
 
     def step(self, observations: Array) -> Array:
-        action, _ = self.emulator.step_batch(self.structs, observations)
+        action, self.status = self.emulator.step_batch(self.structs, observations)
         return action
 
 
@@ -152,17 +180,28 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
 
 
 def report(
-    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float
-) -> FlightReport:
-    """The record of what happened in the flights of the controller `who`."""
+    plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
+    kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (),
+) -> FlightReport:  # fmt: skip
+    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` of
+    the kept trajectories' status words."""
+    from tinyctl.sims.loop import draw
+
     task = plant.task(task_name)
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
     lost = np.flatnonzero(~flights.survived)
-    stride = max(1, round(STRIDE_S * task.contract.rate_hz))
+    stride, shown = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
+    drawn = draw(plant, task, range(shown), seed).d if plant.disturbances else np.zeros((shown, 0))
+    ends = np.where(flights.survived, np.inf, flights.lost_s)
     trajectories = tuple(
-        Trajectory(_rounded(flights.states[::stride, k]), _rounded(flights.actions[::stride, k]))
-        for k in range(min(KEPT, flights.states.shape[1]))
+        Trajectory(
+            _rounded(flights.states[::stride, k]),
+            _rounded(flights.actions[::stride, k]),
+            _rounded(drawn[[k]])[0],
+            tuple(e for e in (events[k] if k < len(events) else ()) if e.time_s < ends[k]),
+        )
+        for k in range(shown)
     )
     return FlightReport(
         on,
@@ -181,6 +220,8 @@ def report(
         trajectories,
         who.contract_hash,
         who.graph_hash,
+        tuple(map(_kept, kept)),
+        disturbance_names=tuple(f"{v.name}, {v.unit}" for v in plant.disturbances),
     )
 
 
@@ -206,6 +247,16 @@ def environment_report(name: str, flown: Episodes, who: Identity, *, on: str, se
         who.contract_hash,
         who.graph_hash,
     )
+
+
+def _kept(kept: Kept) -> SpecificationReport:
+    from tinyctl.sims.loop import fraction_estimate
+
+    told = [float(f"{v:.6g}") if np.isfinite(v) else None for v in kept.robustness]
+    satisfied, worst = fraction_estimate(int(kept.holds.sum()), len(kept.holds)), int(np.argmin(kept.robustness))
+    interval = satisfied.low, satisfied.high
+    name, text = kept.specification.name, kept.specification.text
+    return SpecificationReport(name, text, satisfied.value, interval, told[worst], worst, tuple(told))
 
 
 def _score(estimate: Estimate | None, unit: str) -> Score:

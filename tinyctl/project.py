@@ -12,6 +12,8 @@ from tinyctl.contract import check_identifier
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.files import read_toml
 from tinyctl.jsons import record_from_json
+from tinyctl.specifications.flights import specifications_of
+from tinyctl.specifications.formula import Specification
 
 FILE = "tinyctl.toml"
 MAX_BYTES = 1 << 16
@@ -31,7 +33,7 @@ algo = "{algo}"
 seed = 0
 
 [train.settings]  # of the algorithm, as `tinyctl train --set`
-# hidden = [32, 32]
+{choice}# hidden = [32, 32]
 
 # [prune]  # leave the table out to keep every weight
 # keep = 0.5  # at most this share of the products
@@ -49,6 +51,10 @@ on = "c"  # graph, c or emulator
 episodes = 1000
 seed = 0
 # at_least = 0.95  # {least}; a run below it ends with status 1
+# satisfied = 0.95  # of the episodes keep to each of these
+
+# [specs]  # what flights shall keep to: docs/specifications.md
+# NAME = "always[2, end] norm(p) < 0.1"
 """
 
 
@@ -86,12 +92,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Fly:
-    """What flies, how often; `at_least`: the surviving fraction, or an environment's mean return, that is good."""
+    """What flies, how often; `at_least`: the surviving fraction, or an environment's mean return, that is good;
+    `satisfied`: the fraction that keeps to each specification."""
 
     on: Literal["graph", "c", "emulator"] = "c"
     episodes: int = 1000
     seed: int = 0
     at_least: float | None = None
+    satisfied: float | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,7 @@ class Project:
     quantize: Quantize = Quantize()
     check: Check = Check()
     fly: Fly = Fly()
+    specifications: tuple[Specification, ...] = ()
 
 
 TABLES: dict[str, type] = {"train": Train, "prune": Prune, "quantize": Quantize, "check": Check, "fly": Fly}
@@ -121,6 +130,7 @@ def load_project(path: Path) -> Project:
         parts: dict[str, Any] = {
             key: _part(kind, record.pop(key), key) for key, kind in TABLES.items() if key in record
         }
+        specifications = specifications_of(record.pop("specs", {}), record.pop("signals", {}))
         plain = record_from_json(_Head, record, where="the first table")
         check_identifier(plain.name, "name")
         if parts.get("fly", Fly()).episodes < 1 or min(parts.get(k, Train()).seed for k in ("train", "fly")) < 0:
@@ -133,6 +143,7 @@ def load_project(path: Path) -> Project:
             name=plain.name,
             out=folder / plain.out,
             toolchain=plain.toolchain,
+            specifications=specifications,
             **parts,
         )
     except TinyctlError as error:
@@ -149,11 +160,12 @@ class _Head:
     toolchain: Literal["gcc", "zig"] | None = None
 
 
-def project_text(plant: str, task: str, board: str) -> str:
-    """A commented `tinyctl.toml`."""
+def project_text(plant: str, task: str, board: str, *, choice: bool = False) -> str:
+    """A commented `tinyctl.toml`; `choice`: the environment lets the controller choose among actions."""
     gym = plant.startswith("gym:")
     return TEXT.format(
         plant=json.dumps(plant), task=task, board=json.dumps(board), algo="rl" if gym else "apg",
+        choice='algorithm = "PPO"\n' if choice else "",
         least="of the mean return" if gym else "of the episodes survive",
     )  # fmt: skip
 

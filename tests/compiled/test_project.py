@@ -6,12 +6,14 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tinyctl import cli
+from tinyctl.builder import Compiler
 from tinyctl.errors import TinyctlError
 from tinyctl.project import load_project, project_text
 from tinyctl.stages import FILE, Stage, run_stages
@@ -46,7 +48,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
-def test_only_what_changed_is_done_again(run: Run, tmp_path: Path) -> None:
+def test_only_what_changed_is_done_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(Path(__file__).parents[1] / "toy_plant.py", tmp_path)
     project = tmp_path / "tinyctl.toml"
 
@@ -69,11 +71,18 @@ def test_only_what_changed_is_done_again(run: Run, tmp_path: Path) -> None:
     status, again, record = done(TOY + 'at_least = 1.1\n[quantize]\nformat = "w8a16"\n')
     assert (status, again) == (1, [])
     assert "is below 1.1" in record["reasons"][0]
+    asked = '[specs]\nstill = "always size < 0"\n[signals]\nsize = "abs(angle)"\n'
+    status, again, record = done(TOY + 'satisfied = 1.0\n[quantize]\nformat = "w8a16"\n' + asked)
+    assert (status, again) == (1, ["fly", "report"])
+    assert record["reasons"] == ["still is satisfied by 0, below 1"]
     assert "hidden" in project.read_text()
     plant = tmp_path / "toy_plant.py"
     plant.write_text(plant.read_text().replace("0.1 * x[1]", "0.2 * x[1]"))
     assert done(TOY + '[quantize]\nformat = "w8a16"\n')[1][:2] == ["train", "quantize"]
     assert done(TOY + "[prune]\nneurons = 0.5\n")[1][:2] == ["prune", "quantize"]
+    choose = Compiler.choose
+    monkeypatch.setattr(Compiler, "choose", lambda *words: replace(choose(*words), label="another"))
+    assert done(TOY + "[prune]\nneurons = 0.5\n")[1][:2] == ["quantize", "build"]
 
 
 def test_init_writes_a_project_that_is_one(run: Run, tmp_path: Path) -> None:
@@ -82,6 +91,9 @@ def test_init_writes_a_project_that_is_one(run: Run, tmp_path: Path) -> None:
     assert (project.plant, project.board) == ("pendulum", "nucleo_l4r5zi")
     status, _, err = run("init")
     assert (status, err) == (2, "tinyctl: tinyctl.toml: is there already; remove it, or edit it\n")
+    (tmp_path / "tinyctl.toml").unlink()
+    assert run("init", "--plant", "gym:CartPole-v1")[0] == 0
+    assert load_project(tmp_path / "tinyctl.toml").train.settings == {"algorithm": "PPO"}
     (tmp_path / "tinyctl.toml").unlink()
     for words in (("--plant", "nothing"), ("--board", "nothing"), ("--plant", "gym:Nothing-v0")):
         status, _, err = run("init", *words)
@@ -99,10 +111,25 @@ def test_every_commented_key_is_one_that_is_read(tmp_path: Path) -> None:
     assert project.train.settings == {"hidden": "32,32,"}
 
 
-def test_the_example_runs_in_short(run: Run, tmp_path: Path, require_package: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "steps", "fewer"),
+    [
+        ("pendulum", "total_steps = 10000", "total_steps = 120\nlearning_starts = 50"),
+        (
+            "cartpole",
+            "total_steps = 50000\nenvironments = 8\nrollout = 128",
+            "total_steps = 64\nrollout = 64\nbatch = 32",
+        ),
+    ],
+    ids=["pendulum", "cartpole"],
+)
+def test_the_examples_run_in_short(
+    run: Run, tmp_path: Path, require_package: Callable[[str], Any], name: str, steps: str, fewer: str
+) -> None:
     require_package("stable_baselines3")
-    text = (Path(__file__).parents[2] / "examples" / "pendulum" / "tinyctl.toml").read_text()
-    short = text.replace("total_steps = 10000", "total_steps = 120\nlearning_starts = 50\nvalidation_episodes = 2")
+    text = (Path(__file__).parents[2] / "examples" / name / "tinyctl.toml").read_text()
+    assert steps in text
+    short = text.replace(steps, f"{fewer}\nvalidation_episodes = 2")
     (tmp_path / "tinyctl.toml").write_text(short.replace("episodes = 100", "episodes = 2"))
     status, out, _ = run("run", "--json")
     assert status == 1  # it has learnt nothing yet
@@ -123,6 +150,7 @@ def test_the_example_runs_in_short(run: Run, tmp_path: Path, require_package: Ca
         ('plant = "p"\nboard = "b"\nname = "int"', "not a plain C identifier"),
         ('plant = "p"\nboard = "b"\n[train.settings]\nhidden = {a = 1}', r"train.settings.hidden: "),
         ('plant = "p"\nboard = "b"\nfly = 3', "fly: is not a table"),
+        ('plant = "p"\nboard = "b"\n[specs]\nnear = "x <"', "specs.near: specification, line 1, column 4"),
         ("plant = ", "not valid TOML"),
     ],
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from tinyctl import api
 from tinyctl.cli.base import (
@@ -27,6 +29,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.flight import EnvironmentReport, FlightReport, Score
 from tinyctl.hil import VIRTUAL, Line
 from tinyctl.run_record import Call
+from tinyctl.specifications.flights import load_specifications, specification
 
 
 def command(
@@ -39,7 +42,10 @@ def command(
         str | None, typer.Option(help="Fly a Gymnasium environment instead, such as Pendulum-v1, without a delay.")
     ] = None,
     expert: Annotated[
-        str | None, typer.Option(help="Fly an expert, which sees the true state, instead: lqr, pid or mpc.")
+        str | None,
+        typer.Option(
+            help="Fly an expert, which sees the true state, instead: lqr, pid, mpc, or mip, with a file of its model."
+        ),
     ] = None,
     on: Annotated[
         Literal["graph", "c", "emulator", "board"],
@@ -64,15 +70,27 @@ def command(
     ] = False,
     setpoints: Annotated[Path | None, typer.Option(help="Lead it from rest along a file that `excite` wrote.")] = None,
     log: Annotated[Path | None, typer.Option(help="Record the flights (.csv or .mcap), for `identify`.")] = None,
+    spec: Annotated[
+        list[str] | None, typer.Option(help='What flights shall keep to, such as "always[2, end] norm(p) < 0.1".')
+    ] = None,
+    specs: Annotated[Path | None, typer.Option(help="TOML file of such specifications.")] = None,
+    satisfied: Annotated[
+        float, typer.Option(help="Status 1 when fewer flights keep to a specification.", min=0, max=1)
+    ] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
     """Fly a controller and score it."""
     call = Call.of("fly", locals())
-    if (source is None) == (expert is None):
+    if (source is None) == (expert is None) and expert != "mip":
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
     if (setpoints or log) and (env is not None or expert is not None):
         raise TinyctlError("--setpoints and --log go with a file that flies a plant", fix="`excite --save` writes one")
+    specifications = [*map(specification, spec or []), *(load_specifications(specs) if specs else ())]
+    if env is not None and specifications:
+        raise TinyctlError("specifications go with a plant, whose signals have names")
+    if satisfied > 0 and not specifications:
+        raise TinyctlError("--satisfied goes with --spec or --specs")
     if env is not None:
         if source is None or task is not None or delay_us is not None:
             raise TinyctlError("--env goes with a file, and without --task and --delay-us")
@@ -93,12 +111,22 @@ def command(
     if expert is not None and randomise:
         raise TinyctlError("experts fly the nominal plant", fix="leave out --randomise")
     delay_s = None if delay_us is None else delay_us * 1e-6
-    if source is not None and delay_s is None:
+    if source is not None and expert is None and delay_s is None:
         delay_s = predicted_delay_s(source, board, toolchain)
     flown = on if expert is None else expert
     with progress(f"Flying {episodes} episodes on {flown}", as_object) as update:
         if expert is not None:
-            report = api.fly_expert(expert, plant, task, episodes=episodes, seed=seed, delay_s=delay_s, progress=update)
+            report = api.fly_expert(
+                expert,
+                plant,
+                task,
+                episodes=episodes,
+                seed=seed,
+                delay_s=delay_s,
+                model=source,
+                specifications=specifications,
+                progress=update,
+            )
         else:
             assert source is not None
             assert delay_s is not None
@@ -116,9 +144,13 @@ def command(
                 line=Line(port, transport),
                 setpoints=setpoints,
                 log=log,
+                specifications=specifications,
                 progress=update,
             )
     _show(call, report, flown, summary(report), out, as_object)
+    if report.specifications and not as_object:
+        results.print(kept(report))
+    raise typer.Exit(int(any(s.satisfied < satisfied for s in report.specifications)))
 
 
 def _show(
@@ -151,6 +183,19 @@ def summary(report: FlightReport) -> list[tuple[str, str]]:
         ("delay", f"{report.delay_s * 1e6:.0f} us"),
     ]
     return rows + scores(report.scores)
+
+
+def kept(report: FlightReport) -> Table:
+    """How the flights keep to their specifications."""
+    made = Table(title="Specifications", title_justify="left")
+    made.add_column("specification", overflow="fold")
+    for heading in ("satisfied", "worst robustness", "in episode"):
+        made.add_column(heading, justify="right")
+    for s in report.specifications:
+        worst = "-inf" if s.worst is None else f"{s.worst:.4g}"
+        low, high = s.satisfied_ci95
+        made.add_row(escape(s.name), f"{s.satisfied:.1%} ({low:.1%} to {high:.1%})", worst, str(s.worst_episode))
+    return made
 
 
 def environment_summary(report: EnvironmentReport) -> list[tuple[str, str]]:

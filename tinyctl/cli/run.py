@@ -10,14 +10,16 @@ import typer
 
 from tinyctl import api, closed_loop
 from tinyctl.boards import FOLDER as BOARDS
+from tinyctl.boards import load_board
+from tinyctl.builder import Compiler
 from tinyctl.cli import train as train_command
 from tinyctl.cli.base import Json, as_json, load_graph, load_policy, people, progress, results, table, write_json
-from tinyctl.errors import FileError
+from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import read_bytes
 from tinyctl.jsons import parse_json
 from tinyctl.project import FILE, Project, load_project
 from tinyctl.report import write_report
-from tinyctl.sims.plants import plant_file
+from tinyctl.sims.plants import plant_files
 from tinyctl.stages import Stage, run_stages
 
 
@@ -67,7 +69,7 @@ class Stages:
         self.task = "" if plant is None else project.task or next(iter(plant.tasks))
         if plant is not None:
             plant.task(self.task)
-        self.plant_files = () if plant is None else (plant_file(project.plant),)
+        self.plant_files = () if plant is None else plant_files(project.plant)
         board = Path(project.board)
         self.board_file = board if board.suffix == ".toml" else BOARDS / f"{project.board}.toml"
 
@@ -79,8 +81,10 @@ class Stages:
         graph, folder, image = out / "graph.tctl", out / "c", out / "image.elf"
         flown = {"graph": graph, "c": folder, "emulator": image}[project.fly.on]
         board, plant = self.board_file, self.plant_files
-        built = {"board": project.board, "toolchain": project.toolchain}
-        flight = {key: value for key, value in asdict(project.fly).items() if key != "at_least"}
+        compiler = Compiler.choose(load_board(project.board), project.toolchain).label
+        built = {"board": project.board, "toolchain": project.toolchain, "compiler": compiler}
+        flight = {key: value for key, value in asdict(project.fly).items() if key not in ("at_least", "satisfied")}
+        flight["specifications"] = repr(project.specifications)  # of their trees: a text may stand on signals
         stages = [
             Stage("train", {**where, **asdict(project.train)}, plant, self._made("policy.tctl", "train"), self._train),
             Stage("quantize", {**where, **built, **asdict(project.quantize)}, (policy, board, *plant),
@@ -180,10 +184,18 @@ class Stages:
                 record = api.fly_environment(source, self.project.plant, **how).to_json()
             else:
                 time_us = _read(self.out / "check.json")["time_us_worst"] or 0.0
-                record = api.fly(source, self.plant, self.task, delay_s=time_us * 1e-6, **how).to_json()
+                how |= {"specifications": self.project.specifications, "delay_s": time_us * 1e-6}
+                record = api.fly(source, self.plant, self.task, **how).to_json()
         write_json(self.out / "fly.json", record)
 
     def _report(self) -> None:
+        policy = self.out / ("policy.tctl" if self.project.prune is None else "pruned.tctl")
+        certificate = self.out / "certify.json"
+        try:
+            record = api.certify(load_graph(self.out / "graph.tctl"), load_policy(policy)).to_json()
+            write_json(certificate, record)
+        except TinyctlError:  # a layer without bounds; the report says that nothing is certified
+            certificate.unlink(missing_ok=True)
         write_report(self.out)
 
 
@@ -198,6 +210,10 @@ def _judge(project: Project, check: dict[str, Any], flight: dict[str, Any]) -> t
     reasons = list(check["reasons"])
     if project.fly.at_least is not None and not value >= project.fly.at_least:
         reasons.append(f"{name} {value:.4g} is below {project.fly.at_least:g}")
+    for kept in flight.get("specifications", []):
+        rows.insert(-1, (kept["name"], f"satisfied by {kept['satisfied']:.1%} of the flights"))
+        if project.fly.satisfied is not None and kept["satisfied"] < project.fly.satisfied:
+            reasons.append(f"{kept['name']} is satisfied by {kept['satisfied']:.4g}, below {project.fly.satisfied:g}")
     return rows, reasons
 
 

@@ -22,26 +22,30 @@ def command(
     file: Annotated[Path, typer.Argument(help="The sweep.")] = Path("sweep.toml"),
     out: Annotated[Path | None, typer.Option(help="Folder of the sweep, in place of the file's.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that work at once.", min=1)] = 1,
+    ray: Annotated[
+        str | None, typer.Option(help="Work on a Ray cluster instead: its HOST:PORT, auto (the one here) or local.")
+    ] = None,
     as_object: Json = False,
 ) -> None:
     """Search settings and formats for closed-loop cost, cycles and flash, beside random search. Resumes when killed."""
     from tinyctl.search import run_sweep
-    from tinyctl.sweep import load_sweep
+    from tinyctl.sweep import Range, load_sweep
     from tinyctl.sweep_plot import plot
 
     sweep = load_sweep(file)
     if out is not None:
         sweep = replace(sweep, out=str(out))
     with progress("Sweep", as_object) as update:
-        sides = run_sweep(sweep, workers=workers, tell=update)
+        sides = run_sweep(sweep, workers=workers, ray=ray, tell=update)
     record, folder = sweep_record(sweep, sides), Path(sweep.out)
     write_json(folder / "sweep.json", record)
     write_atomically(folder / "front.svg", plot(sides))
     if as_object:
         print(as_json(record))
         return
+    searched = [k for k, setting in sweep.space().items() if isinstance(setting, Range) or len(setting.values) > 1]
     for name, side in sides.items():
-        results.print(_table(name, side))
+        results.print(_table(name, side, searched))
     results.print(escape(f"{folder / 'sweep.json'}, {folder / 'front.svg'}"), soft_wrap=True)
 
 
@@ -61,8 +65,8 @@ def sweep_record(sweep: Sweep, sides: dict[str, Side]) -> dict[str, Any]:
     }
 
 
-def _table(name: str, side: Side) -> Table:
-    """A front: what to choose, and how it did with the tuning and the test seeds."""
+def _table(name: str, side: Side, searched: list[str]) -> Table:
+    """A front: what to choose of what was searched, and how it did with the tuning and the test seeds."""
     caption = f"{len(side.trials)} trials; as good as {side.covered:.0%} of the other front, or better"
     made = Table(title=f"Pareto front of {name}", title_justify="left", caption=caption, caption_justify="left")
     made.add_column("trial", justify="right")
@@ -70,7 +74,7 @@ def _table(name: str, side: Side) -> Table:
     for heading in ("cost", "test cost", "cycles", "test cycles", "flash, B"):
         made.add_column(heading, justify="right")
     for trial in side.front:
-        settings = " ".join(f"{key}={_short(value)}" for key, value in trial.settings.items())
+        settings = " ".join(f"{key}={_short(trial.settings[key])}" for key in searched)
         figures, test = _cells(trial.figures), _cells(trial.test)
         made.add_row(str(trial.number), escape(settings), figures[0], test[0], figures[1], test[1], figures[2])
     return made
