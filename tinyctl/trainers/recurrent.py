@@ -22,6 +22,7 @@ from tinyctl.flight import GraphController
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.clip import Clip
+from tinyctl.layers.concat import Concat
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.history import History
 from tinyctl.layers.lag import Lag
@@ -170,7 +171,7 @@ def lessons(
 
 
 class Pupil:
-    """The policy in torch: the cell behind its fixed front, and a dense layer."""
+    """The policy in torch: the cell behind its fixed front, and a dense layer that reads both."""
 
     def __init__(self, task: Task, config: Config, seed: int) -> None:
         self.task, self.config, self.rng = task, config, np.random.default_rng([seed, 2])
@@ -182,7 +183,7 @@ class Pupil:
             torch.manual_seed(seed)
             steps = config.length or task.episode_steps
             self.memory = memory(config.cell, self.front[-1][1].n_out, config.width, steps)
-            self.head = torch.nn.Linear(config.width, len(outputs))
+            self.head = torch.nn.Linear(config.width + self.front[-1][1].n_out, len(outputs))
         with torch.no_grad():
             self.head.weight *= 0.1
             self.head.bias[:] = torch.tensor(task.contract.initial_applied())
@@ -197,7 +198,7 @@ class Pupil:
             seen = inputs[:, :, self.column]
             begins = (seen - seen.roll(1, 1)).abs() >= LEAST_CHANGE
             begins[:, 0] = True
-        return self.head(self.memory(inputs, begins))
+        return self.head(torch.cat([self.memory(inputs, begins), inputs], dim=2))
 
     def fit(self, known: Lessons, tell: Callable[[int], None] | None = None) -> float:
         """`config.steps` gradient steps; the mean squared error of the last tenth of them, as a share of the range."""
@@ -234,6 +235,7 @@ class Pupil:
             kept = nodes[-1].name
         nodes += self.memory.nodes("scale", kept)
         weight, bias = (p.detach().numpy().copy() for p in self.head.parameters())
+        nodes.append(Node("beside", Concat((n, weight.shape[1] - n)), (nodes[-1].name, "scale")))
         nodes += [Node("dense", Dense(weight, bias), (nodes[-1].name,)), Node("clip", Clip.of(contract), ("dense",))]
         return Policy(contract, tuple(nodes))
 
@@ -248,15 +250,18 @@ def windowed_front(task: Task, config: Config) -> Front:
     seen, width = task.contract.n_obs, scale.n_in
     measured = np.arange(width) < seen
     measured[width - len(task.integral_limits) :] = True
-    columns, more = tuple(range(seen)), 0
+    columns, more, factors = tuple(range(seen)), 0, list[float]()
     for k, periods in enumerate(config.lags):
         front.append((f"lag_{k}", Lag(width + more, columns, periods * task.period_s, np.zeros(seen, F32))))
         more += seen
+        factors.append(periods**0.25)  # the slower, the less noise and the smaller what matters
     if config.window:
         front.append(("window", History(width + more, columns, config.window, config.every, np.zeros(seen, F32))))
         more += config.window * seen
-    gain, offset = (np.concatenate([a * measured, np.tile(a[:seen], more // seen)]) for a in (scale.gain, scale.offset))
-    return [*front, ("scale", Scale(gain, offset))]
+        factors += [1.0] * config.window
+    gain = np.concatenate([scale.gain * measured, *(scale.gain[:seen] * factor for factor in factors)])
+    offset = np.concatenate([scale.offset * measured, np.zeros(more)])  # only an applied action has one
+    return [*front, ("scale", Scale(gain.astype(F32), offset.astype(F32)))]
 
 
 def _column(task: Task, name: str | None) -> int | None:
