@@ -48,7 +48,7 @@ from tinyctl.recording import check_name, write_recording
 from tinyctl.specifications.flights import Watch
 from tinyctl.specifications.formula import Specification
 from tinyctl.status_log import StatusLog
-from tinyctl.trainers import algorithm
+from tinyctl.trainers import MODELS, algorithm
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def train(
 ) -> TrainResult:
     """Train a policy for a plant's task by an algorithm of `tinyctl.trainers`; `config` is its `Config`."""
     require_train()
+    if algo in MODELS:
+        raise TinyctlError(f"{algo} learns a model, not a policy", fix="train_dynamics, or the command `train`")
     trainer = algorithm(algo)
     which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
     return trainer.train(which, task, config=config or trainer.Config(), seed=seed, progress=progress)
@@ -369,8 +371,7 @@ def quantize(
         from tinyctl.trainers import qat
 
         untuned = ratio
-        judge = closed_loop.cost_ratio(policy, which, task, seed=2)  # other flights than those that are reported
-        fitted = qat.tune(policy, formats, calibration, which, which.task(task), judge, progress=progress)
+        fitted = qat.tune(policy, formats, calibration, which, which.task(task), progress=progress)
         if (reached := cost(fitted)) < untuned:
             graph, ratio = fitted, reached
     tried: tuple[Tried, ...] = ()

@@ -22,6 +22,7 @@ from tinyctl.boards import load_board
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.jsons import canonical_json, parse_json
+from tinyctl.sims.plants import plant_hash
 from tinyctl.unit import FACTS
 from tinyctl.version import VERSION
 
@@ -29,7 +30,7 @@ SCHEMA = 1
 SUFFIX = ".run.json"
 VERBS = ("train", "prune", "sparsify", "quantize", "build", "check", "fly", "failures", "hil")
 REPORTS = ("check", "fly", "failures", "hil")  # what these write as --out is their results
-OUTPUTS = ("out", "record", "project", "log")  # parameters that name what is written
+OUTPUTS = ("out", "record", "project", "log", "tensorboard")  # parameters that name what is written
 UNRECORDED = (*OUTPUTS, "as_object")
 NAMES_OF_FILES = (".py", ".toml")  # a plant or a board is given by name, or by the path of such a file
 PACKAGES = ("numpy", "casadi", "torch", "stable_baselines3", "gymnasium", "unicorn", "capstone", "ziglang", "jinja2")
@@ -72,7 +73,7 @@ class Call:
             "inputs": {name: digest for name, (_, digest) in self.inputs.items()},
             "versions": versions(),
             "compilers": compilers(self.parameters),
-            "plant_hash": plant_hash(self.parameters),
+            "plant_hash": plant_hash(self.parameters["plant"]) if self.parameters.get("plant") else None,
             "contract_hash": results.get("contract_hash"),
             "graph_hash": results.get("graph_hash"),
             "outputs": {_relative(p, path.parent): sha256(p) for p in written if p.is_file()},
@@ -115,15 +116,6 @@ def compilers(parameters: Mapping[str, Any]) -> dict[str, Any]:
         board = load_board(parameters["board"])
         told["board"] = {name: [*flags.cpu, *flags.flags] for name, flags in board.toolchains}
     return told
-
-
-def plant_hash(parameters: Mapping[str, Any]) -> str | None:
-    """Of the files of the plant that was named, what it imports from its folder among them."""
-    if not parameters.get("plant"):
-        return None
-    from tinyctl.sims import plants
-
-    return plants.plant_hash(parameters["plant"])
 
 
 def load_record(path: Path) -> dict[str, Any]:
