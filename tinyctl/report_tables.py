@@ -59,7 +59,8 @@ def changes(before: dict[str, float], now: dict[str, float]) -> list[dict[str, s
             continue
         change, verdict = "", ""
         if old and new is not None:
-            change = f"{100 * (new - old) / abs(old):+.3g} %"
+            percent = 100 * (new - old) / abs(old)
+            change = f"{percent:+.3g} %" if abs(percent) < 999 else f"{percent:+,.0f} %"
             if name.removeprefix("training_") not in CONDITIONS:
                 verdict = "better" if (new > old) == (name in LARGER_IS_BETTER) else "worse"
         rows.append({"name": name, "before": _told(old), "now": _told(new), "change": change, "verdict": verdict})
