@@ -44,6 +44,7 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
+from tinyctl.sequences import Player, Rates, rates_between, rates_of, sequenced
 from tinyctl.specifications.flights import Watch
 from tinyctl.specifications.formula import Specification
 from tinyctl.trainers import algorithm
@@ -428,10 +429,13 @@ def image_of(
 
 @dataclass(frozen=True)
 class Flyable:
-    """One of the four things that fly: a graph, or the path of an emitted folder or an image; and which it is."""
+    """One of the four things that fly: a graph, or the path of an emitted folder or an image; which it is, how often it
+    is stepped, and how many numbers it returns."""
 
     source: Graph | Path
     identity: Identity
+    rate_hz: float
+    n_act: int
 
 
 def flyable(source: Policy | Graph | str | Path) -> Flyable:
@@ -439,13 +443,16 @@ def flyable(source: Policy | Graph | str | Path) -> Flyable:
     source = Path(source) if isinstance(source, str) else source
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
-        return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
+        who = Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes))
+        return Flyable(source, who, unit.rate_hz, unit.n_act)
     if isinstance(source, Path) and (source.suffix == ".elf" or is_elf(source)):
         said = read_image(source).descriptor
-        return Flyable(source, Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes)))
+        who = Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes))
+        return Flyable(source, who, said.rate_hz, said.n_act)
     network = load(source) if isinstance(source, Path) else source
     graph = network if isinstance(network, Graph) else Graph(network.contract, network.nodes)
-    return Flyable(graph, Identity(graph.contract.hash, graph.hash, graph.formats))
+    who = Identity(graph.contract.hash, graph.hash, graph.formats)
+    return Flyable(graph, who, graph.contract.rate_hz, graph.contract.n_act)
 
 
 def fly(
@@ -464,6 +471,7 @@ def fly(
     setpoints: Path | None = None,
     log: Path | None = None,
     specifications: Sequence[Specification] = (),
+    miss: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
@@ -472,20 +480,22 @@ def fly(
     The action takes effect `delay_s` after the observation: give the predicted worst inference time. With `randomise`
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
     is led along them from rest; `log` is what to record the flights in, as `hil` does. How the flights keep to the
-    `specifications` is told (docs/specifications.md).
+    `specifications` is told (docs/specifications.md). Of the decisions every `miss`-th does not come, for trials:
+    what was said before goes on (docs/rates.md).
     """
     if log is not None:
         check_name(log)
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims import excitation
-    from tinyctl.sims.loop import BATCH
+    from tinyctl.sims.loop import BATCH, split_delay
     from tinyctl.sims.loop import fly as loop
 
     name = task or next(iter(which.tasks))
     what = flyable(source)
     if isinstance(what.source, Graph):
         check_contract(what.source.contract, which.task(name), f"plant {which.name}")
-    elif what.identity.contract_hash != which.task(name).contract.hash:
+    contract = sequenced(which.task(name).contract, rates_between(which.task(name).contract, what.rate_hz, what.n_act))
+    if what.identity.contract_hash != contract.hash:
         raise TinyctlError(
             "its contract is not that of the task",
             where=what.source,
@@ -493,6 +503,9 @@ def fly(
         )
     with ExitStack() as stack:
         controller = _controller(what.source, on, board, toolchain, line, stack)
+        if miss or rates_of(contract) != Rates():
+            late, delay_s = split_delay(delay_s, which.task(name).period_s)
+            controller = Player(controller, contract, late=late, miss=miss)
         offsets = None if setpoints is None else excitation.read_setpoints(setpoints, which.task(name))
         if offsets is not None:
             which = excitation.led(which, name, len(offsets))

@@ -126,6 +126,10 @@ class BoardController:
             self._recorder.step(observation, step)
         return step.action[None]
 
+    def set_applied(self, action: Array) -> None:
+        """Tell it that something other than its last action was applied, (1, n_act)."""
+        self.link.set_applied(action[0])
+
     @property
     def frames(self) -> int:
         return sum(map(len, self._episodes))

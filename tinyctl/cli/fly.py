@@ -67,6 +67,10 @@ def command(
     ] = False,
     setpoints: Annotated[Path | None, typer.Option(help="Lead it from rest along a file that `excite` wrote.")] = None,
     log: Annotated[Path | None, typer.Option(help="Record the flights (.csv or .mcap), for `identify`.")] = None,
+    miss: Annotated[
+        int,
+        typer.Option(help="For trials: every so many-th decision does not come; what was said before goes on.", min=0),
+    ] = 0,
     spec: Annotated[
         list[str] | None, typer.Option(help='What flights shall keep to, such as "always[2, end] norm(p) < 0.1".')
     ] = None,
@@ -141,6 +145,7 @@ def command(
                 setpoints=setpoints,
                 log=log,
                 specifications=specifications,
+                miss=miss,
                 progress=update,
             )
     _show(call, report, flown, summary(report), out, as_object)

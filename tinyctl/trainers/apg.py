@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
+from tinyctl.sequences import Rates, played, sequenced, start_of
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
@@ -70,6 +71,10 @@ class Config:
     """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
+    decide_every: int = 1
+    """Control periods from one inference to the next: the policy gives a sequence of actions for them."""
+    sequence: int | None = None
+    """Actions of a sequence, `decide_every` by default. More are spare: played when a decision does not come."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
     checkpoint: str | None = None
@@ -92,18 +97,25 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
-    front = front_layers(task)
-    kernel = compile_plant(plant, task, policy_functions(task, front))
-    weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+    contract = sequenced(task.contract, Rates(config.decide_every, config.sequence or config.decide_every))
+    if config.window % config.decide_every:
+        raise TinyctlError(f"a window of {config.window} periods does not end with a decision every "
+                           f"{config.decide_every}", fix="a multiple")  # fmt: skip
+    decides = task if contract is task.contract else replace(task, contract=contract, loops=())
+    front = front_layers(decides)
+    kernel = compile_plant(plant, task, policy_functions(decides, front))
+    weights = initial_weights(decides, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+    weights[-1][:] = torch.tensor(start_of(contract))[:, None]
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
-                    life=config.lifetime, variant=config.variant, randomise=config.randomise)  # fmt: skip
-    pilot = Pilot(kernel, front, weights)
+                    life=config.lifetime, variant=config.variant, randomise=config.randomise,
+                    contract=contract)  # fmt: skip
+    pilot = played(Pilot(kernel, front, weights, contract), contract)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     course = Course([w.clone() for w in weights])
     costs: list[float] = []
-    made_by = {"plant": plant.name, "contract": task.contract.hash, "seed": seed, **_lasting(config)}
+    made_by = {"plant": plant.name, "contract": contract.hash, "seed": seed, **_lasting(config)}
     if config.resume is not None:
         _restore(load(Path(config.resume), made_by, _arrays(course, weights, optimiser, window)), course, weights,
                  optimiser, window)  # fmt: skip
@@ -139,7 +151,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
-    policy = policy_of(task, front, course.kept)
+    policy = policy_of(decides, front, course.kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *course.figures, tuple(course.curve), steps, time.perf_counter() - started,
                        cpu_time() - cpu_started, iteration)  # fmt: skip
