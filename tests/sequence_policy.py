@@ -7,6 +7,7 @@ from pathlib import Path
 import networks
 import numpy as np
 
+from tinyctl.contract import Contract
 from tinyctl.emitter import emit
 from tinyctl.flight import GraphController
 from tinyctl.graph import Graph
@@ -15,20 +16,27 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import chain
+from tinyctl.policy import Policy
 from tinyctl.sequences import Player, Rates, sequenced
 
 RATES = Rates(2, 5)
 
 
-def graph() -> Graph:
-    """Decides every second tick, five actions at a time; reads two observations and the action applied last."""
-    contract = sequenced(networks.tiny_contract(), RATES)
-    rng = np.random.default_rng(3)
-    first, last = networks.dense(rng, 3, 6), networks.dense(rng, 6, 5)
+def for_contract(task: Contract, rates: Rates = RATES) -> Policy:
+    """A random policy of sequences for a task of this contract."""
+    contract = sequenced(task, rates)
+    rng, n_in = np.random.default_rng(3), len(contract.inputs)
+    first, last = networks.dense(rng, n_in, 6), networks.dense(rng, 6, contract.n_act)
     screen = ("screen", Screen.of(contract))
-    return Graph(
+    return Policy(
         contract, chain([screen, ("in", first), ("bend", Tanh(6)), ("out", last), ("clip", Clip.of(contract))])
     )
+
+
+def graph() -> Graph:
+    """Decides every second tick, five actions at a time; reads two observations and the action applied last."""
+    policy = for_contract(networks.tiny_contract())
+    return Graph(policy.contract, policy.nodes)
 
 
 def emit_player(folder: Path) -> Path:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from tinyctl.checker import TimingReport
     from tinyctl.flasher import FlashReport
+    from tinyctl.frequency import FrequencyReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
     from tinyctl.sims.environments import Environment
@@ -534,6 +535,54 @@ def fly(
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
     kept = watch.kept() if watch is not None else ()
     return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept)
+
+
+def frequency(
+    source: Policy | Graph | str | Path,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    env: str | None = None,
+    beside: Policy | Graph | str | Path | None = None,
+    episodes: int = 10,
+    seed: int = 0,
+    delay_s: float = 0.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FrequencyReport:
+    """The frequency-averaged score of a graph in a plant's task, or in the environment `env`: its returns when it
+    decides every 1, 2, 4, ... 30 ticks, by its sequences and by repeating one action. `beside` is a plain policy whose
+    repeated actions are the baseline, by default the first ones of the sequences."""
+    sources = {"": flyable(source)} | ({} if beside is None else {"beside, ": flyable(beside)})
+    from tinyctl.frequency import FrequencyReport, best_of, of_environment, of_plant, ways_of
+
+    task_name, which, place = "", None, None
+    if env is None:
+        which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+        task_name = task or next(iter(which.tasks))
+    else:
+        place = environment(env)
+    ways: dict[str, Any] = {}
+    for name, what in sources.items():
+        graph = what.source
+        if not isinstance(graph, Graph):
+            raise TinyctlError("only a .tctl file flies at other rates than its own", where=graph)
+        if which is not None:
+            check_contract(graph.contract, which.task(task_name), f"plant {which.name}")
+        elif place is not None:
+            from tinyctl.sims.environments import check_columns
+
+            check_columns(graph.contract, place)
+        ways |= ways_of(name, GraphController(graph), graph.contract, rates_of(graph.contract).length)
+    how: dict[str, Any] = {"episodes": episodes, "seed": seed, "tell": progress}
+    if which is not None:
+        rows = of_plant(which, which.task(task_name), ways, delay_s=delay_s, **how)
+        best, subject = 1.0, f"{which.name}, {task_name}"
+    else:
+        assert place is not None
+        rows = of_environment(place, ways, **how)
+        best, subject = best_of(place.name)[0], place.name
+    who = sources[""].identity
+    return FrequencyReport("graph", subject, episodes, seed, best, rows, who.contract_hash, who.graph_hash)
 
 
 def fly_environment(

@@ -27,6 +27,7 @@ from tinyctl.sims.plants import load_plant
 from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.trainers.apg import Config, train
 from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions
+from tinyctl.trainers.sequence import intervals_of
 from tinyctl.trainers.window import Window
 
 BUILDS = {
@@ -147,7 +148,8 @@ def _made(plant: Plant, rates: Rates, n: int = 40) -> tuple[Kernel, Window, list
     kernel = compile_plant(plant, task, policy_functions(decides, front))
     weights = initial_weights(decides, front[-1][1].n_out, (16, 8), torch.Generator().manual_seed(0))
     weights[-1][:] = torch.tensor(start_of(contract))[:, None]
-    window = Window(kernel, front, weights, n, 12, np.random.default_rng(0), life=(100, 500), contract=contract)
+    window = Window(kernel, front, weights, n, 12, np.random.default_rng(0), life=(100, 500), contract=contract,
+                    intervals=intervals_of(rates))  # fmt: skip
     return kernel, window, weights, contract
 
 

@@ -31,6 +31,7 @@ from tinyctl.trainers.base import (
 )
 from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.sequence import intervals_of
 from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
 
@@ -75,6 +76,9 @@ class Config:
     """Control periods from one inference to the next: the policy gives a sequence of actions for them."""
     sequence: int | None = None
     """Actions of a sequence, `decide_every` by default. More are spare: played when a decision does not come."""
+    intervals: tuple[int, ...] = ()
+    """Control periods from one inference to the next while it trains, in turn, at most `sequence`; by default
+    `decide_every`, and where there are spare actions `sequence` after every second."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
     checkpoint: str | None = None
@@ -97,10 +101,10 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
-    contract = sequenced(task.contract, Rates(config.decide_every, config.sequence or config.decide_every))
-    if config.window % config.decide_every:
-        raise TinyctlError(f"a window of {config.window} periods does not end with a decision every "
-                           f"{config.decide_every}", fix="a multiple")  # fmt: skip
+    rates = Rates(config.decide_every, config.sequence or config.decide_every)
+    contract, intervals = sequenced(task.contract, rates), config.intervals or intervals_of(rates)
+    if not all(1 <= ticks <= rates.length for ticks in intervals):
+        raise TinyctlError(f"intervals {intervals} of sequences of {rates.length}", fix="from 1 to as many")
     decides = task if contract is task.contract else replace(task, contract=contract, loops=())
     front = front_layers(decides)
     kernel = compile_plant(plant, task, policy_functions(decides, front))
@@ -108,7 +112,7 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
     weights[-1][:] = torch.tensor(start_of(contract))[:, None]
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
                     life=config.lifetime, variant=config.variant, randomise=config.randomise,
-                    contract=contract)  # fmt: skip
+                    contract=contract, intervals=intervals)  # fmt: skip
     pilot = played(Pilot(kernel, front, weights, contract), contract)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip

@@ -12,7 +12,11 @@ from tinyctl.sequences import Rates, rates_of
 from tinyctl.sims.kernel import Kernel
 from tinyctl.trainers.base import Front, Pass, Tensor, columns
 
-MISSED = 3  # of so many decisions one does not come in time, where there are spare actions
+
+def intervals_of(rates: Rates) -> tuple[int, ...]:
+    """Ticks from one decision to the next in training, in turn. Of a policy with spare actions every third decision is
+    followed by none in time, so that the cost itself teaches what to do meanwhile."""
+    return (rates.every,) if rates.length == rates.every else (rates.every, rates.every, rates.length)
 
 
 class Tick:
@@ -39,14 +43,12 @@ class Tick:
 
 
 class Decision:
-    """A pass that gives a sequence, played for `ticks` ticks. Of a policy with spare actions every so many-th decision
-    is followed by none in time, so that it learns what to do meanwhile."""
+    """A pass that gives a sequence, played for `ticks` ticks."""
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, said: Array, memory: Array,
-                 contract: Contract, number: int) -> None:  # fmt: skip
+                 contract: Contract, number: int, ticks: int) -> None:  # fmt: skip
         rates = rates_of(contract)
-        self.n_act, self.number, self.said = contract.n_act // rates.length, number, said
-        self.ticks = rates.length if number % MISSED == MISSED - 1 else rates.every
+        self.n_act, self.number, self.ticks, self.said = contract.n_act // rates.length, number, ticks, said
         self.remembered = slice((rates.every - 1) * self.n_act, rates.every * self.n_act)
         self.last = columns(contract.n_act, n)
         self.made = Pass(kernel, front, weights, n, self.last, memory, gradients=True, contract=contract)
@@ -57,12 +59,14 @@ class Decision:
 
 
 def tick_pass(kernel: Kernel, front: Front, weights: list[Tensor], n: int, said: Array, memory: Array,
-              contract: Contract, passes: list[Any]) -> Pass | Tick:  # fmt: skip
-    """The pass of the tick behind `passes`, before which the action `said` (n_act, n) was applied."""
+              contract: Contract, intervals: tuple[int, ...], passes: list[Any]) -> Pass | Tick:  # fmt: skip
+    """The pass of the tick behind `passes`, before which the action `said` (n_act, n) was applied; `intervals` are the
+    ticks from one decision to the next."""
     if rates_of(contract) == Rates():
         return Pass(kernel, front, weights, n, said, memory, gradients=True)
     last: Tick | None = passes[-1] if passes else None
     if last is not None and last.j + 1 < last.decision.ticks:
         return Tick(last.decision, last.j + 1)
     number = 0 if last is None else last.decision.number + 1
-    return Tick(Decision(kernel, front, weights, n, said, memory, contract, number), 0)
+    ticks = intervals[number % len(intervals)]
+    return Tick(Decision(kernel, front, weights, n, said, memory, contract, number, ticks), 0)

@@ -26,12 +26,14 @@ class Window:
     delay later: the contract's latency and the task's own. With `randomise` parameters and delays are drawn at every
     start, and each plant has a delay of its own. Within period `t` the plant first moves under `held[t]`, up to
     `turned[t]`, then under `taken[t]`. `life` bounds the control periods after which a plant starts afresh although it
-    was not lost. `contract` is the policy's where it gives sequences of the task's actions.
+    was not lost. `contract` is the policy's where it gives sequences of the task's actions, with `intervals` from one
+    decision to the next.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
                  rng: np.random.Generator, *, life: tuple[int, int], variant: str | None = None,
-                 randomise: bool = False, contract: Contract | None = None) -> None:  # fmt: skip
+                 randomise: bool = False, contract: Contract | None = None,
+                 intervals: tuple[int, ...] = ()) -> None:  # fmt: skip
         plant, task, contract = kernel.plant, kernel.task, contract or kernel.task.contract
         nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.task, self.weights, self.rng, self.n, self.lifetime = kernel, task, weights, rng, n, life
@@ -60,7 +62,7 @@ class Window:
         self.calls = []
         for t in range(periods):
             memory = self.passes[-1].next_memory if t else self.memory
-            now = tick_pass(kernel, front, weights, n, self.said(t - 1), memory, contract, self.passes)
+            now = tick_pass(kernel, front, weights, n, self.said(t - 1), memory, contract, intervals, self.passes)
             self.passes.append(now)
             for moving, late in ((self.held, self.least + 1), (self.taken, self.least)):
                 moving.append(columns(nu, n) if randomise else self.said(t - late))  # one delay: no copies
