@@ -504,6 +504,7 @@ def fly(
         )
     with ExitStack() as stack:
         controller = _controller(what.source, on, board, toolchain, line, stack)
+        told_s = delay_s
         if miss or rates_of(contract) != Rates():
             late, delay_s = split_delay(delay_s, which.task(name).period_s)
             controller = Player(controller, contract, late=late, miss=miss)
@@ -534,7 +535,7 @@ def fly(
         flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
     kept = watch.kept() if watch is not None else ()
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept)
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=told_s, kept=kept)
 
 
 def frequency(
@@ -552,37 +553,32 @@ def frequency(
     """The frequency-averaged score of a graph in a plant's task, or in the environment `env`: its returns when it
     decides every 1, 2, 4, ... 30 ticks, by its sequences and by repeating one action. `beside` is a plain policy whose
     repeated actions are the baseline, by default the first ones of the sequences."""
-    sources = {"": flyable(source)} | ({} if beside is None else {"beside, ": flyable(beside)})
     from tinyctl.frequency import FrequencyReport, best_of, of_environment, of_plant, ways_of
 
-    task_name, which, place = "", None, None
-    if env is None:
-        which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
-        task_name = task or next(iter(which.tasks))
-    else:
-        place = environment(env)
+    what = flyable(source)
+    graphs = {"": what.source} | ({} if beside is None else {"beside, ": flyable(beside).source})
     ways: dict[str, Any] = {}
-    for name, what in sources.items():
-        graph = what.source
+    for name, graph in graphs.items():
         if not isinstance(graph, Graph):
             raise TinyctlError("only a .tctl file flies at other rates than its own", where=graph)
-        if which is not None:
-            check_contract(graph.contract, which.task(task_name), f"plant {which.name}")
-        elif place is not None:
-            from tinyctl.sims.environments import check_columns
-
-            check_columns(graph.contract, place)
-        ways |= ways_of(name, GraphController(graph), graph.contract, rates_of(graph.contract).length)
+        ways |= ways_of(name, GraphController(graph), graph.contract)
+    contracts, who = [way.contract for way in ways.values()], what.identity
     how: dict[str, Any] = {"episodes": episodes, "seed": seed, "tell": progress}
-    if which is not None:
-        rows = of_plant(which, which.task(task_name), ways, delay_s=delay_s, **how)
-        best, subject = 1.0, f"{which.name}, {task_name}"
+    if env is None:
+        which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+        name = task or next(iter(which.tasks))
+        for contract in contracts:
+            check_contract(contract, which.task(name), f"plant {which.name}")
+        rows, best = of_plant(which, which.task(name), ways, delay_s=delay_s, **how), 1.0
+        subject = f"{which.name}, {name}"
     else:
-        assert place is not None
-        rows = of_environment(place, ways, **how)
-        best, subject = best_of(place.name)[0], place.name
-    who = sources[""].identity
-    return FrequencyReport("graph", subject, episodes, seed, best, rows, who.contract_hash, who.graph_hash)
+        place = environment(env)
+        from tinyctl.sims.environments import check_columns
+
+        for contract in contracts:
+            check_columns(contract, place)
+        rows, best, subject = of_environment(place, ways, **how), best_of(place.name)[0], place.name
+    return FrequencyReport(subject, episodes, seed, delay_s, best, rows, who.contract_hash, who.graph_hash)
 
 
 def fly_environment(

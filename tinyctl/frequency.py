@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
 from tinyctl.report import INK, LINES, figure_of, label, svg_of
-from tinyctl.sequences import Player
+from tinyctl.sequences import Player, rates_of
 
 if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.sims.environments import Environment
@@ -48,10 +49,10 @@ class Row:
 class FrequencyReport:
     """`returns` of `rows` are at `INTERVALS`; `best` is the return that counts as one."""
 
-    on: str
     subject: str
     episodes: int
     seed: int
+    delay_s: float
     best: float
     rows: tuple[Row, ...]
     contract_hash: str
@@ -72,8 +73,9 @@ class Way:
 
 def frequency_averaged_score(returns: Sequence[float], best: float) -> float:
     """Of the returns at `INTERVALS`."""
-    areas = [(b - a) * (r + s) / 2 for a, b, r, s in zip(INTERVALS, INTERVALS[1:], returns, returns[1:], strict=False)]
-    return sum(areas) / (best * INTERVALS[-1])
+    widths = [after - before for before, after in pairwise(INTERVALS)]
+    means = [(before + after) / 2 for before, after in pairwise(returns)]
+    return sum(width * mean for width, mean in zip(widths, means, strict=True)) / (best * INTERVALS[-1])
 
 
 def flight_returns(flights: Flights, task: Task) -> Array:
@@ -137,8 +139,9 @@ def _rows(
     return tuple(rows)
 
 
-def ways_of(name: str, controller: Any, contract: Contract, length: int) -> dict[str, Way]:
-    """How a policy can act between decisions: by its sequences of `length`, if it has them, and by repeating."""
+def ways_of(name: str, controller: Any, contract: Contract) -> dict[str, Way]:
+    """How a policy can act between decisions: by its sequences, if it has them, and by repeating."""
+    length = rates_of(contract).length
     sequence = {f"{name}sequence": Way(controller, contract, length)} if length > 1 else {}
     return {**sequence, f"{name}{REPEAT}": Way(controller, contract, 1)}
 

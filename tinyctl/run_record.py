@@ -28,7 +28,7 @@ from tinyctl.version import VERSION
 SCHEMA = 1
 SUFFIX = ".run.json"
 VERBS = ("train", "prune", "quantize", "build", "check", "fly", "hil")
-OUTPUTS = ("out", "record", "project", "log")  # parameters that name what is written
+OUTPUTS = ("out", "record", "project", "log", "plot")  # parameters that name what is written
 UNRECORDED = (*OUTPUTS, "as_object")
 NAMES_OF_FILES = (".py", ".toml")  # a plant or a board is given by name, or by the path of such a file
 PACKAGES = ("numpy", "casadi", "torch", "stable_baselines3", "gymnasium", "unicorn", "capstone", "ziglang", "jinja2")

@@ -51,7 +51,7 @@ def test_the_command_prints_the_repeated_action_beside_the_sequence(
     toy = Path(__file__).parents[1] / "toy_plant.py"
     policy = sequence_policy.for_contract(load_plant(str(toy)).task().contract)
     api.save(policy, tmp_path / "p.tctl")
-    words = ["fly", "p.tctl", "--plant", str(toy), "--fas", "--episodes", "3"]
+    words = ["fly", "p.tctl", "--plant", str(toy), "--fas", "--episodes", "3", "--delay-us", "100"]
     run = CliRunner().invoke(app, [*words, "--plot", "f.svg", "--beside", "p.tctl", "--json"])
     record = json.loads(run.stdout)
     names = ["sequence", "action repeat", "beside, sequence", "beside, action repeat"]

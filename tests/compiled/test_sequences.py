@@ -13,10 +13,10 @@ import pytest
 import sequence_policy
 import torch
 
-from tinyctl import api
+from tinyctl import api, closed_loop
 from tinyctl.contract import Contract, Output
 from tinyctl.errors import TinyctlError
-from tinyctl.flight import GraphController
+from tinyctl.flight import GraphController, check_contract
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.sequences import EXHAUSTED, HELD, LATE, Player, Rates, rates_of, sequenced, start_of
@@ -27,6 +27,7 @@ from tinyctl.sims.plants import load_plant
 from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.trainers.apg import Config, train
 from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions
+from tinyctl.trainers.distill import Watched, observe
 from tinyctl.trainers.sequence import intervals_of
 from tinyctl.trainers.window import Window
 
@@ -204,6 +205,11 @@ def test_spare_actions_bridge_a_missed_decision(tmp_path: Path) -> None:
             survived[length, miss] = fly(plant, plant.task(), player, episodes=60).survived.mean()
     assert min(survived[4, 0], survived[8, 0], survived[8, 4]) > 0.8
     assert survived[4, 4] < 0.5  # the last action is held
+    assert closed_loop.observations(policy, plant).shape == (125, closed_loop.CALIBRATION_EPISODES, 18)
+    seen = observe(Watched(graph, ["screen"]), plant, plant.task(), 5, 0)["screen"]
+    assert (len(seen) <= 5 * 125, seen.shape[1]) == (True, 22)
+    with pytest.raises(TinyctlError, match="inputs are not those of the task"):
+        check_contract(graph.contract, plant.task(), "teacher", sequences=False)
     api.emit(graph, tmp_path, "hover")
     reports = [api.fly(source, plant, on=on, episodes=3, delay_s=0.03, miss=3) for source, on in
                ((graph, "graph"), (tmp_path, "c"))]  # fmt: skip

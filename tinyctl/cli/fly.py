@@ -99,6 +99,8 @@ def command(
     specifications = [*map(specification, spec or []), *(load_specifications(specs) if specs else ())]
     if env is not None and specifications:
         raise TinyctlError("specifications go with a plant, whose signals have names")
+    if miss and (env is not None or expert is not None):
+        raise TinyctlError("--miss goes with a file that flies a plant")
     if satisfied > 0 and not specifications:
         raise TinyctlError("--satisfied goes with --spec or --specs")
     if (beside or plot) and not fas:
@@ -106,9 +108,12 @@ def command(
     if fas:
         if source is None or on != "graph" or specifications or randomise or setpoints or log or miss:
             raise TinyctlError("--fas flies a .tctl file in a task or in --env, and nothing else with it")
+        late_s = (delay_us or 0.0) * 1e-6
+        if env is None and delay_us is None:
+            late_s = predicted_delay_s(source, board, toolchain)
         with progress("Flying at lower and lower rates", as_object) as update:
             scored = api.frequency(source, plant, task, env=env, beside=beside, episodes=episodes, seed=seed,
-                                   delay_s=(delay_us or 0.0) * 1e-6, progress=update)  # fmt: skip
+                                   delay_s=late_s, progress=update)  # fmt: skip
         if plot is not None:
             write_atomically(plot, frequency.plot(scored))
         _finish(call, scored.to_json(), frequencies(scored), out, as_object)
