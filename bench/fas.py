@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import tinyctl
 from tinyctl import api, frequency
@@ -24,13 +24,13 @@ def main() -> None:
     """Train both with each seed; a row each with its returns at some intervals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plant", default="pendulum")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1, 2))
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
     parser.add_argument("--episodes", type=int, default=100)
     asked = parser.parse_args()
-    shown = Table("seed", "policy", *(f"every {s}" for s in INTERVALS), "score")
+    shown = Table("seed", Column("policy", no_wrap=True), *(f"at {s}" for s in INTERVALS), "score")
     good = True
-    for seed in range(asked.seeds):
+    for seed in asked.seeds:
         plain = Config(iterations=asked.iterations)
         made = Config(iterations=asked.iterations, decide_every=4, sequence=LENGTH, intervals=INTERVALS)
         sequence, repeating = (tinyctl.train(asked.plant, config=c, seed=seed).policy for c in (made, plain))

@@ -20,7 +20,8 @@ from tinyctl.layers.base import F32, Array
 from tinyctl.templates import literal, template
 from tinyctl.version import VERSION
 
-LATE, HELD, EXHAUSTED = 0x100, 0x200, 0x400  # status bits of an action, beside those of the controller's step
+# Status bits of an action, the highest: those of a controller's step and of a guard grow from the lowest.
+LATE, HELD, EXHAUSTED = 1 << 29, 1 << 30, 1 << 31
 TICK = re.compile(r"(.+)(_(?:tick|spare)_\d{1,2})")
 MOST = 64  # actions of a sequence
 PATIENCE = 2  # sequences' lengths after which an action that is held still is exhausted

@@ -58,7 +58,7 @@ class InC:
 
     def next(self) -> tuple[float, int]:
         status = self.library.seq_act(self.p, _at(self.act))
-        return float(self.act[0]), status
+        return float(self.act[0]), status & 0xFFFFFFFF
 
     def set_applied(self, act: Array) -> None:
         self.library.seq_player_set_applied(self.p, _at(act))
