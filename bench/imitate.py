@@ -21,7 +21,7 @@ from tinyctl.policy import Policy
 from tinyctl.sims.kernel import compile_plant
 from tinyctl.sims.loop import fly, mean_estimate
 from tinyctl.sims.plant import Array, Task
-from tinyctl.trainers.imitate import Config, Fit, first_pupil, lessons, teacher_of
+from tinyctl.trainers.imitate import Config, Fit, certified, first_pupil, lessons, teacher_of
 
 PLANT = tinyctl.plant("pendulum")
 TASK = PLANT.task()
@@ -64,7 +64,7 @@ def main() -> int:
 def imitated(config: Config, seed: int) -> Policy:
     """A policy fitted to the answers of a teacher's flights."""
     kernel, pupil = compile_plant(PLANT, TASK), first_pupil(TASK, config, seed)
-    fit = Fit(pupil, config, np.random.default_rng([seed, 2]))
+    fit = Fit(pupil, config, np.random.default_rng([seed, 2]), lambda made: certified(made, PLANT, None))
     fit.run(lessons(kernel, teacher_of(PLANT, TASK, config), pupil, config, (seed, 0)))
     return fit.policy()
 

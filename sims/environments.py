@@ -13,10 +13,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box, Discrete
 
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.importers.base import Request, contract_of
+from tinyctl.importers.sb3 import preferences
 from tinyctl.layers.base import F32, Array
 from tinyctl.sims.gym import make_env
 from tinyctl.sims.loop import Controller
@@ -29,11 +31,18 @@ BATCH = 100  # episodes flown side by side
 @dataclass(frozen=True)
 class Environment:
     """`make()` gives a fresh environment whose flat observations and actions are the contract's columns, in order;
-    `applied_action` columns stand in the observations too."""
+    `applied_action` columns stand in the observations too. Where there is a choice of actions, the columns are the
+    controller's preferences, and `first` is the number of the action that the first of them stands for."""
 
     name: str
     contract: Contract
     make: Callable[[], Any]
+    first: int | None = None
+
+    def action(self, outputs: Array) -> Any:
+        """The environment's action for a controller's outputs (n_act,) or (n, n_act): the outputs themselves, or the
+        number of the action that is preferred, of equals the first."""
+        return outputs if self.first is None else self.first + outputs.argmax(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -58,23 +67,28 @@ def environment(name: str, rate_hz: float | None = None) -> Environment:
     except (gymnasium.error.Error, ImportError, AttributeError, TypeError) as error:
         raise TinyctlError(f"no environment {name!r:.80} ({error})", fix="an id such as Pendulum-v1") from None
     try:
-        spaces = {"observations": env.observation_space, "actions": env.action_space}
-        for what, space in spaces.items():
-            if not isinstance(space, gymnasium.spaces.Box):
+        seen, acts = env.observation_space, env.action_space
+        for what, space, kinds in (("observations", seen, Box), ("actions", acts, Box | Discrete)):
+            if not isinstance(space, kinds):
                 raise TinyctlError(
-                    f"its {what} are a {type(space).__name__}", where=name, fix="only a Box, continuous, is possible"
-                )
+                    f"its {what} are a {type(space).__name__}", where=name,
+                    fix="possible are a Box and, for actions, a Discrete",
+                )  # fmt: skip
         rate_hz = rate_hz or _rate_hz(env)
         if rate_hz is None:
             raise TinyctlError("does not tell its control period", where=name, fix="give --set rate_hz=HZ")
-        ranges = [(space.low.reshape(-1), space.high.reshape(-1)) for space in spaces.values()]
-        contract, _ = contract_of(
-            Request(Path(), rate_hz=rate_hz), *(low.size for low, _ in ranges), input_range=ranges[0],
-            output_range=ranges[1],
-        )  # fmt: skip
+        ranges = seen.low.reshape(-1), seen.high.reshape(-1)
+        outputs: dict[str, Any]
+        if isinstance(acts, Discrete):
+            first, n_act = int(acts.start), int(acts.n)
+            outputs = {"output_names": preferences(n_act)}
+        else:
+            first, n_act = None, acts.low.size
+            outputs = {"output_range": (acts.low.reshape(-1), acts.high.reshape(-1))}
+        contract, _ = contract_of(Request(Path(), rate_hz=rate_hz), seen.low.size, n_act, input_range=ranges, **outputs)
     finally:
         env.close()
-    return Environment(name, contract, lambda: gymnasium.make(name))
+    return Environment(name, contract, lambda: gymnasium.make(name), first)
 
 
 def plant_environment(plant: Plant, task: str | None = None) -> Environment:
@@ -132,7 +146,8 @@ def _fly(env: Environment, controller: Controller, seeds: list[int]) -> Episodes
     while going.any():
         actions = controller.step(seen[:, : env.contract.n_obs])  # a lane that has ended shows its last observation
         for k in np.flatnonzero(going):
-            observation, reward, ended, late, _ = lanes[k].step(actions[k].reshape(shape))
+            action = env.action(actions[k])
+            observation, reward, ended, late, _ = lanes[k].step(action.reshape(shape))
             seen[k] = _flat(observation)
             returns[k] += float(reward)
             steps[k] += 1

@@ -43,7 +43,8 @@ def step_function(plant: Plant, task: Task) -> Any:
     named, n = {q.name: p[i] for i, q in enumerate(plant.parameters)}, len(plant.states)
 
     def slope(at: SX) -> SX:
-        own = _column(plant, "derivative", lambda: plant.derivative(at[:n], u, named, d), n)
+        acting = d if task.gust is None else task.gust(at, d)
+        own = _column(plant, "derivative", lambda: plant.derivative(at[:n], u, named, acting), n)
         drift = task.drift
         if drift is None:
             return casadi.vertcat(own, casadi.SX.zeros(len(task.goals)))

@@ -114,6 +114,8 @@ class Task:
     all functions of the task `x` holds both, and `initial` draws both. `drift(x, p)` is the goals' derivative; without
     it they stay as drawn: a set-point is a goal at rest, the place on a curve one that drifts.
 
+    `gust(x, d)` is what acts, of the disturbances `d` of an episode, in state `x`; without it all of them all the time.
+
     Sensors and actuators are `late_s` seconds late, beside the time a controller computes: what it says at one moment
     moves the plant so much later, which may be more than a control period. `randomisation` says what domain
     randomisation draws; without it every parameter is uniform in its own range.
@@ -142,6 +144,7 @@ class Task:
     integral_limits: Mapping[str, float] = field(default_factory=dict)
     goals: tuple[Variable, ...] = ()
     drift: Callable[[SX, Mapping[str, SX]], SX] | None = None
+    gust: Callable[[SX, SX], SX] | None = None
     setpoints: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     loops: tuple[Loop, ...] = ()
     horizon: int = 40

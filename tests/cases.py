@@ -20,6 +20,8 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "activations": networks.activations,
     "joins": networks.joins,
     "recurrent": networks.recurrent,
+    "dictionary": networks.dictionary,
+    "state_space": networks.state_space,
     "csr": partial(networks.sparse, "csr"),
     "straight": partial(networks.sparse, "straight"),
 }
@@ -40,7 +42,7 @@ MAKERS: dict[str, Callable[[], Graph]] = {
     **{f"{name}_{f}": partial(_in_format, policy, f) for name, policy in POLICIES.items() for f in FORMATS},
     **{
         f"{name}_{f}_throughout": partial(in_integers, POLICIES[name], f)
-        for name in ("tiny", "all_layers", "activations", "joins", "recurrent")
+        for name in ("tiny", "all_layers", "activations", "joins", "recurrent", "dictionary")
         for f in INTEGERS
     },
     "ties": networks.ties,

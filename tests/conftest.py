@@ -28,6 +28,12 @@ def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test works in an empty folder: commands leave their records where they are called."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[[str], str]:
     """`require_tool(name)`: the path of a program. Where it is missing the test is skipped, but fails when CI=true."""

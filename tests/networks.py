@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinyctl.cells import gru, lstm
+from tinyctl.cells import gru, lstm, restart, s5
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.graph import Graph
 from tinyctl.layers.add import Add
@@ -25,6 +25,7 @@ from tinyctl.layers.history import History
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
 from tinyctl.layers.leaky_relu import LeakyRelu
+from tinyctl.layers.products import Products
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
@@ -376,6 +377,47 @@ def recurrent(seed: int = 7) -> Policy:
             Node("before", UnitDelay(np.full(n_act, 0.25, F32), np.full(n_act, 0.5, F32)), ("head",)),
             Node("beside", Concat((3, n_act)), ("lstm_out", "before")),
             Node("head", dense(rng, 3 + n_act, n_act), ("beside",)),
+            Node("clip", Clip.of(contract), ("head",)),
+        ),
+    )
+
+
+def dictionary(seed: int = 8) -> Policy:
+    """Monomials up to the third degree that share factors, where their input is read again and where it is not."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    layers: dict[str, tuple[Layer, tuple[str, ...]]] = {
+        "screen": (Screen.of(contract), ()),
+        "small": (Scale(floats(0.3, 0.125, 1.0), floats(0.1, 0.0, 0.0)), ("screen",)),
+        "monomials": (Products(3, (0, 0, 1, 3, 4, 2), (0, 1, 2, 0, 4, 6)), ("small",)),
+        "terms": (dense(rng, 9, 4), ("monomials",)),
+        "squares": (Products(4, (0, 3, 4), (0, 3, 5)), ("terms",)),
+        "beside": (Concat((7, 3)), ("squares", "small")),
+        "head": (dense(rng, 10, 1, gain=0.7), ("beside",)),
+        "clip": (Clip.of(contract), ("head",)),
+    }
+    return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
+
+
+def state_space(seed: int = 8) -> Policy:
+    """A layer of S5 with an odd number of pairs, and an LSTM behind it that starts anew with the first input."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    n, pairs = len(contract.inputs), 5
+
+    def weights(*shape: int) -> Array:
+        return (rng.standard_normal(shape) * 0.4).astype(F32)
+
+    factor = np.exp(rng.uniform(-0.3, -0.01, pairs) + 1j * rng.uniform(0, 1, pairs))
+    w_in, w_out = weights(pairs, n) + 1j * weights(pairs, n), weights(n, pairs) + 1j * weights(n, pairs)
+    return Policy(
+        contract,
+        (
+            Node("screen", Screen.of(contract), ()),
+            *s5("s5", "screen", factor, w_in, w_out, weights(n), weights(n, n), weights(n)),
+            *restart("restart", "screen", n, 0, 1.0, 4),
+            *lstm("lstm", "s5_out", weights(16, n), weights(16, 4), weights(16), kept="restart_kept"),
+            Node("head", dense(rng, 4, contract.n_act), ("lstm_out",)),
             Node("clip", Clip.of(contract), ("head",)),
         ),
     )

@@ -54,15 +54,16 @@ if TYPE_CHECKING:
     import torch
 
     from tinyctl.checker import TimingReport
+    from tinyctl.failures import FailureReport
     from tinyctl.flasher import FlashReport
     from tinyctl.frequency import FrequencyReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
     from tinyctl.sims.environments import Environment
     from tinyctl.sims.plant import Plant
+    from tinyctl.sims.plant import Task as PlantTask
     from tinyctl.storage import Tried
-    from tinyctl.trainers import rl
-    from tinyctl.trainers import sparsify as sparsifier
+    from tinyctl.trainers import dynamics, rl
     from tinyctl.trainers.result import Progress, TrainResult
 
 certify = certificate.certify
@@ -71,6 +72,7 @@ save = archive.save
 emit = emitter.emit
 FORMS = ("graph", "c", "emulator", "board")
 DEFAULT_BOARD = "crazyflie21"
+DEAREST_SPARSE = 1.05  # the closed-loop cost that a budget of cycles may come to, over the policy's
 TOO_DEAR = 1.02  # the closed-loop cost of a format over the policy's, above which its weights are fitted to it
 
 
@@ -225,25 +227,98 @@ def prune(
 def sparsify(
     policy: Policy,
     *,
-    keep: float = 0.25,
+    keep: float | None = None,
+    most_rmse: float | None = None,
+    cycles: int | None = None,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    most_cost: float = DEAREST_SPARSE,
     plant_name: str | Path | Plant,
     task: str | None = None,
     seed: int = 0,
-    config: sparsifier.Config | None = None,
+    config: Any = None,
     progress: pruner.Progress | None = None,
 ) -> tuple[Policy, SparsifyReport]:
-    """A policy with the share `keep` of its hidden layers' ReLUs; the others become lines or leave, and it learns in
-    closed loop with a plant to do without them."""
+    """A policy with the share `keep` (0.25) of its hidden layers' ReLUs; the others become lines or leave, and it
+    learns in closed loop with a plant to do without them. `config` is a `trainers.sparsify.Config`.
+
+    With `cycles` there are as many ReLUs as so many cycles on the board allow, in float32 with warm caches, as `check`
+    predicts them; raises `TinyctlError` where that policy costs more than `most_cost` times the given one.
+
+    A model of the plant's dynamics learns to predict as before, under a `trainers.sparse_dynamics.Config`: with the
+    share `keep`, or with as few ReLUs as an RMSE of `most_rmse` allows.
+    """
     require_train()
-    from tinyctl.trainers import sparsify as trainer
+    from tinyctl.sims.experts.mip_mpc import is_model
 
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    share = keep if keep is not None else 0.25 if cycles is None else 1.0
+    if is_model(policy, which.task(task)):
+        if cycles is not None:
+            raise TinyctlError("a model runs on no board", fix="give a share of the ReLUs, or an RMSE")
+        return _sparsify_model(policy, which, which.task(task), share, most_rmse, config, seed, progress)
+    if most_rmse is not None:
+        raise TinyctlError("an RMSE is the budget of a model", where="sparsify", fix="train one: --algo dynamics")
     check_contract(policy.contract, which.task(task), f"plant {which.name}")
+    from tinyctl.trainers import sparsify as trainer
+
+    def timed(made: Policy) -> int:
+        from tinyctl.storage import cycles_of
+
+        return cycles_of(Graph(made.contract, made.nodes), _board(board), toolchain)
+
+    measured: dict[str, Any] = {} if cycles is None else {"cycles_before": timed(policy)}
     made = trainer.sparsify(
-        policy, which, which.task(task), keep=keep, config=config or trainer.Config(), seed=seed, progress=progress
+        policy,
+        which,
+        which.task(task),
+        keep=share,
+        fits=None if cycles is None else lambda tried: timed(tried) <= cycles,
+        config=config or trainer.Config(),
+        seed=seed,
+        progress=progress,
     )
-    costs = [closed_loop.cost(Graph(p.contract, p.nodes), which, task) for p in (policy, made.policy)]
-    return made.policy, gates.report(policy, made.policy, made.gates, costs)
+    before, after = (closed_loop.cost(Graph(p.contract, p.nodes), which, task) for p in (policy, made.policy))
+    if cycles is not None:
+        if after > most_cost * before:
+            raise TinyctlError(
+                f"within {cycles:,} cycles the closed-loop cost is {after / before:.3f} of the policy's, more than "
+                f"{most_cost:g}",
+                fix="give more --cycles, or a larger --cost",
+            )
+        measured["cycles_after"] = timed(made.policy)
+    return made.policy, gates.report(policy, made.policy, made.gates, cost_before=before, cost_after=after, **measured)
+
+
+def _sparsify_model(
+    model: Policy, which: Plant, task: PlantTask, keep: float, most_rmse: float | None, config: Any, seed: int,
+    progress: pruner.Progress | None,
+) -> tuple[Policy, SparsifyReport]:  # fmt: skip
+    from tinyctl.trainers import dynamics, sparse_dynamics
+
+    config = config or sparse_dynamics.Config()
+    made = sparse_dynamics.sparsify(
+        model, which, task, keep=keep, most=most_rmse, config=config, seed=seed, progress=progress
+    )
+    before, after = (dynamics.rmse(m, which, task) for m in (model, made.policy))
+    return made.policy, gates.report(model, made.policy, made.gates, rmse_before=before, rmse_after=after)
+
+
+def train_dynamics(
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    *,
+    config: dynamics.Config | None = None,
+    seed: int = 0,
+    progress: pruner.Progress | None = None,
+) -> tuple[Policy, float]:
+    """A ReLU network of a plant's dynamics, for the expert `mip`, and the RMSE of its predictions."""
+    require_train()
+    from tinyctl.trainers import dynamics as trainer
+
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    model = trainer.train(which, which.task(task), config=config or trainer.Config(), seed=seed, progress=progress)
+    return model, trainer.rmse(model, which, which.task(task))
 
 
 def quantize(
@@ -614,6 +689,37 @@ def fly_environment(
     return environment_report(env.name, flown, what.identity, on=on, seed=seed)
 
 
+def failures(
+    source: Policy | Graph | str | Path,
+    twin: Policy | Graph | str | Path,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    on: str = "c",
+    episodes: int = 1000,
+    twin_episodes: int = 50_000,
+    seed: int = 0,
+    delay_s: float = 0.0,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FailureReport:
+    """How often a controller fails, by `episodes` of its own and those same and `twin_episodes` more of a cheaper
+    `twin`, the float policy it was made from, whose C flies on the host; `progress` is told of the twin's flights."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.failures import FailureReport, failed
+    from tinyctl.sims.control_variate import failure_rate
+
+    how: dict[str, Any] = {"seed": seed, "delay_s": delay_s, "board": board, "toolchain": toolchain}
+    own = fly(source, which, task, on=on, episodes=episodes, **how)
+    other = fly(twin, which, task, on="c", episodes=episodes + twin_episodes, progress=progress, **how)
+    if own.contract_hash != other.contract_hash:
+        raise TinyctlError("the twin has another contract", fix="give the policy that the controller was made from")
+    of_twin = failed(other)
+    rate = failure_rate(failed(own), of_twin[:episodes], of_twin[episodes:])
+    return FailureReport.of(own, other, rate)
+
+
 def fly_expert(
     name: str,
     plant_name: str | Path | Plant = "quadrotor",
@@ -622,11 +728,12 @@ def fly_expert(
     episodes: int = 100,
     seed: int = 0,
     delay_s: float | None = None,
+    model: Path | None = None,
     specifications: Sequence[Specification] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """The same flights by an expert (`sims.experts`), which sees the true state; its delay is by default the latency of
-    the task's contract."""
+    the task's contract. `model` is a file of the dynamics that the expert `mip` plans with."""
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims.experts import expert
     from tinyctl.sims.loop import fly as loop
@@ -634,11 +741,12 @@ def fly_expert(
     chosen = which.task(task)
     delay_s = chosen.contract.latency_s if delay_s is None else delay_s
     who = Identity(chosen.contract.hash, "", ())
+    options: dict[str, Any] = {} if model is None else {"dynamics": load(model)}
     watch = Watch(which, chosen, specifications) if specifications else None
     flights = loop(
         which,
         chosen,
-        expert(name, which, chosen),
+        expert(name, which, chosen, **options),
         episodes=episodes,
         seed=seed,
         delay_s=delay_s,
@@ -721,6 +829,39 @@ def hil(
         toolchain=toolchain,
         progress=progress,
     )
+
+
+def studio_files(
+    graphs: Mapping[str, Graph],
+    plant_name: str | Path | Plant | None = None,
+    task: str | None = None,
+    *,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: builder.Toolchain | None = None,
+    delay_s: float | None = None,
+    seed: int = 0,
+) -> dict[str, bytes]:
+    """The page of `tinyctl studio` for graphs by name, each with the worst inference time predicted on the board as the
+    delay of its actions, or with `delay_s` and no prediction. Without a plant it is the one that has their contract."""
+    if plant_name is None:
+        found = plant_of(next(iter(graphs.values())).contract)
+        if found is None:
+            raise TinyctlError("no plant of tinyctl has this contract", fix="name one: --plant NAME or FILE")
+        plant_name, task = found[0], task or found[1]
+    from tinyctl import studio
+
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    studio.check_together(which, task, graphs)
+    flyers = []
+    for name, graph in graphs.items():
+        if delay_s is not None:
+            flyers.append(studio.Flyer(name, graph, delay_s))
+            continue
+        with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
+            image = build(graph, board, toolchain=toolchain, out=Path(scratch) / "image.elf")
+            timing = check(image.path, board)
+        flyers.append(studio.Flyer(name, graph, timing.time_us_worst * 1e-6, timing))
+    return studio.files(which, task, flyers, seed=seed)
 
 
 def plant_of(contract: Contract) -> tuple[str, str] | None:

@@ -13,30 +13,35 @@ from tinyctl.layers.add import Add
 from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.concat import Concat
 from tinyctl.layers.dense import Dense
+from tinyctl.layers.diagonal import Diagonal
 from tinyctl.layers.multiply import Multiply
+from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.sigmoid import Sigmoid
 from tinyctl.layers.tanh import Tanh
 from tinyctl.layers.unit_delay import UnitDelay
 from tinyctl.network import Node
 
+CHANGE_LIMIT = 1e6  # of a set-point, in the least steps that count
 CELL_LIMIT = 32.0  # |c| of an LSTM: its tanh has long saturated
 
 
 def gru(
-    name: str, source: str, w_x: Array, w_h: Array, b_x: Array, b_h: Array, *, reset_after: bool = True
-) -> tuple[Node, ...]:
+    name: str, source: str, w_x: Array, w_h: Array, b_x: Array, b_h: Array, *, reset_after: bool = True,
+    kept: str | None = None,
+) -> tuple[Node, ...]:  # fmt: skip
     """Gated recurrent unit, as cuDNN, PyTorch and Keras compute it; without `reset_after` as Cho et al. 2014 did.
 
     `w_x` (3 n, n_in), `w_h` (3 n, n), `b_x`, `b_h` (3 n,) hold reset, update and new gate in this order:
 
         r = sigmoid(..)   z = sigmoid(..)   c = tanh(w_x x + b_x + r (w_h h + b_h))   h = c + z (h - c)
 
-    and without `reset_after` c = tanh(w_x x + b_x + w_h (r h) + b_h).
+    and without `reset_after` c = tanh(w_x x + b_x + w_h (r h) + b_h). What is recalled is multiplied by the value of
+    the node `kept` (n columns, see `restart`).
     """
     n = _check(name, 3, w_x, w_h, b_x, b_h)
     (x_r, x_z, x_n), (h_r, h_z, h_n), (r, z, c), (br, bz, bn) = (_gates(a, 3) for a in (w_x, w_h, b_x, b_h))
-    made = _Cell(name)
+    made = _Cell(name, kept)
     joined = made.joined(source, "h", n, w_x.shape[1], 1.0, "out")
     made.add("reset_sum", Dense(np.hstack([x_r, h_r]), r + br), joined)
     made.add("reset", Sigmoid(n), "reset_sum")
@@ -59,16 +64,20 @@ def gru(
     return tuple(made.nodes)
 
 
-def lstm(name: str, source: str, w_x: Array, w_h: Array, bias: Array, limit: float = CELL_LIMIT) -> tuple[Node, ...]:
+def lstm(
+    name: str, source: str, w_x: Array, w_h: Array, bias: Array, limit: float = CELL_LIMIT, kept: str | None = None
+) -> tuple[Node, ...]:
     """Long short-term memory (Hochreiter and Schmidhuber 1997, with forget gate).
 
     `w_x` (4 n, n_in), `w_h` (4 n, n), `bias` (4 n,) hold input, forget, cell and output gate in this order:
 
         i, f, o = sigmoid(..)   g = tanh(..)   c = f c + i g, kept within `limit`   h = o tanh(c)
+
+    What is recalled is multiplied by the value of the node `kept` (n columns, see `restart`).
     """
     n = _check(name, 4, w_x, w_h, bias)
     x_gates, h_gates, biases = (_gates(a, 4) for a in (w_x, w_h, bias))
-    made = _Cell(name)
+    made = _Cell(name, kept)
     joined = made.joined(source, "h", n, w_x.shape[1], 1.0, "out")
     made.delay("c", n, limit, "cell")
     for gate, x_gate, h_gate, b in zip(
@@ -84,11 +93,56 @@ def lstm(name: str, source: str, w_x: Array, w_h: Array, bias: Array, limit: flo
     return tuple(made.nodes)
 
 
+def s5(
+    name: str, source: str, factor: Array, w_in: Array, w_out: Array, direct: Array, w_gate: Array, b_gate: Array
+) -> tuple[Node, ...]:
+    """A layer of S5, a diagonal state space model (Smith et al. 2023), discretised, with a half-GLU and a bypass:
+
+        s = factor s + w_in u   v = 2 Re(w_out s) + direct u   y = u + v sigmoid(w_gate v + b_gate)
+
+    `factor` (p,), `w_in` (p, n), `w_out` (n, p) complex, one of each conjugate pair; `direct`, `b_gate` (n,), `w_gate`
+    (n, n). The state stays float32 in every format (`layers.diagonal`).
+    """
+    n = len(direct)
+    if w_in.shape != (len(factor), n) or w_out.shape != w_in.shape[::-1] or w_gate.shape != (n, n):
+        shapes = f"{w_in.shape}, {w_out.shape} and {w_gate.shape}"
+        raise TinyctlError(f"weights of {shapes} do not fit {len(factor)} states and {n} columns", where=f"cell {name}")
+    made = _Cell(name)
+    inward = np.stack([w_in.real, w_in.imag], axis=1).reshape(-1, n)
+    outward = 2 * np.stack([w_out.real, -w_out.imag], axis=2).reshape(n, -1)
+    made.add("driven", Dense(inward.astype(F32), np.zeros(len(inward), F32)), source)
+    made.add("state", Diagonal(factor.real.astype(F32), factor.imag.astype(F32)), "driven")
+    made.add("seen", Dense(outward.astype(F32), np.zeros(n, F32)), "state")
+    made.add("direct", Scale(direct.astype(F32), np.zeros(n, F32)), source)
+    made.add("value", Add(n), "seen", "direct")
+    made.add("gate_sum", Dense(w_gate.astype(F32), b_gate.astype(F32)), "value")
+    made.add("gate", Sigmoid(n), "gate_sum")
+    made.add("gated", Multiply(n), "value", "gate")
+    made.add("out", Add(n), source, "gated")
+    return tuple(made.nodes)
+
+
+def restart(name: str, source: str, n_in: int, column: int, step: float, n: int) -> tuple[Node, ...]:
+    """A value of `n` columns that is 0 in the step in which a column of `source` (n_in columns) has changed, by at
+    least `step`, and 1 as long as it stays: what lets a memory start anew with each set-point."""
+    made = _Cell(name)
+    pick = np.zeros((1, n_in), F32)
+    pick[0, column] = 1 / step
+    made.add("now", Dense(pick, np.zeros(1, F32)), source)
+    made.delay("before", 1, CHANGE_LIMIT, "now")
+    made.add("both", Concat((1, 1)), "now", "before")
+    made.add("change", Dense(np.array([[1, -1], [-1, 1]], F32), np.zeros(2, F32)), "both")
+    made.add("size", Relu(2), "change")
+    made.add("left", Dense(np.full((n, 2), -1, F32), np.ones(n, F32)), "size")
+    made.add("kept", Relu(n), "left")
+    return tuple(made.nodes)
+
+
 class _Cell:
     """Collects nodes; a name without the cell's own in front is that of one of its nodes."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.nodes = name, list[Node]()
+    def __init__(self, name: str, kept: str | None = None) -> None:
+        self.name, self.kept, self.nodes = name, kept, list[Node]()
         self.short: set[str] = set()
 
     def add(self, short: str, layer: Layer, *inputs: str) -> None:
@@ -98,7 +152,11 @@ class _Cell:
     def delay(self, short: str, n: int, limit: float, of: str) -> None:
         """A delay of a node that comes later."""
         self.short.add(of)
-        self.add(short, UnitDelay(np.zeros(n, F32), np.full(n, limit, F32)), of)
+        if self.kept is None:
+            self.add(short, UnitDelay(np.zeros(n, F32), np.full(n, limit, F32)), of)
+        else:
+            self.add(f"{short}_before", UnitDelay(np.zeros(n, F32), np.full(n, limit, F32)), of)
+            self.add(short, Multiply(n), f"{short}_before", self.kept)
 
     def joined(self, source: str, short: str, n: int, n_in: int, limit: float, of: str) -> str:
         """Input and recalled output side by side."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyctl.errors import FileError, TinyctlError
+from tinyctl.importers.base import read_bytes
 from tinyctl.jsons import parse_json
 from tinyctl.statistics import (
     Array,
@@ -64,17 +67,11 @@ class Comparison:
 def read_runs(source: Path, figure: str) -> Runs:
     """The flight reports (`fly --out`) of one controller: a folder of them, or one file. `figure` is `survived` or the
     name of a score. A run with no survivor has no score and is refused, as are runs of different controllers."""
-    files = sorted(source.glob("*.json")) if source.is_dir() else [source]
-    files = [f for f in files if not f.name.endswith(".run.json")]
     found: dict[str, list[float]] = {}
     hashes: set[str] = set()
-    for file in files:
-        report = _report(file)
-        value = report["survived"] if figure == "survived" else _score(report, figure, file)
+    for report, value, _ in flight_reports(source, figure):
         found.setdefault(f"{report['plant']}/{report['task']}", []).append(value)
         hashes.add(report["graph_hash"])
-    if not found:
-        raise FileError("no flight reports inside", where=source, fix="make them with tinyctl fly --out FILE.json")
     if len(hashes) > 1 and not source.is_dir():
         raise TinyctlError("reports of different controllers", where=source)
     lengths = {task: len(values) for task, values in found.items()}
@@ -112,13 +109,21 @@ def compare(groups: list[Runs], figure: str, *, larger_is_better: bool, seed: in
     )  # fmt: skip
 
 
-def _report(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise FileError(f"larger than {MAX_BYTES >> 20} MiB", where=file)
-        text = file.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror or error})", where=file) from None
+def flight_reports(source: Path, figure: str) -> Iterator[tuple[dict[str, Any], float, str]]:
+    """Each flight report of a folder, or the one file, in the order of their names: the report, its figure, and the
+    SHA-256 of its bytes. Raises `FileError` where there is none."""
+    files = sorted(source.glob("*.json")) if source.is_dir() else [source]
+    files = [f for f in files if not f.name.endswith(".run.json")]
+    if not files:
+        raise FileError("no flight reports inside", where=source, fix="make them with tinyctl fly --out FILE.json")
+    for file in files:
+        text = read_bytes(file, MAX_BYTES)
+        report = _report(text, file)
+        value = report["survived"] if figure == "survived" else _score(report, figure, file)
+        yield report, float(value), hashlib.sha256(text).hexdigest()
+
+
+def _report(text: bytes, file: Path) -> dict[str, Any]:
     report = parse_json(text, where=file)
     texts = ("plant", "task", "graph_hash")
     numbers = isinstance(report, dict) and isinstance(report.get("survived"), int | float)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,23 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Hold the file `path`, made with its folder, alone; the system lets go of it when the process ends, however it
+    does. Raises `FileError`, which says `taken`, while another holds it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a")
+    except OSError as error:
+        raise FileError(f"cannot be written ({error.strerror or error})", where=path) from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FileError(taken, where=path, fix="wait for it") from None
+        yield
 
 
 def _umask() -> int:

@@ -6,7 +6,7 @@ products; else they become a dense node of their own beside the others, without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,8 +27,10 @@ Gates = Mapping[str, Array]  # name of a hidden layer's dense node -> (neurons,)
 
 @dataclass(frozen=True)
 class SparsifyReport:
-    """What the gates did. Costs are the mean closed-loop cost a control period, products the multiplications by weights
-    that are not zero; of the neurons that are no ReLU any more `lines` became lines and `off` left."""
+    """What the gates did. Products are the multiplications by weights that are not zero; of the neurons that are no
+    ReLU any more `lines` became lines and `off` left. Costs are a policy's mean closed-loop cost a control period, the
+    RMSE is that of a model's predictions (`trainers.dynamics.rmse`); `cycles` are a policy's of a step on a board,
+    caches warm, where they were the budget. What is not asked for is None."""
 
     relus_before: int
     relus_after: int
@@ -36,10 +38,14 @@ class SparsifyReport:
     off: int
     products_before: int
     products_after: int
-    cost_before: float
-    cost_after: float
     contract_hash: str
     graph_hash: str
+    cost_before: float | None = None
+    cost_after: float | None = None
+    rmse_before: float | None = None
+    rmse_after: float | None = None
+    cycles_before: int | None = None
+    cycles_after: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}
@@ -84,12 +90,12 @@ def gated(policy: Policy, gates: Gates) -> Policy:
     return policy
 
 
-def report(before: Policy, after: Policy, gates: Gates, costs: Sequence[float]) -> SparsifyReport:
-    """The record of it. `costs` are before and after."""
+def report(before: Policy, after: Policy, gates: Gates, **measured: float) -> SparsifyReport:
+    """The record of it; `measured` are its last fields."""
     ways = np.concatenate([*gates.values()])
     lines, off = (int((ways == way).sum()) for way in (LINE, OFF))
     counts = relus(before), relus(after), lines, off, products(before), products(after)
-    return SparsifyReport(*counts, costs[0], costs[1], after.contract.hash, after.hash)
+    return SparsifyReport(*counts, after.contract.hash, after.hash, **measured)  # type: ignore[arg-type]
 
 
 def _layer(policy: Policy, name: str) -> Hidden:

@@ -120,6 +120,14 @@ def _dense(graph: _Graph, layer: Any, inputs: list[str], y: str) -> None:
     graph.node("Gemm", [*inputs, *parts], y, transB=1)
 
 
+def _products(graph: _Graph, layer: Any, inputs: list[str], y: str) -> None:
+    columns = [graph.node("Gather", [*inputs, graph.constant(f"{y}.column{k}", np.array([k]))], f"{y}.{k}", axis=1)
+               for k in range(layer.n_in)]  # fmt: skip
+    for k, (a, b) in enumerate(layer.pairs, layer.n_in):
+        columns.append(graph.node("Mul", [columns[a], columns[b]], f"{y}.{k}"))
+    graph.node("Concat", columns, y, axis=1)
+
+
 def _plain(kind: str) -> Callable[[_Graph, Layer, list[str], str], None]:
     def write(graph: _Graph, layer: Layer, inputs: list[str], y: str) -> None:
         graph.node(kind, inputs, y)
@@ -140,5 +148,6 @@ WRITERS: dict[str, Callable[[_Graph, Any, list[str], str], object]] = {
     "elu": lambda graph, layer, inputs, y: graph.node("Elu", inputs, y, alpha=layer.alpha),
     "add": _plain("Add"),
     "multiply": _plain("Mul"),
+    "products": _products,
     "concat": lambda graph, layer, inputs, y: graph.node("Concat", inputs, y, axis=1),
 }

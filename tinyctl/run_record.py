@@ -27,7 +27,7 @@ from tinyctl.version import VERSION
 
 SCHEMA = 1
 SUFFIX = ".run.json"
-VERBS = ("train", "prune", "quantize", "build", "check", "fly", "hil")
+VERBS = ("train", "prune", "sparsify", "quantize", "build", "check", "fly", "failures", "hil")
 OUTPUTS = ("out", "record", "project", "log", "plot")  # parameters that name what is written
 UNRECORDED = (*OUTPUTS, "as_object")
 NAMES_OF_FILES = (".py", ".toml")  # a plant or a board is given by name, or by the path of such a file
@@ -71,6 +71,7 @@ class Call:
             "inputs": {name: digest for name, (_, digest) in self.inputs.items()},
             "versions": versions(),
             "compilers": compilers(self.parameters),
+            "plant_hash": plant_hash(self.parameters),
             "contract_hash": results.get("contract_hash"),
             "graph_hash": results.get("graph_hash"),
             "outputs": {_relative(p, path.parent): sha256(p) for p in written if p.is_file()},
@@ -113,6 +114,15 @@ def compilers(parameters: Mapping[str, Any]) -> dict[str, Any]:
         board = load_board(parameters["board"])
         told["board"] = {name: [*flags.cpu, *flags.flags] for name, flags in board.toolchains}
     return told
+
+
+def plant_hash(parameters: Mapping[str, Any]) -> str | None:
+    """Of the files of the plant that was named, what it imports from its folder among them."""
+    if not parameters.get("plant"):
+        return None
+    from tinyctl.sims import plants
+
+    return plants.plant_hash(parameters["plant"])
 
 
 def load_record(path: Path) -> dict[str, Any]:
@@ -214,7 +224,9 @@ def other_versions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """What else is installed now than then; it explains a difference, and is none by itself."""
     old, new = before["versions"], after["versions"]
     told = [f"{k} {old[k]!s:.40} then, {new.get(k)} now" for k in sorted(old) if old[k] != new.get(k)]
-    return told + (["another compiler, or other flags"] if before.get("compilers") != after.get("compilers") else [])
+    for key, what in (("compilers", "another compiler, or other flags"), ("plant_hash", "another plant")):
+        told += [what] if before.get(key) != after.get(key) else []
+    return told
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

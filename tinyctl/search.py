@@ -5,26 +5,23 @@ What is in the journal is not done again: a sweep that was killed resumes, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinyctl.errors import FileError, TinyctlError, ToolMissing
-from tinyctl.sweep import Choices, Figures, Sweep, measure
+from tinyctl.files import locked
+from tinyctl.sweep import Choices, Figures, Sweep, measure, measure_elsewhere
+from tinyctl.workers import Work, working
 
-JOURNAL = "journal.log"
+JOURNAL, LOCK = "journal.log", "journal.lock"
 RANDOM = "random"
-Job = tuple[Sweep, dict[str, str], tuple[int, ...]]  # the arguments of `measure`
-Work = Callable[[Iterator[tuple[Any, Job]]], Iterator[tuple[Any, Figures | str]]]
+NUMBER = "number"  # of a draw: how Optuna numbers trials depends on the order in which they end
+OBJECTIVES = ["minimize"] * 3
 Tell = Callable[[int, int, str], None]  # done, of how many, which
 
 
@@ -52,22 +49,26 @@ class Side:
         return front(self.trials)
 
 
-def run_sweep(sweep: Sweep, *, workers: int = 1, tell: Tell = lambda done, of, what: None) -> dict[str, Side]:
+def run_sweep(
+    sweep: Sweep, *, workers: int = 1, ray: str | None = None, tell: Tell = lambda done, of, what: None
+) -> dict[str, Side]:
     """The trials that are missing, then the test of both fronts: the sampler's side and the random one, by name.
 
-    `workers` processes work at once. Raises `TinyctlError` when no trial of a side succeeded, or when the folder holds
-    a sweep of something else.
+    `workers` processes work at once, or the cluster whose address is `ray`. Raises `TinyctlError` when no trial of a
+    side succeeded, or when the folder holds a sweep of something else or another one works in it.
     """
     names = (sweep.sampler, RANDOM)
-    studies = _open(sweep, names)
-    with _working(workers) as work:
+    do = measure if ray is None else partial(measure_elsewhere, sweep.fingerprint())
+    with locked(Path(sweep.out) / LOCK, "another sweep works in this folder"), working(do, workers, ray) as work:
+        studies = _open(sweep, names)
         for index, name in enumerate(names):
             _search(sweep, studies[name], index, work, tell)
         fronts = {name: front(_trials(study)) for name, study in studies.items()}
         for name, study in studies.items():
             _test(sweep, study, fronts[name], work, tell)
+        sides = {name: _trials(study) for name, study in studies.items()}
     covered = {name: coverage(fronts[name], fronts[other]) for name, other in zip(names, reversed(names), strict=True)}
-    return {name: Side(_trials(studies[name]), covered[name]) for name in names}
+    return {name: Side(sides[name], covered[name]) for name in names}
 
 
 def front(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
@@ -102,22 +103,19 @@ def _optuna() -> Any:
 
 
 def _open(sweep: Sweep, names: tuple[str, ...]) -> dict[str, Any]:
-    """The studies in the journal, new or as they were left; what a killed run was at is failed."""
+    """The studies in the journal, new or as they were left."""
     optuna = _optuna()
     path, mark = Path(sweep.out) / JOURNAL, sweep.fingerprint()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
         studies = {}
         for name in names:
             studies[name] = study = optuna.create_study(
-                study_name=name, storage=storage, directions=["minimize"] * 3, load_if_exists=True
+                study_name=name, storage=storage, directions=OBJECTIVES, load_if_exists=True
             )
             if study.user_attrs.setdefault("sweep", mark) != mark:
                 raise TinyctlError("holds another sweep", where=path, fix="name another folder, or delete this one")
             study.set_user_attr("sweep", mark)
-            for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     except OSError as error:
         raise FileError(f"cannot be used ({error.strerror or error})", where=path) from None
     except (ValueError, KeyError, TypeError) as error:  # what Optuna's reader meets in a damaged line
@@ -126,24 +124,43 @@ def _open(sweep: Sweep, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _search(sweep: Sweep, study: Any, index: int, work: Work, tell: Tell) -> None:
-    """Ask and tell until the budget is spent; a trial draws from its own seed, so a resumed sweep draws the same."""
+    """Draw and do what is missing of the budget, batch by batch.
+
+    A draw depends on its number and the batches before its own alone: not on which worker is the fastest, nor on where
+    a run was killed. Random draws know of none, so that all of them are one batch.
+    """
+    name, done = study.study_name, len(_trials(study))
+    size = sweep.budget if name == RANDOM else sweep.batch
+    tell(done, sweep.budget, name)
+    for first in range(0, sweep.budget, size):
+        kept = {trial.user_attrs[NUMBER]: trial for trial in study.get_trials(deepcopy=False)}
+        missing = [n for n in range(first, min(first + size, sweep.budget)) if n not in kept]
+        before = [kept[n] for n in range(first)]
+        drawn = {n: _draw(sweep, name, [index, n], before) for n in missing}
+        for n, figures in work((n, (sweep, settings, sweep.tuning_seeds)) for n, (settings, _) in drawn.items()):
+            study.add_trial(_ended(drawn[n][1], n, figures))
+            done += 1
+            tell(done, sweep.budget, name)
+
+
+def _draw(sweep: Sweep, name: str, seed: list[int], before: list[Any]) -> tuple[dict[str, str], Any]:
+    """The settings that the sampler chooses with this seed after the trials `before`, and its own record of that."""
+    study = _optuna().create_study(directions=OBJECTIVES, sampler=_sampler(name, seed))
+    study.add_trials(before)
+    settings = _suggested(study.ask(), sweep)
+    return settings, study.trials[-1]
+
+
+def _ended(drawn: Any, number: int, figures: Figures | str) -> Any:
+    """The trial for the journal."""
     optuna = _optuna()
-    done = len(_trials(study))
-
-    def asked() -> Iterator[tuple[Any, Job]]:
-        for number in range(done, sweep.budget):
-            study.sampler = _sampler(study.study_name, [index, number])
-            trial = study.ask()
-            yield trial, (sweep, _suggested(trial, sweep), sweep.tuning_seeds)
-
-    tell(done, sweep.budget, study.study_name)
-    for count, (trial, figures) in enumerate(work(asked()), done + 1):
-        if isinstance(figures, Figures):
-            study.tell(trial, _values(figures))
-        else:
-            trial.set_user_attr("error", figures)
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        tell(count, sweep.budget, study.study_name)
+    good = isinstance(figures, Figures)
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.COMPLETE if good else optuna.trial.TrialState.FAIL,
+        values=_values(figures) if isinstance(figures, Figures) else None,
+        params=drawn.params, distributions=drawn.distributions, system_attrs=drawn.system_attrs,
+        user_attrs={NUMBER: number} if good else {NUMBER: number, "error": figures},
+    )  # fmt: skip
 
 
 def _sampler(name: str, seed: list[int]) -> Any:
@@ -165,15 +182,15 @@ def _suggested(trial: Any, sweep: Sweep) -> dict[str, str]:
 
 
 def _trials(study: Any) -> tuple[Trial, ...]:
-    """The trials that ended by themselves, well or not; with the test's figures, where there are any."""
+    """The trials that ended, well or not, in the order of their draws; with the test's figures, where there are any."""
     trials, tests = [], study.user_attrs
     for t in study.get_trials(deepcopy=False):
-        figures = Figures(t.values[0], int(t.values[1]), int(t.values[2])) if t.values else t.user_attrs.get("error")
-        if figures is not None:
-            test = tests.get(_test_key(t.number))
-            settings = {key: str(value) for key, value in t.params.items()}
-            trials.append(Trial(t.number, settings, figures, Figures(**test) if isinstance(test, dict) else test))
-    return tuple(trials)
+        figures = Figures(t.values[0], int(t.values[1]), int(t.values[2])) if t.values else t.user_attrs["error"]
+        number = t.user_attrs[NUMBER]
+        test = tests.get(_test_key(number))
+        settings = {key: str(value) for key, value in t.params.items()}
+        trials.append(Trial(number, settings, figures, Figures(**test) if isinstance(test, dict) else test))
+    return tuple(sorted(trials, key=lambda t: t.number))
 
 
 def _test_key(number: int) -> str:
@@ -191,27 +208,3 @@ def _test(sweep: Sweep, study: Any, best: tuple[Trial, ...], work: Work, tell: T
         record = asdict(figures) if isinstance(figures, Figures) else figures
         study.set_user_attr(_test_key(number), record)
         tell(count + 1, len(left), f"{study.study_name}, test")
-
-
-@contextmanager
-def _working(workers: int) -> Iterator[Work]:
-    """A function that does jobs and yields their results as they come: here for one worker, else in processes."""
-    if workers == 1:
-        yield lambda jobs: ((key, measure(*job)) for key, job in jobs)
-        return
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield partial(_in_processes, pool, workers)
-    except BrokenProcessPool:
-        raise TinyctlError("a worker was killed", where="sweep", fix="start again, with fewer workers") from None
-
-
-def _in_processes(
-    pool: ProcessPoolExecutor, workers: int, jobs: Iterator[tuple[Any, Job]]
-) -> Iterator[tuple[Any, Figures | str]]:
-    """`jobs` is asked for the next one only when a worker is free, and knows by then what was yielded."""
-    at = {pool.submit(measure, *job): key for key, job in islice(jobs, workers)}
-    while at:
-        for future in wait(at, return_when=FIRST_COMPLETED).done:
-            yield at.pop(future), future.result()
-            at |= {pool.submit(measure, *job): key for key, job in islice(jobs, 1)}

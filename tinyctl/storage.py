@@ -57,9 +57,7 @@ def choose_storage(graph: Graph, board: Board, toolchain: Toolchain | None = Non
 
     Raises `TinyctlError` where the board's cycles cannot be predicted, or the graph does not build in any storage.
     """
-    unable = unmodelled(board)
-    if unable:
-        raise TinyctlError(f"storage cannot be chosen by timing: {unable}", where=f"board {board.name}")
+    _refuse_unmodelled(board, "storage cannot be chosen by timing")
     plain = with_storage(graph, {node.name: "dense" for node in dense_nodes(graph)})
     sparse = {node.name: node for node in dense_nodes(plain) if not _weight(node).all()}
     if not sparse:
@@ -108,6 +106,12 @@ def time_nodes(graph: Graph, board: Board, toolchain: Toolchain | None) -> tuple
     }
 
 
+def cycles_of(graph: Graph, board: Board, toolchain: Toolchain | None = None) -> int:
+    """Typical cycles of a step with caches warm. Raises `TinyctlError` where the board's cannot be predicted."""
+    _refuse_unmodelled(board, "cycles are no budget")
+    return time_nodes(graph, board, toolchain)[0].cycles_typical
+
+
 def dense_nodes(network: Network) -> list[Node]:
     return [node for node in network.nodes if isinstance(node.layer, Dense | IntegerDense)]
 
@@ -121,6 +125,12 @@ def with_storage(network: AnyNetwork, storages: Mapping[str, str]) -> AnyNetwork
             node = replace(node, layer=replace(node.layer, storage=storages[node.name]))
         nodes.append(node)
     return replace(network, nodes=tuple(nodes))
+
+
+def _refuse_unmodelled(board: Board, what: str) -> None:
+    unable = unmodelled(board)
+    if unable:
+        raise TinyctlError(f"{what}: {unable}", where=f"board {board.name}")
 
 
 def _weight(node: Node) -> np.ndarray[tuple[int, int], np.dtype[np.generic]]:

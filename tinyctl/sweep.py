@@ -19,8 +19,9 @@ from tinyctl.formats import find_format
 from tinyctl.jsons import canonical_json, record_from_json
 from tinyctl.project import MAX_BYTES, local, setting_text
 from tinyctl.sims.mcu.cores import unmodelled
-from tinyctl.sims.plants import plant_file
+from tinyctl.sims.plants import plant_hash
 from tinyctl.trainers import configured
+from tinyctl.version import VERSION
 
 CALIBRATION_SEED = 2**32  # added to a training seed: its calibration flights are none that judge
 FORMAT = "format"  # the name of this choice beside the settings
@@ -46,8 +47,10 @@ class Choices:
 class Sweep:
     """A `sweep.toml`; paths in it are relative to its folder, and absolute here.
 
-    `budget` trials are made by the sampler, and as many at random. A trial trains, and flies, once for each of the
-    `tuning_seeds`; what stands on a Pareto front is trained and flown again with each of the `test_seeds`.
+    `budget` trials are made by the sampler, and as many at random. The sampler draws `batch` trials at once, from what
+    the batches before came to: as many can work at the same time, and how many do changes nothing. A trial trains, and
+    flies, once for each of the `tuning_seeds`; what stands on a Pareto front is trained and flown again with each of
+    the `test_seeds`.
     """
 
     plant: str
@@ -59,6 +62,7 @@ class Sweep:
     task: str = ""
     algo: str = "apg"
     sampler: Literal["tpe", "nsga"] = "tpe"
+    batch: int = 4
     toolchain: Literal["gcc", "zig"] | None = None
     out: str = "build/sweep"
     settings: Mapping[str, Range | Choices] = field(default_factory=dict)
@@ -71,8 +75,8 @@ class Sweep:
         """A hash of what a trial's figures depend on: all but the budget and the folder, and the files' contents."""
         record = {k: v for k, v in asdict(self).items() if k not in ("budget", "out")}
         board = Path(self.board) if self.board.endswith(".toml") else BOARDS / f"{self.board}.toml"
-        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (plant_file(self.plant), board)]
-        return hashlib.sha256(canonical_json([record, files]).encode()).hexdigest()
+        files = [plant_hash(self.plant), hashlib.sha256(board.read_bytes()).hexdigest()]
+        return hashlib.sha256(canonical_json([VERSION, record, files]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,9 @@ def _setting(value: Any, where: str) -> Range | Choices:
 
 def _check(sweep: Sweep) -> None:
     """Everything that can be known before the first trial."""
-    if sweep.budget < 1:
-        raise TinyctlError("is at least one trial", where="budget")
+    for name, count in (("budget", sweep.budget), ("batch", sweep.batch)):
+        if count < 1:
+            raise TinyctlError("is at least one trial", where=name)
     for name, seeds in (("tuning_seeds", sweep.tuning_seeds), ("test_seeds", sweep.test_seeds)):
         if not seeds or min(seeds) < 0 or max(seeds) >= CALIBRATION_SEED or len(set(seeds)) < len(seeds):
             raise TinyctlError("are one or more different whole numbers from 0 to 2^32 - 1", where=name)
@@ -158,6 +163,18 @@ def measure(sweep: Sweep, chosen: Mapping[str, str], seeds: tuple[int, ...]) -> 
         return str(error)
     cost = math.fsum(figures.cost for figures in each) / len(each)
     return Figures(cost, max(f.cycles for f in each), max(f.flash_bytes for f in each))
+
+
+def measure_elsewhere(mark: str, sweep: Sweep, chosen: Mapping[str, str], seeds: tuple[int, ...]) -> Figures | str:
+    """`measure` on another machine, whose tinyctl, plant and board must be those of the fingerprint `mark`."""
+    try:
+        same = sweep.fingerprint() == mark
+    except (OSError, TinyctlError):
+        same = False
+    if not same:
+        raise TinyctlError("a machine of the cluster has another tinyctl, plant or board",
+                           fix="install the same version there, and put the files under the same paths")  # fmt: skip
+    return measure(sweep, chosen, seeds)
 
 
 def _measure(sweep: Sweep, config: Any, number_format: str, seed: int) -> Figures:

@@ -43,20 +43,45 @@ class Gain:
     b: Array
 
 
-def gain_at(model: Model, rest: Rest) -> Gain:
-    """The optimal gain at a rest: the discrete algebraic Riccati equation with the Jacobians of the plant's step and
-    the second derivatives of the task's cost, of which only what is convex counts."""
+@dataclass(frozen=True)
+class Weights:
+    """Of a cost near a rest, on the plant's own states and inputs: `x' q x + 2 x' s u + u' r u`, convex."""
+
+    q: Array
+    s: Array
+    r: Array
+
+
+def weights_at(model: Model, rest: Rest) -> Weights:
+    """The second derivatives of the task's cost at a rest, of which only what is convex counts."""
     nx, scale = model.nx, magnitudes(model)[: model.nx]
-    ab, weight = (np.array(m) for m in _expansion(model)(rest.x[:nx] / scale, rest.u, rest.x[nx:], rest.u))
+    _, weight = _expanded(model, rest)
     values, vectors = np.linalg.eigh((weight + weight.T) / 2)
     weight = vectors @ np.diag(np.maximum(values, 0)) @ vectors.T + LEAST_WEIGHT * np.eye(len(weight))
-    a, b, q, r, s = ab[:, :nx], ab[:, nx:], weight[:nx, :nx], weight[nx:, nx:], weight[:nx, nx:]
+    q, s, r = weight[:nx, :nx], weight[:nx, nx:], weight[nx:, nx:]
+    return Weights(q / scale / scale[:, None], s / scale[:, None], r)
+
+
+def gain_at(model: Model, rest: Rest) -> Gain:
+    """The optimal gain at a rest: the discrete algebraic Riccati equation with the Jacobians of the plant's step and
+    the second derivatives of the task's cost."""
+    nx, scale = model.nx, magnitudes(model)[: model.nx]
+    ab, weights = _expanded(model, rest)[0], weights_at(model, rest)
+    a, b = ab[:, :nx], ab[:, nx:]
+    q, r, s = weights.q * scale * scale[:, None], weights.r, weights.s * scale[:, None]
     try:
         p = solve_discrete_are(a, b, q, r, s=s)
     except (LinAlgError, ValueError) as error:
         raise TinyctlError(f"no regulator at this rest: {error}", where=f"plant {model.plant.name}") from None
     k = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a + s.T)
     return Gain(rest, k / scale, a * scale[:, None] / scale, b * scale[:, None])
+
+
+def _expanded(model: Model, rest: Rest) -> tuple[Array, Array]:
+    """The step's Jacobian (nx, nx + nu) and the cost's Hessian (nx + nu, nx + nu) in scaled states and inputs."""
+    nx, scale = model.nx, magnitudes(model)[: model.nx]
+    jacobian, hessian = _expansion(model)(rest.x[:nx] / scale, rest.u, rest.x[nx:], rest.u)
+    return np.array(jacobian), np.array(hessian)
 
 
 @cache

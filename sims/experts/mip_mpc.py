@@ -19,6 +19,8 @@ from tinyctl.relu_program import Affine, Program, Ranges, embed
 from tinyctl.sims.experts.model import Model, find_rest, model_of
 from tinyctl.sims.plant import Array, Plant, Task
 
+CHANGE = "_change"  # what a model's output is called after the observation's name
+KEEP = 6 / 16  # of the ReLUs of a model that is learned here
 EFFORT = 0.01  # what a unit of |u - u_ref| costs
 
 
@@ -26,7 +28,8 @@ def make(
     plant: Plant, task: Task, *, variant: str | None = None, dynamics: Policy | None = None, steps: int = 6,
     time_limit_s: float = 1.0, weights: Sequence[float] | None = None,
 ) -> MixedInteger:  # fmt: skip
-    """A controller that looks `steps` of the dynamics' periods ahead; without `dynamics` it learns them first.
+    """A controller that looks `steps` of the dynamics' periods ahead; without `dynamics` it learns them first, a model
+    of 16 ReLUs, and keeps 6 of them.
 
     `weights` (n_obs,) are those of |observation - reference|, one over the task's typical ones by default. The
     reference is the task's best rest. Raises `TinyctlError` for tasks with goals.
@@ -34,10 +37,24 @@ def make(
     if task.goals:
         raise TinyctlError("the mixed-integer expert follows no goals", where=f"plant {plant.name}", fix="use mpc")
     if dynamics is None:
-        from tinyctl.trainers.dynamics import train  # torch, and only here
+        from tinyctl.trainers import dynamics as learning  # torch, and only here
+        from tinyctl.trainers import sparse_dynamics
 
-        dynamics = train(plant, task, variant=variant)
+        config = learning.Config(variant=variant)
+        dynamics = learning.train(plant, task, config=config)
+        dynamics = sparse_dynamics.sparsify(
+            dynamics, plant, task, keep=KEEP, config=sparse_dynamics.Config(fit=config)
+        ).policy
+    elif not is_model(dynamics, task):
+        raise TinyctlError("no model of the task's dynamics", where=f"plant {plant.name}", fix="train --algo dynamics")
     return MixedInteger(model_of(plant, task, variant), dynamics, steps, time_limit_s, weights)
+
+
+def is_model(network: Policy, task: Task) -> bool:
+    """Whether it is a model of the task's dynamics, by the names of its inputs and outputs."""
+    seen = [s.name for s in task.contract.inputs[: len(task.typical)]]
+    ours = [s.name for s in network.contract.inputs], [s.name for s in network.contract.outputs]
+    return ours == ([*seen, *(s.name for s in task.contract.outputs)], [name + CHANGE for name in seen])
 
 
 @dataclass(frozen=True)

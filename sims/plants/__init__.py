@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -17,10 +19,42 @@ def plant_names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_")))
 
 
-def plant_file(name_or_path: str | Path) -> Path:
-    """The Python file of the plant called so, or the path itself."""
+def plant_files(name_or_path: str | Path) -> tuple[Path, ...]:
+    """The Python file of the plant called so, or the path itself; and what it imports from its folder, and these in
+    turn. The file comes first."""
     own = Path(__file__).parent / f"{name_or_path}.py"
-    return own if str(name_or_path) in plant_names() else Path(name_or_path)
+    left = [own if str(name_or_path) in plant_names() else Path(name_or_path)]
+    found: dict[Path, None] = {}
+    while left:
+        path = left.pop()
+        if path not in found:
+            found[path] = None
+            beside = (path.with_name(f"{name}.py") for name in _imported(path))
+            left += [other for other in beside if other.is_file()]
+    return tuple(found)
+
+
+def plant_hash(name_or_path: str | Path) -> str | None:
+    """The SHA-256 of these files' names and contents; None where the first is not there."""
+    files = plant_files(name_or_path)
+    if not files[0].is_file():
+        return None
+    lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    return hashlib.sha256("".join([lines[0], *sorted(lines[1:])]).encode()).hexdigest()
+
+
+def _imported(path: Path) -> set[str]:
+    """The last parts of the names that a Python file imports; none where it is not one."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return set()
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.name for alias in node.names}
+            names |= {node.module} if isinstance(node, ast.ImportFrom) and node.module else set()
+    return {name.rpartition(".")[2] for name in names}
 
 
 def load_plant(name_or_path: str | Path) -> Plant:

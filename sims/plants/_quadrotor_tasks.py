@@ -22,6 +22,8 @@ LATENCY_S = 0.001  # room for the policy, which takes 0.1 to 0.3 ms on the Crazy
 STEP_M = 1.0  # of a set-point, by axis
 THROW_BOX_M = 5.0  # who is thrown upside down falls about two metres before there is thrust to stop with
 RAMP_S = 2.0  # a figure-eight gathers pace over so long
+GUST_S = 1.0  # a gust swells and fades within so long
+GUST_WEIGHTS = 0.22  # its force on average, of the drone's weight
 PREVIEW_S = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 RANDOMISATION = Randomisation(
@@ -182,6 +184,7 @@ def quadrotor_tasks(nominal: Mapping[str, float]) -> dict[str, Task]:
         "figure_eight_3s5": figure_eight(hover, 3.5),
         "figure_eight_preview": with_preview(figure_eight(hover, 3.5)),
         "throw": _throw(hover),
+        "gusts": _gusts(hover),
         "follow": _follow(hover, (4.5, 7.0), hovering=0.5),
         "follow_preview": with_preview(_follow(hover, (3.5, 5.5), hovering=0.1)),
     }
@@ -290,6 +293,38 @@ def _throw(hover: Task) -> Task:
         return x
 
     return replace(hover, initial=start, cost=effort, margin=lambda x: THROW_BOX_M - farthest(x))
+
+
+def _gusts(hover: Task) -> Task:
+    """Hovering at rest until a gust comes, of the discrete shape (1 - cos) / 2 (MIL-F-8785C, 3.7.3), from anywhere and
+    of exponentially distributed force: most are weathered, a few carry any controller out of its box."""
+
+    def start(rng: np.random.Generator, n: int, p: Mapping[str, float]) -> Array:
+        x = np.zeros((n, N_STATES + 1))
+        x[:, 0:3] = rng.uniform(-0.02, 0.02, (n, 3))
+        x[:, 3], x[:, 13:17] = 1, (hover_action(p) + 1) / 2 * p["rpm_max"]
+        x[:, N_STATES] = rng.uniform(-1.0, -0.5, n)
+        return x.astype(np.float32)
+
+    def force(rng: np.random.Generator, n: int, p: Mapping[str, float]) -> Array:
+        way = rng.standard_normal((n, 3))
+        way *= rng.exponential(GUST_WEIGHTS * p["mass"] * p["gravity"], (n, 1)) / np.linalg.norm(way, axis=1)[:, None]
+        return np.hstack([way, np.zeros((n, 3))]).astype(np.float32)
+
+    def gust(x: SX, d: SX) -> SX:
+        phase = casadi.fmin(casadi.fmax(x[N_STATES] / GUST_S, 0), 1)
+        return d * (1 - casadi.cos(2 * casadi.pi * phase)) / 2
+
+    return replace(
+        hover,
+        initial=start,
+        disturb=force,
+        gust=gust,
+        episode_steps=300,
+        goals=(Variable("since_gust", "s"),),
+        drift=lambda x, p: casadi.SX.ones(1),
+        scores=(Score("position_error", "m", distance, last_s=2.5),),
+    )
 
 
 def _tracking(task: Task, episode_s: float, last_s: float) -> Task:

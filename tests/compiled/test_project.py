@@ -6,12 +6,14 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tinyctl import cli
+from tinyctl.builder import Compiler
 from tinyctl.errors import TinyctlError
 from tinyctl.project import load_project, project_text
 from tinyctl.stages import FILE, Stage, run_stages
@@ -46,7 +48,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
-def test_only_what_changed_is_done_again(run: Run, tmp_path: Path) -> None:
+def test_only_what_changed_is_done_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(Path(__file__).parents[1] / "toy_plant.py", tmp_path)
     project = tmp_path / "tinyctl.toml"
 
@@ -78,6 +80,9 @@ def test_only_what_changed_is_done_again(run: Run, tmp_path: Path) -> None:
     plant.write_text(plant.read_text().replace("0.1 * x[1]", "0.2 * x[1]"))
     assert done(TOY + '[quantize]\nformat = "w8a16"\n')[1][:2] == ["train", "quantize"]
     assert done(TOY + "[prune]\nneurons = 0.5\n")[1][:2] == ["prune", "quantize"]
+    choose = Compiler.choose
+    monkeypatch.setattr(Compiler, "choose", lambda *words: replace(choose(*words), label="another"))
+    assert done(TOY + "[prune]\nneurons = 0.5\n")[1][:2] == ["quantize", "build"]
 
 
 def test_init_writes_a_project_that_is_one(run: Run, tmp_path: Path) -> None:

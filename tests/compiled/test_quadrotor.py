@@ -106,6 +106,18 @@ def test_the_figure_eight_is_the_published_one() -> None:
     np.testing.assert_allclose(ahead, along[310:360:10] - along[300], atol=1e-3)
 
 
+def test_a_gust_swells_and_fades() -> None:
+    plant = load_plant("quadrotor")
+    task, rng = plant.task("gusts"), np.random.default_rng(0)
+    p = np.array([*plant.nominal().values()], np.float32)
+    x, d = np.tile(task.initial(rng, 1, plant.nominal()), (5, 1)), task.disturb(rng, 1, plant.nominal())
+    x[:, 17] = (-0.1, 0.25, 0.5, 0.75, 1.1)
+    blown, calm = (compile_plant(plant, task).step(x, np.zeros((5, 4)), p, force, 1e-3) for force in (d, 0 * d))
+    np.testing.assert_allclose(
+        (blown - calm)[:, 7:10] * MASS / 1e-3, np.outer((0, 0.5, 1, 0.5, 0), d[0, :3]), rtol=0.01, atol=1e-4
+    )
+
+
 class Still:
     """Does nothing."""
 

@@ -36,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert call("train", plant, *QUICK, "--out", "p.tctl") == 0
         assert call("quantize", "p.tctl", "--plant", plant, "--out", "g.tctl") == 0
         assert call("fly", "g.tctl", "--plant", plant, "--episodes", "5", "--delay-us", "100") == 0
+        assert call("failures", "g.tctl", "p.tctl", "--plant", plant, "--episodes", "20", "--twin-episodes", "40",
+                    "--delay-us", "100") == 0  # fmt: skip
         spent = "iterations=100000", "validate_every=1", "validation_episodes=20", "hidden=8"
         assert (
             call("train", plant, "--cpu-seconds", "2", *(w for s in spent for w in ("--set", s)), "--out", "c.tctl")
@@ -44,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", ["p.tctl", "g.tctl", "g.tctl.fly", "c.tctl"])
+@pytest.mark.parametrize("name", ["p.tctl", "g.tctl", "g.tctl.fly", "g.tctl.failures", "c.tctl"])
 def test_a_run_gives_the_same_bits_again(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     record = folder / f"{name}.run.json"
     assert str(folder) not in record.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -58,9 +59,15 @@ def test_infinite_ranges_become_the_widest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("CartPole-v1", "its actions are a Discrete"), ("Nowhere-v0", "no environment 'Nowhere-v0'")]
+    ("name", "message"),
+    [("TinyctlSwitches-v0", "its actions are a MultiBinary"), ("Nowhere-v0", "no environment 'Nowhere-v0'")],
 )
 def test_what_cannot_be_flown_is_told(name: str, message: str) -> None:
+    class Switches(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+        action_space = gymnasium.spaces.MultiBinary(2)
+
+    gymnasium.register("TinyctlSwitches-v0", lambda: Switches())
     with pytest.raises(TinyctlError, match=message):
         environment(name)
 
@@ -84,6 +91,24 @@ def test_the_policy_acts_as_the_model_and_so_does_its_c(
         flown = {on: api.fly_environment(graph, "Pendulum-v1", on=on, episodes=3) for on in ("graph", "c", "emulator")}
         assert len({report.returns for report in flown.values()}) == 1
         assert flown["c"].scores["return"].ci95 is not None
+
+
+def test_a_choice_of_actions_is_the_largest_preference(rl: ModuleType) -> None:
+    env = environment("CartPole-v1")
+    assert [(s.name, s.low, s.high) for s in env.contract.outputs] == [(f"preference_{i}", -1e6, 1e6) for i in (0, 1)]
+    assert replace(env, first=-1).action(np.array([[1.0, 2.0], [3.0, 3.0]])).tolist() == [0, -1]
+    with pytest.raises(TinyctlError, match="SAC cannot choose among actions; --set algorithm=PPO"):
+        rl.learn(env, config=rl.Config(**SHORT), seed=0)
+    solved = rl.train_environment(env, config=rl.Config(algorithm="PPO", rollout=64, batch=32, **SHORT))
+    policy, learned = solved.learned.policy, solved.learned
+    x = np.random.default_rng(1).uniform(-0.2, 0.2, (200, 4)).astype(np.float32)
+    chosen = env.action(policy.run(x, policy.init(200))[0])
+    told = learned.model.predict(learned.normalizer.normalize_obs(x), deterministic=True)[0]
+    assert set(chosen) == {0, 1}
+    assert (chosen == told).mean() > 0.98  # but where the two are preferred alike
+    graph, _ = api.quantize(policy, "w16a16", calibration=closed_loop.environment_observations(policy, env))
+    flown = [api.fly_environment(graph, "CartPole-v1", on=on, episodes=3) for on in ("graph", "c")]
+    assert flown[0].returns == flown[1].returns
 
 
 def test_a_weight_that_is_lost_stops_the_training(rl: ModuleType) -> None:

@@ -28,7 +28,7 @@ from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.trainers.apg import Config, train
 from tinyctl.trainers.base import Pilot, Tensor, front_layers, initial_weights, policy_functions
 from tinyctl.trainers.distill import Watched, observe
-from tinyctl.trainers.sequence import intervals_of
+from tinyctl.trainers.sequence import planned
 from tinyctl.trainers.window import Window
 
 BUILDS = {
@@ -143,14 +143,14 @@ def test_the_contract_tells_the_rates() -> None:
 
 def _made(plant: Plant, rates: Rates, n: int = 40) -> tuple[Kernel, Window, list[Tensor], Contract]:
     task = plant.task()
-    contract = sequenced(task.contract, rates)
-    decides = replace(task, contract=contract, loops=())
+    decides, intervals = planned(task, rates.every, rates.length, ())
+    contract = decides.contract
     front = front_layers(decides)
     kernel = compile_plant(plant, task, policy_functions(decides, front))
     weights = initial_weights(decides, front[-1][1].n_out, (16, 8), torch.Generator().manual_seed(0))
     weights[-1][:] = torch.tensor(start_of(contract))[:, None]
     window = Window(kernel, front, weights, n, 12, np.random.default_rng(0), life=(100, 500), contract=contract,
-                    intervals=intervals_of(rates))  # fmt: skip
+                    intervals=intervals)  # fmt: skip
     return kernel, window, weights, contract
 
 

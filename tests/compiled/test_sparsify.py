@@ -10,6 +10,7 @@ import pytest
 from replay import GraphCopies, HostCopies, play
 
 import tinyctl
+from tinyctl.boards import load_board
 from tinyctl.cli import app
 from tinyctl.emitter import emit
 from tinyctl.errors import TinyctlError
@@ -23,8 +24,9 @@ from tinyctl.layers.relu import Relu
 from tinyctl.layers.screen import Screen
 from tinyctl.network import chain
 from tinyctl.policy import Policy
+from tinyctl.storage import cycles_of
 from tinyctl.trainers.distill import DistillConfig
-from tinyctl.trainers.sparsify import Config
+from tinyctl.trainers.sparsify import Config, sparsify
 
 PLANT = Path(__file__).parent.parent / "toy_plant.py"
 SHORT = Config(rounds=2, episodes=16, steps=150, batch=256, tuning=DistillConfig(2, 16, 150, 256))
@@ -56,6 +58,20 @@ def test_a_line_needs_few_relus(policy: Policy, sparse: tuple[Policy, SparsifyRe
     again, _ = tinyctl.sparsify(policy, keep=0.25, plant_name=PLANT, config=SHORT)
     other, _ = tinyctl.sparsify(policy, keep=0.25, plant_name=PLANT, config=SHORT, seed=1)
     assert made.hash == again.hash != other.hash
+
+
+def test_cycles_are_a_budget(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 0.6 * cycles_of(Graph(policy.contract, policy.nodes), load_board("crazyflie21"), "zig")
+    made, report = tinyctl.sparsify(policy, cycles=int(most), toolchain="zig", plant_name=PLANT, config=SHORT)
+    assert report.cycles_after is not None
+    assert 0.4 * most < report.cycles_after <= most
+    assert relus(made) > 6
+    monkeypatch.setattr("tinyctl.storage.cycles_of", lambda *_: 100)
+    with pytest.raises(TinyctlError, match=r"within 100 cycles the closed-loop cost is .* more than 0\.5"):
+        tinyctl.sparsify(policy, cycles=100, most_cost=0.5, plant_name=PLANT, config=SHORT)
+    plant = tinyctl.plant(PLANT)
+    with pytest.raises(TinyctlError, match="too slow without any ReLU"):
+        sparsify(policy, plant, plant.task(), keep=1.0, fits=lambda made: False, config=SHORT)
 
 
 def test_its_c_gives_the_graphs_bits(sparse: tuple[Policy, SparsifyReport], tmp_path: Path) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tinyctl import cli, search
 from tinyctl.errors import FileError, TinyctlError
-from tinyctl.search import Trial, coverage, front, run_sweep
-from tinyctl.sweep import Figures, Sweep, load_sweep
+from tinyctl.files import locked
+from tinyctl.search import Side, Trial, coverage, front, run_sweep
+from tinyctl.sweep import Figures, Sweep, load_sweep, measure_elsewhere
+from tinyctl.workers import Work, working
+
+pytestmark = pytest.mark.xdist_group("sweep")  # one process for all: several compare with the same sweep
 
 TEXT = """plant = "pendulum"
 board = "crazyflie21"
@@ -49,6 +56,7 @@ def sweep(tmp_path: Path, require_package: Callable[[str], ModuleType]) -> Sweep
         ("test_seeds = [7]", "test_seeds = [7, 0]", "seed 0 is a tuning seed and a test seed"),
         ("test_seeds = [7]", "test_seeds = []", "test_seeds"),
         ("budget = 1", "budget = 0", "at least one trial"),
+        ("budget = 1", "budget = 1\nbatch = 0", "at least one trial"),
         ("budget = 1", "budget = 1\ncolour = 1", "colour"),
         ('"f32", ', '"f31", ', "f31"),
         ("crazyflie21", "nowhere", "nowhere"),
@@ -102,10 +110,7 @@ def test_a_killed_sweep_goes_on_and_ends_as_an_undisturbed_one(
     run = run_sweep(sweep)
     assert len(calls) == of_whole + 1  # the one that was killed is done again, nothing else
 
-    def told(sides: dict[str, Any]) -> Any:
-        return {k: ([replace(t, number=0) for t in s.trials], s.covered) for k, s in sides.items()}
-
-    assert told(run) == told(whole)
+    assert run == whole
     assert any(t.figures == "diverged" for s in run.values() for t in s.trials)
     assert all(t.test is not None for s in run.values() for t in s.front)
     calls.clear()
@@ -117,19 +122,86 @@ def test_a_killed_sweep_goes_on_and_ends_as_an_undisturbed_one(
         run_sweep(replace(sweep, tuning_seeds=(1,)))
 
 
-def test_sweep_trains_flies_and_tells(
-    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("sampler", "budget"), [("tpe", 14), ("nsga", 54)])  # beyond the random draws they begin with
+def test_a_draw_does_not_depend_on_which_worker_is_the_fastest(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: Literal["tpe", "nsga"], budget: int
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["tinyctl", "sweep", str(tmp_path / "sweep.toml"), "--json"])
+    monkeypatch.setattr(search, "measure", lambda sweep, chosen, seeds: Figures(float(chosen["learning_rate"]), 1, 1))
+
+    @contextmanager
+    def backwards(do: Callable[..., Any], workers: int, ray: str | None) -> Iterator[Work]:
+        yield lambda jobs: ((key, do(*job)) for key, job in reversed(list(jobs)))
+
+    sweep = replace(sweep, budget=budget, sampler=sampler)
+    whole = run_sweep(replace(sweep, out=str(tmp_path / "whole")))
+    monkeypatch.setattr(search, "working", backwards)
+    assert run_sweep(sweep) == whole
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, require_package: Callable[[str], ModuleType]) -> Path:
+    """A small sweep that `whole` has done."""
+    require_package("optuna")
+    path = tmp_path_factory.mktemp("whole") / "sweep.toml"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(file: Path) -> dict[str, Side]:
+    """What one worker makes of it."""
+    return run_sweep(load_sweep(file))
+
+
+def test_two_workers_make_the_same_of_it(sweep: Sweep, whole: dict[str, Side]) -> None:
+    assert run_sweep(sweep, workers=2) == whole
+
+
+def test_a_cluster_makes_the_same_of_it(
+    sweep: Sweep, whole: dict[str, Side], require_package: Callable[[str], ModuleType]
+) -> None:
+    require_package("ray")
+    from ray.cluster_utils import Cluster
+
+    with warnings.catch_warnings(action="ignore"):  # Ray leaves sockets and processes to the garbage collector
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+        try:
+            assert run_sweep(sweep, ray=cluster.address) == whole
+            with working(measure_elsewhere, ray_address="auto") as work, pytest.raises(TinyctlError) as caught:
+                list(work([(0, ("other", sweep, {}, (0,)))]))
+        finally:
+            cluster.shutdown()
+            gc.collect()
+    assert str(caught.value).startswith("a machine of the cluster has another tinyctl")
+
+
+@pytest.mark.parametrize(("address", "why"), [("127.0.0.1:1", "refused"), ("nowhere", "cannot be reached")])
+def test_a_cluster_that_is_not_there_is_told(
+    sweep: Sweep, require_package: Callable[[str], ModuleType], address: str, why: str
+) -> None:
+    require_package("ray")
+    with pytest.raises(TinyctlError, match=why) as caught:
+        run_sweep(sweep, ray=address)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_takes_one_sweep_at_a_time(sweep: Sweep) -> None:
+    with locked(Path(sweep.out) / search.LOCK, ""), pytest.raises(FileError, match="another sweep works in this"):
+        run_sweep(sweep)
+
+
+def test_the_command_tells_what_was_found(
+    file: Path, whole: dict[str, Side], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tinyctl", "sweep", str(file), "--json"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert not ended.value.code
     record = json.loads(capsys.readouterr().out)
-    assert record == json.loads((tmp_path / "out" / "sweep.json").read_text())
-    assert set(record["sides"]) == {"tpe", "random"}
+    assert record == json.loads((file.parent / "out" / "sweep.json").read_text())
+    assert {name: len(side["trials"]) for name, side in record["sides"].items()} == dict.fromkeys(whole, 1)
     for side in record["sides"].values():
-        assert len(side["trials"]) == 1
         for trial in side["trials"]:
             assert trial["figures"]["cycles"] > 100
             assert (trial["number"] in side["front"]) == (trial["test"] is not None)
-    assert (tmp_path / "out" / "front.svg").read_text().startswith("<svg")
+    assert (file.parent / "out" / "front.svg").read_text().startswith("<svg")

@@ -12,6 +12,7 @@ from tinyctl.layers.base import F32, Array, Layer, StatefulLayer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.convert import Decode, Encode
 from tinyctl.layers.dense import Dense
+from tinyctl.layers.diagonal import Diagonal
 from tinyctl.layers.fast_tanh import FastTanh
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
@@ -36,7 +37,13 @@ def float_layers(width: int, r: np.random.Generator) -> list[Layer]:
         Clip(ends[0], ends[1]),
         Lag(width, (width - 1,), 0.05, some(1)),
         Integral(width, (0,), np.abs(some(1)) + F32(1e-30)),
+        *([] if width % 2 else [diagonal(width // 2, r)]),
     ]
+
+
+def diagonal(pairs: int, r: np.random.Generator) -> Diagonal:
+    factor = np.array([0.99, 0.9999, 0.5])[r.integers(0, 3, pairs)] * np.exp(1j * r.uniform(0, 2 * np.pi, pairs))
+    return Diagonal(factor.real.astype(F32), factor.imag.astype(F32))
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tinyctl import archive
-from tinyctl.cells import gru, lstm
+from tinyctl.cells import gru, lstm, restart
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
@@ -22,14 +22,15 @@ from tinyctl.layers.unit_delay import UnitDelay
 from tinyctl.network import Network, Node
 from tinyctl.policy import Policy
 from tinyctl.simplify import simplify
+from tinyctl.trainers.s5 import S5, scan
 
 N_IN, N = 4, 6
 
 
-def policy_of(cell: tuple[Node, ...]) -> Policy:
+def policy_of(cell: tuple[Node, ...], n: int = N, wide: float = 2.0) -> Policy:
     contract = Contract(
         tuple(Input(f"x_{i}", "1", "", -4.0, 4.0) for i in range(N_IN)),
-        tuple(Output(f"h_{i}", "1", "", -2.0, 2.0) for i in range(N)),
+        tuple(Output(f"h_{i}", "1", "", -wide, wide) for i in range(n)),
         100.0,
     )
     return Policy(
@@ -93,3 +94,41 @@ def test_a_delay_returns_what_a_later_node_had(tmp_path: Path) -> None:
         UnitDelay(np.full(1, 3, F32), np.full(1, 2, F32))
     with pytest.raises(TinyctlError, match="not those of 3 gates"):
         gru("cell", "screen", *(np.zeros(s, F32) for s in ((9, 2), (9, 3), (9,), (8,))))
+
+
+def test_s5_in_chunks_with_resets_is_s5_step_by_step() -> None:
+    torch.manual_seed(0)
+    layer, u = S5(N_IN, 3), torch.randn(2, 300, N_IN).clamp(-4, 4)
+    begins = torch.rand(2, 300) < 0.02
+    with torch.no_grad():
+        expected = layer(u, begins)
+    policy = policy_of(layer.nodes("s5", "screen"), N_IN, wide=50.0)
+    state, seen = policy.init(2), []
+    for k in range(300):
+        state = policy.reset(state, begins[:, k].numpy())
+        act, state = policy.run(u[:, k].numpy(), state)
+        seen.append(act)
+    np.testing.assert_allclose(np.stack(seen, axis=1), expected.numpy(), atol=1e-5)
+
+
+def test_the_gradient_through_the_chunks_is_that_of_the_steps() -> None:
+    torch.manual_seed(0)
+    factor = (0.9 * torch.exp(1j * torch.rand(3, dtype=torch.float64))).requires_grad_()
+    driven = torch.randn(2, 11, 3, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda f, b: scan(f, b, torch.rand(2, 11) < 0), (factor, driven))
+    begins = torch.zeros(2, 11, dtype=torch.bool)
+    begins[0, [0, 4]] = begins[1, 10] = True
+    assert torch.autograd.gradcheck(lambda f, b: scan(f, b, begins), (factor, driven))
+
+
+def test_a_memory_starts_anew_when_its_column_changes() -> None:
+    torch.manual_seed(0)
+    module = torch.nn.LSTM(N_IN, N)
+    w_x, w_h, b_x, b_h = (p.detach().numpy() for p in module.parameters())
+    again = restart("restart", "screen", N_IN, 1, 0.5, N)
+    policy = policy_of((*again, *lstm("cell", "screen", w_x, w_h, b_x + b_h, kept=again[-1].name)))
+    x = torch.randn(20, 3, N_IN).clamp(-4, 4)
+    x[:, :, 1] = 1.0
+    x[8:, :, 1] = 1.5
+    expected = torch.cat([module(part)[0] for part in (x[:8], x[8:])]).detach().numpy()
+    np.testing.assert_allclose(flown(policy, x.numpy()), expected, atol=3e-6)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, trim_mean
 from typer.testing import CliRunner
 
 from tinyctl.cli import app
@@ -20,11 +21,15 @@ X, Y = RNG.normal(size=(11, 3)), RNG.normal(0.3, 1.0, size=(9, 3))
 Y[0] = X[0]  # ties
 
 
-def test_figures_equal_scipy() -> None:
-    """The calls that rliable's metrics are made of."""
-    assert abs(iqm(X) - trim_mean(X, 0.25, axis=None)) < 1e-9
-    wins = [mannwhitneyu(x, y, alternative="greater").statistic for x, y in zip(X.T, Y.T, strict=True)]
-    assert abs(probability_of_improvement(X, Y) - np.mean(wins) / (len(X) * len(Y))) < 1e-9
+def test_figures_equal_rliables(require_package: Callable[[str], ModuleType]) -> None:
+    metrics = require_package("rliable.metrics")
+    assert abs(iqm(X) - metrics.aggregate_iqm(X)) < 1e-9
+    assert abs(optimality_gap(X, 0.4) - metrics.aggregate_optimality_gap(X, 0.4)) < 1e-9
+    for x, y in ((X, Y), (Y, X), (X, X)):
+        assert abs(probability_of_improvement(x, y) - metrics.probability_of_improvement(x, y)) < 1e-9
+    thresholds = np.linspace(-2, 2, 7)
+    above = require_package("rliable.library").run_score_deviation
+    assert np.abs(performance_profile(X, thresholds) - [above(X, t) for t in thresholds]).max() < 1e-9
 
 
 def test_figures_by_hand() -> None:

@@ -223,7 +223,7 @@ def test_export_refuses_what_onnx_cannot_say() -> None:
 
 def test_every_other_layer_is_exported(runtime: Callable[[bytes, Array], Array]) -> None:
     """Of the float layers only those with memory, and rl-tools' tanh, have no form."""
-    policies = [networks.activations(), networks.widths(), _joins()]
+    policies = [networks.activations(), networks.widths(), networks.dictionary(), _joins()]
     seen = {node.layer.kind for policy in policies for node in policy.nodes}
     integer = {"encode", "decode", "requantize"} | {kind for kind in LAYERS if kind.startswith(("integer_", "byte_"))}
     memory = {kind for kind, layer in LAYERS.items() if issubclass(layer, StatefulLayer)}

@@ -95,6 +95,9 @@ def test_every_layer_is_found() -> None:
         "integer_unit_delay",
         "multiply",
         "integer_multiply",
+        "products",
+        "integer_products",
+        "diagonal",
     }
 
 

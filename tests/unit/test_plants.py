@@ -10,11 +10,26 @@ import pytest
 
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.sims.plant import Parameter
-from tinyctl.sims.plants import load_plant, plant_names
+from tinyctl.sims.plants import load_plant, plant_files, plant_hash, plant_names
 from tinyctl.sims.plants._quadrotor_tasks import hover_action
 from tinyctl.sims.plants.quadrotor import PLANT
 
 HOVER = PLANT.task("hover")
+
+
+def test_a_plants_hash_covers_what_it_imports_from_its_folder(tmp_path: Path) -> None:
+    plant, shape, other = (tmp_path / f"{name}.py" for name in ("arm", "shape", "other"))
+    plant.write_text("import numpy\nfrom shape import LENGTH\n")
+    shape.write_text("LENGTH = 1\n")
+    other.write_text("")
+    assert plant_files(plant) == (plant, shape)
+    before = plant_hash(plant)
+    other.write_text("LENGTH = 2\n")
+    assert plant_hash(str(plant)) == before
+    shape.write_text("LENGTH = 2\n")
+    assert plant_hash(plant) != before
+    assert [path.name for path in plant_files("quadrotor")] == ["quadrotor.py", "_quadrotor_tasks.py"]
+    assert plant_hash("gym:Pendulum-v1") is None
 
 
 @pytest.mark.parametrize("name", plant_names())

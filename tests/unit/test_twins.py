@@ -21,6 +21,7 @@ from tinyctl.layers.history import History, IntegerHistory
 from tinyctl.layers.integral import IntegerIntegral, Integral
 from tinyctl.layers.lag import IntegerLag, Lag
 from tinyctl.layers.leaky_relu import IntegerLeakyRelu, LeakyRelu
+from tinyctl.layers.products import IntegerProducts
 from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.sigmoid import Sigmoid
@@ -125,6 +126,9 @@ def some_layers(r: np.random.Generator, activation: str, width: int) -> list[Lay
         Clip(ends[0], ends[1]),
         IntegerAdd.of(activation, gain),
         Concat((width, width)),
+        IntegerProducts(
+            width, (0, width), (width - 1, width), activation, r.choice([1, 2**16, 2**31 - 1], 2).astype(np.int32)
+        ),
         table,
         IntegerLag(width, (width - 1,), float(r.choice([1e-9, 1e-3, 0.1, 100.0])), activation, initial),
         IntegerIntegral(width, (0,), activation, r.choice([1, 2**16, 2**31 - 1], 1).astype(np.int32)),

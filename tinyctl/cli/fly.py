@@ -44,7 +44,10 @@ def command(
         str | None, typer.Option(help="Fly a Gymnasium environment instead, such as Pendulum-v1, without a delay.")
     ] = None,
     expert: Annotated[
-        str | None, typer.Option(help="Fly an expert, which sees the true state, instead: lqr, pid or mpc.")
+        str | None,
+        typer.Option(
+            help="Fly an expert, which sees the true state, instead: lqr, pid, mpc, or mip, with a file of its model."
+        ),
     ] = None,
     on: Annotated[
         Literal["graph", "c", "emulator", "board"],
@@ -92,7 +95,7 @@ def command(
 ) -> None:
     """Fly a controller and score it."""
     call = Call.of("fly", locals())
-    if (source is None) == (expert is None):
+    if (source is None) == (expert is None) and expert != "mip":
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
     if (setpoints or log) and (env is not None or expert is not None):
         raise TinyctlError("--setpoints and --log go with a file that flies a plant", fix="`excite --save` writes one")
@@ -138,7 +141,7 @@ def command(
     if expert is not None and randomise:
         raise TinyctlError("experts fly the nominal plant", fix="leave out --randomise")
     delay_s = None if delay_us is None else delay_us * 1e-6
-    if source is not None and delay_s is None:
+    if source is not None and expert is None and delay_s is None:
         delay_s = predicted_delay_s(source, board, toolchain)
     flown = on if expert is None else expert
     with progress(f"Flying {episodes} episodes on {flown}", as_object) as update:
@@ -150,6 +153,7 @@ def command(
                 episodes=episodes,
                 seed=seed,
                 delay_s=delay_s,
+                model=source,
                 specifications=specifications,
                 progress=update,
             )

@@ -10,6 +10,8 @@ import typer
 
 from tinyctl import api, closed_loop
 from tinyctl.boards import FOLDER as BOARDS
+from tinyctl.boards import load_board
+from tinyctl.builder import Compiler
 from tinyctl.cli import train as train_command
 from tinyctl.cli.base import Json, as_json, load_graph, load_policy, people, progress, results, table, write_json
 from tinyctl.errors import FileError
@@ -17,7 +19,7 @@ from tinyctl.importers.base import read_bytes
 from tinyctl.jsons import parse_json
 from tinyctl.project import FILE, Project, load_project
 from tinyctl.report import write_report
-from tinyctl.sims.plants import plant_file
+from tinyctl.sims.plants import plant_files
 from tinyctl.stages import Stage, run_stages
 
 
@@ -67,7 +69,7 @@ class Stages:
         self.task = "" if plant is None else project.task or next(iter(plant.tasks))
         if plant is not None:
             plant.task(self.task)
-        self.plant_files = () if plant is None else (plant_file(project.plant),)
+        self.plant_files = () if plant is None else plant_files(project.plant)
         board = Path(project.board)
         self.board_file = board if board.suffix == ".toml" else BOARDS / f"{project.board}.toml"
 
@@ -79,7 +81,8 @@ class Stages:
         graph, folder, image = out / "graph.tctl", out / "c", out / "image.elf"
         flown = {"graph": graph, "c": folder, "emulator": image}[project.fly.on]
         board, plant = self.board_file, self.plant_files
-        built = {"board": project.board, "toolchain": project.toolchain}
+        compiler = Compiler.choose(load_board(project.board), project.toolchain).label
+        built = {"board": project.board, "toolchain": project.toolchain, "compiler": compiler}
         flight = {key: value for key, value in asdict(project.fly).items() if key not in ("at_least", "satisfied")}
         flight["specifications"] = repr(project.specifications)  # of their trees: a text may stand on signals
         stages = [

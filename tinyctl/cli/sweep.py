@@ -22,6 +22,9 @@ def command(
     file: Annotated[Path, typer.Argument(help="The sweep.")] = Path("sweep.toml"),
     out: Annotated[Path | None, typer.Option(help="Folder of the sweep, in place of the file's.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that work at once.", min=1)] = 1,
+    ray: Annotated[
+        str | None, typer.Option(help="Work on a Ray cluster instead: its HOST:PORT, auto (the one here) or local.")
+    ] = None,
     as_object: Json = False,
 ) -> None:
     """Search settings and formats for closed-loop cost, cycles and flash, beside random search. Resumes when killed."""
@@ -33,7 +36,7 @@ def command(
     if out is not None:
         sweep = replace(sweep, out=str(out))
     with progress("Sweep", as_object) as update:
-        sides = run_sweep(sweep, workers=workers, tell=update)
+        sides = run_sweep(sweep, workers=workers, ray=ray, tell=update)
     record, folder = sweep_record(sweep, sides), Path(sweep.out)
     write_json(folder / "sweep.json", record)
     write_atomically(folder / "front.svg", plot(sides))

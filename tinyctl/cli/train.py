@@ -14,8 +14,10 @@ import typer
 from tinyctl import api
 from tinyctl.cli.base import Json, Seed, Task, as_json, progress, results, table, write_json
 from tinyctl.errors import TinyctlError
+from tinyctl.gates import relus
+from tinyctl.policy import Policy
 from tinyctl.run_record import Call
-from tinyctl.trainers import ALGORITHMS, configured
+from tinyctl.trainers import ALGORITHMS, MODELS, configured
 
 if TYPE_CHECKING:
     from tinyctl.sims.plant import Plant
@@ -30,9 +32,9 @@ def command(
         str, typer.Argument(help="Name of a plant, path of a Python file, or a Gymnasium environment: gym:Pendulum-v1.")
     ],
     task: Task = None,
-    algo: Annotated[str, typer.Option(help=f"Algorithm: {', '.join(f'{k} ({v})' for k, v in ALGORITHMS.items())}.")] = (
-        "apg"
-    ),
+    algo: Annotated[
+        str, typer.Option(help=f"Algorithm: {', '.join(f'{k} ({v})' for k, v in (ALGORITHMS | MODELS).items())}.")
+    ] = ("apg"),
     seed: Seed = 0,
     cpu_seconds: Annotated[float | None, typer.Option(help="Stop after this much CPU time.", min=0.1)] = None,
     settings: Annotated[
@@ -53,6 +55,13 @@ def command(
         solved = run_environment(plant, seed, as_object, settings=chosen)
         policy, record, title = solved.learned.policy, environment_record(solved, plant, seed), plant
         rows = environment_summary(record)
+    elif algo in MODELS:
+        if cpu_seconds is not None:
+            raise TinyctlError("a model is learned in a number of steps", fix="--set steps=N, without --cpu-seconds")
+        with progress(f"Learning {plant}", as_object) as update:
+            policy, rmse = api.train_dynamics(plant, task, config=configured(algo, chosen), seed=seed, progress=update)
+        record = model_record(policy, rmse, seed)
+        rows, title = [("RMSE", f"{rmse:.3g} of the typical observations")], f"a model of {plant}"
     else:
         which = api.plant(plant)
         task_name = task or next(iter(which.tasks))
@@ -128,6 +137,12 @@ def environment_record(solved: rl.Solved, name: str, seed: int) -> dict[str, Any
         "scores": {"return": {"value": mean.value, "unit": "1", "ci95": [mean.low, mean.high]}},
         "curve": _points(learned.curve),
     }
+
+
+def model_record(model: Policy, rmse: float, seed: int) -> dict[str, Any]:
+    """The JSON of a model of a plant's dynamics."""
+    hashes = {"contract_hash": model.contract.hash, "graph_hash": model.hash}
+    return {"schema": 1, **hashes, "seed": seed, "relus": relus(model), "rmse": rmse}
 
 
 def environment_summary(record: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,9 @@
 """Stable-Baselines3: the actors of PPO, A2C, SAC, TD3 and DDPG from the `.zip` that `model.save` writes.
 
 Read are `policy.pth` (tensors alone) and the plain parts of `data` (JSON). The pickled parts are never unpickled.
+
+An actor that chooses one of n actions becomes n outputs, its preferences: the choice is the largest, the first of
+equals, as `argmax` has it.
 """
 
 from __future__ import annotations
@@ -74,6 +77,12 @@ def read(request: Request) -> Imported:
     x = body.input if request.normalizer is None else body.normalize(body.input, request.normalizer)
     kinds = ("dense", *((between, "dense") * (len(pairs) - 1)), *(("tanh",) if family.squashed else ()))
     y = add_chain(body, x, kinds, pairs)
+    choices = _choices(data.get("action_space"))
+    if choices is not None:
+        if family.squashed or choices != y.width:
+            raise TinyctlError(f"{choices} choices do not fit an actor with {y.width} outputs", where="action_space")
+        contract, warnings = contract_of(request, body.input.width, y.width, output_names=preferences(choices))
+        return Imported(body.policy(y, contract), f"Stable-Baselines3 {family.title}", tuple(warnings + notes))
     low, high = _box(data.get("action_space"), y.width)
     if family.squashed:
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
@@ -151,10 +160,25 @@ def _normalization(request: Request, data: dict[str, Any], family: _Family) -> l
     )
 
 
+def _choices(space: Any) -> int | None:
+    """How many actions there are to choose from; None when they are numbers."""
+    if not isinstance(space, dict) or "discrete.Discrete'" not in str(space.get(":type:"))[:200]:
+        return None
+    text = str(space.get("n"))[:10]
+    if not text.isdecimal() or int(text) < 1:
+        raise TinyctlError(f"{text!r} is not a number of choices", where="action_space")
+    return int(text)
+
+
+def preferences(choices: int) -> list[str]:
+    """The names of the outputs of a controller that chooses."""
+    return [f"preference_{i}" for i in range(choices)]
+
+
 def _box(space: Any, n_act: int) -> tuple[Array, Array]:
     """low and high (n_act,) of the action space, from the text beside its pickled form."""
     if not isinstance(space, dict) or "Box" not in str(space.get(":type:"))[:200]:
-        raise TinyctlError("is not a Box: only continuous actions are read", where="action_space")
+        raise TinyctlError("is neither a Box nor a Discrete: other actions are not read", where="action_space")
     sides = []
     for key in ("low", "high"):
         text = str(space.get(key))[:MAX_TEXT]

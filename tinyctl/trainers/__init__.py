@@ -18,16 +18,20 @@ from tinyctl.errors import TinyctlError, ToolMissing
 
 ALGORITHMS = {
     "apg": "analytic policy gradient",
+    "dictionary": "sums of a few monomials",
     "imitate": "imitation of an expert or a policy",
+    "koopman": "a regulator of the modes of monomials",
+    "recurrent": "imitation by a network with memory, of a teacher that knows more",
     "rl": "any Gymnasium environment, through Stable-Baselines3",
 }
+MODELS = {"dynamics": "a ReLU network of the plant, for the expert mip"}  # `train` returns a Policy that does not fly
 EXTRAS = {"rl": "sb3"}  # what to install for an algorithm, where it is not `train`
 
 
 def algorithm(name: str) -> Any:
     """The module of an algorithm; its packages are imported here."""
-    if name not in ALGORITHMS:
-        raise TinyctlError(f"no training algorithm {name!r}", fix=f"one of {', '.join(ALGORITHMS)}")
+    if name not in ALGORITHMS | MODELS:
+        raise TinyctlError(f"no training algorithm {name!r}", fix=f"one of {', '.join(ALGORITHMS | MODELS)}")
     try:
         return import_module(f"tinyctl.trainers.{name}")
     except ImportError as error:

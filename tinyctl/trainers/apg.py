@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, astuple, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
-from tinyctl.sequences import Rates, played, sequenced, start_of
+from tinyctl.sequences import played, start_of
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import (
+    Front,
     Pilot,
     Tensor,
     cpu_time,
@@ -31,7 +33,7 @@ from tinyctl.trainers.base import (
 )
 from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
-from tinyctl.trainers.sequence import intervals_of
+from tinyctl.trainers.sequence import planned
 from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
 
@@ -93,23 +95,26 @@ def train(
     progress: Progress | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
-    return _train(plant, plant.task(task), config, seed, progress)
+    return descend(plant, plant.task(task), config, seed, progress)
 
 
-def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None) -> TrainResult:
+def descend(
+    plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None, *, front: Front | None = None,
+    weights: list[Tensor] | None = None, after_step: Callable[[int, Window], None] | None = None,
+) -> TrainResult:  # fmt: skip
+    """`train`, with other front layers than the task's, from other weights than random ones, which it changes in place.
+    `after_step(iterations, window)` is called after every gradient step and may change the weights too."""
     if task.contract.latency_s > task.period_s:  # `fly` would skip inferences; `late_s` does not
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
-    rates = Rates(config.decide_every, config.sequence or config.decide_every)
-    contract, intervals = sequenced(task.contract, rates), config.intervals or intervals_of(rates)
-    if not all(1 <= ticks <= rates.length for ticks in intervals):
-        raise TinyctlError(f"intervals {intervals} of sequences of {rates.length}", fix="from 1 to as many")
-    decides = task if contract is task.contract else replace(task, contract=contract, loops=())
-    front = front_layers(decides)
+    decides, intervals = planned(task, config.decide_every, config.sequence, config.intervals)
+    contract = decides.contract
+    front = front_layers(decides) if front is None else front
     kernel = compile_plant(plant, task, policy_functions(decides, front))
-    weights = initial_weights(decides, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
-    weights[-1][:] = torch.tensor(start_of(contract))[:, None]
+    if weights is None:
+        weights = initial_weights(decides, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+        weights[-1][:] = torch.tensor(start_of(contract))[:, None]
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
                     life=config.lifetime, variant=config.variant, randomise=config.randomise,
                     contract=contract, intervals=intervals)  # fmt: skip
@@ -141,6 +146,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
             spoilt += 1
             _stop_if_lasting(spoilt, weights, iteration, course, plant, config)
         iteration += 1
+        if after_step is not None:
+            after_step(iteration, window)
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []

@@ -22,6 +22,7 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.integral import Integral
 from tinyctl.layers.lag import Lag
+from tinyctl.layers.products import Products
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import CLAMP, DENOMINATOR, NUMERATOR, Tanh
@@ -86,6 +87,9 @@ def prepare_function(task: Task, front: Front) -> Any:
             x = casadi.fmin(casadi.fmax(x, casadi.DM(layer.low)), casadi.DM(layer.high))
         elif isinstance(layer, Scale):
             x = x * casadi.DM(layer.gain) + casadi.DM(layer.offset)
+        elif isinstance(layer, Products):
+            for a, b in layer.pairs:
+                x = casadi.vertcat(x, x[a] * x[b])
         elif isinstance(layer, Lag | Integral):
             old = memory[row : row + len(layer.columns)]
             read = casadi.vertcat(*(x[c] for c in layer.columns))
@@ -188,6 +192,7 @@ class Pass:
         hidden = list(zip(self._sums, self._values[1:], strict=True))[:-1]
         self._tanh = [kernel.bind("tanh", s.numel(), [_flat(s)], [_flat(v)]) for s, v in hidden]
         self.action: Array = self._values[-1].numpy()
+        self.inputs: Array = self._values[0].numpy()  # of the first dense layer
         if gradients:
             g_prepared = columns(n_z + n_memory, n)
             self.g_obs, self.g_last = columns(contract.n_obs, n), columns(contract.n_act, n)

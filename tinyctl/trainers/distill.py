@@ -99,7 +99,7 @@ def prune_gradually(
         pruned = prune(
             pruned, calibration, keep=min(share, 1.0), neurons=neurons if k == 0 else 1.0, threshold=threshold
         )
-        tell = None if progress is None else partial(_tell, progress, done, sum(rounds) * config.steps)
+        tell = None if progress is None else partial(told_after, progress, done, sum(rounds) * config.steps)
         pruned = distill(
             policy, pruned, plant, task, config=replace(config, rounds=rounds[k]), seed=seed + k, progress=tell
         )
@@ -107,7 +107,8 @@ def prune_gradually(
     return pruned
 
 
-def _tell(progress: Progress, before: int, total: int, done: int, of: int, note: str) -> None:
+def told_after(progress: Progress, before: int, total: int, done: int, of: int, note: str) -> None:
+    """Tell the progress of a part, as one that began when `before` of the `total` was done."""
     progress(before + done, total, note)
 
 

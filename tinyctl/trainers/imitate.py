@@ -19,10 +19,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from tinyctl import archive
+from tinyctl import archive, closed_loop
 from tinyctl.certificate import certify
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import GraphController, check_contract
+from tinyctl.formats import FORMATS
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.dense import Dense
@@ -30,6 +31,7 @@ from tinyctl.layers.relu import Relu
 from tinyctl.layers.scale import Scale
 from tinyctl.layers.tanh import Tanh
 from tinyctl.policy import Policy
+from tinyctl.quantizer import quantize
 from tinyctl.simplify import edit
 from tinyctl.sims.experts import EXPERTS, expert
 from tinyctl.sims.kernel import Kernel, compile_plant
@@ -44,6 +46,7 @@ BENDS = {"tanh": Tanh, "relu": Relu}
 PUSH_EVERY = 25  # control periods from one push to the next, on average
 PUSH_LENGTH = 5  # control periods of a push, on average
 POWER_STEPS = 2  # of a power iteration that goes on from one gradient step to the next
+TRIES = 8  # at scaling a policy into its bound; each moves what the formats are calibrated on
 Tensor = Any  # torch.Tensor
 
 
@@ -72,8 +75,8 @@ class Config:
     learning_rate: float = 3e-3
     """Adam's first step size; it falls linearly to zero over all rounds."""
     lipschitz: float | None = None
-    """An upper bound of the policy's Lipschitz constant, action over observation in the contract's units. It holds for
-    the policy in float32; `certify` tells what quantizing adds."""
+    """An upper bound of the policy's Lipschitz constant, action over observation in the contract's units, as `certify`
+    finds it for the policy and for the graph in each number format, calibrated in closed loop with the plant."""
     validation_episodes: int = 250
     """Episodes of a validation, after each round, drawn from a seed of their own."""
     cpu_seconds: float = math.inf
@@ -107,7 +110,7 @@ def train(
     plant: Plant, task: str | None = None, *, config: Config = Config(), seed: int = 0, progress: Progress | None = None
 ) -> TrainResult:
     """Train a policy for `task` (the plant's first by default). The same seed gives the same weights on one machine."""
-    return _train(plant, plant.task(task), config, seed, progress)
+    return _train(plant, task, config, seed, progress)
 
 
 def teacher_of(plant: Plant, task: Task, config: Config) -> Expert | GraphController:
@@ -138,7 +141,7 @@ def lessons(
     task = kernel.task
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
     rng = np.random.default_rng([*seed, 1])
-    lesson = _Lesson(kernel, teacher, pupil, config, rng, pupil_flies)
+    lesson = Lesson(kernel, teacher, pupil, config, rng, pupil_flies, read_from_outside(tail_of(pupil)))
     flown = close_loop(kernel, replace(drawn, noise=0 * drawn.noise), lesson, delay_s=task.contract.latency_s, keep=0,
                        tick=tell)  # fmt: skip
     end = np.where(np.isnan(flown.lost_s), np.inf, flown.lost_s)
@@ -147,15 +150,30 @@ def lessons(
     return Lessons(inputs, np.stack(lesson.answers)[alive])
 
 
-class _Lesson:
-    """An expert to the loop: it sees the state, asks the teacher, and lets teacher, pupil or a push act."""
+class Pushes(Protocol):
+    """Of a configuration: the share of episodes in which the teacher is pushed, and how hard."""
 
-    def __init__(self, kernel: Kernel, teacher: Expert | GraphController, pupil: Policy, config: Config,
-                 rng: np.random.Generator, pupil_flies: bool) -> None:  # fmt: skip
+    @property
+    def perturbed(self) -> float: ...
+    @property
+    def push(self) -> float: ...
+
+
+class Lesson:
+    """An expert to the loop: it sees the state, asks the teacher, and lets teacher, pupil or a push act.
+
+    It keeps the values of the pupil's nodes `watched`, and the answers. The pupil's observations have `louder` times
+    the task's noise, one number or one for each episode (n, 1).
+    """
+
+    def __init__(self, kernel: Kernel, teacher: Expert | GraphController, pupil: Policy, config: Pushes,
+                 rng: np.random.Generator, pupil_flies: bool, watched: set[str], louder: float | Array = 1.0
+                 ) -> None:  # fmt: skip
         self.kernel, self.teacher, self.config, self.rng, self.pupil_flies = kernel, teacher, config, rng, pupil_flies
         self.graph = Graph(pupil.contract, pupil.nodes)
-        self.inputs: dict[str, list[Array]] = {name: [] for name in read_from_outside(tail_of(pupil))}
+        self.inputs: dict[str, list[Array]] = {name: [] for name in watched}
         self.answers: list[Array] = []
+        self.noise = np.asarray(louder * np.array(kernel.task.noise), F32)
         outputs = pupil.contract.outputs
         self.low, self.high = (np.array([getattr(s, side) for s in outputs], F32) for side in ("low", "high"))
 
@@ -167,8 +185,7 @@ class _Lesson:
 
     def act(self, x: Array) -> Array:
         clean = self.kernel.observe(x)
-        noise = self.rng.standard_normal(clean.shape, F32) * np.array(self.kernel.task.noise, F32)
-        observed = clean + noise
+        observed = clean + self.rng.standard_normal(clean.shape, F32) * self.noise
         answer = self.teacher.act(x) if isinstance(self.teacher, Expert) else self.teacher.step(observed)
         values, state = self.graph.trace(observed, self.state)
         for name, seen in self.inputs.items():
@@ -191,12 +208,12 @@ class _Lesson:
         return np.clip(answer + np.where(active[:, None], self.push, 0), self.low, self.high).astype(F32)
 
 
-def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progress | None) -> TrainResult:
-    started, cpu_started = time.perf_counter(), time.process_time()
+def _train(plant: Plant, name: str | None, config: Config, seed: int, progress: Progress | None) -> TrainResult:
+    started, cpu_started, task = time.perf_counter(), time.process_time(), plant.task(name)
     kernel = compile_plant(plant, task)
     teacher, pupil = teacher_of(plant, task, config), first_pupil(task, config, seed)
     flights = draw(plant, task, range(config.validation_episodes), 2**32 + seed, variant=config.variant)
-    fit = Fit(pupil, config, np.random.default_rng([seed, 2]))
+    fit = Fit(pupil, config, np.random.default_rng([seed, 2]), lambda made: certified(made, plant, name))
     known: Lessons | None = None
     curve: list[CurvePoint] = []
     periods = config.rounds * task.episode_steps
@@ -220,11 +237,22 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
                        time.process_time() - cpu_started)  # fmt: skip
 
 
-class Fit:
-    """The trained part of a policy, fitted to answers; with a Lipschitz bound its layers are kept within it."""
+def certified(policy: Policy, plant: Plant, task: str | None) -> float:
+    """The largest certified Lipschitz constant of a policy and of its graphs in the number formats, calibrated as
+    `quantize` does in closed loop with the plant. Where integers saturate, their certificate is up to a tenth above."""
+    calibration = closed_loop.observations(policy, plant, task)
+    graphs = [quantize(policy, name, calibration) for name in FORMATS]
+    return max(certify(graph).lipschitz for graph in graphs)
 
-    def __init__(self, pupil: Policy, config: Config, rng: np.random.Generator) -> None:
-        self.pupil, self.config, self.rng = pupil, config, rng
+
+class Fit:
+    """The trained part of a policy, fitted to answers. With a Lipschitz bound its layers are kept within it, by their
+    norms in each gradient step, and by what `certified` says of the policy half-way and at the end."""
+
+    def __init__(
+        self, pupil: Policy, config: Config, rng: np.random.Generator, certified: Callable[[Policy], float]
+    ) -> None:
+        self.pupil, self.config, self.rng, self.certified = pupil, config, rng, certified
         self.tensors = Tensors(tail_of(pupil))
         self.optimiser = torch.optim.Adam(self.tensors.parameters, lr=config.learning_rate)
         self.span = torch.tensor([s.high - s.low for s in pupil.contract.outputs])
@@ -239,7 +267,9 @@ class Fit:
         total, losses = self.config.steps * self.config.rounds, []
         inputs = {name: torch.from_numpy(values) for name, values in known.inputs.items()}
         answers = torch.from_numpy(known.answers)
-        for _ in range(self.config.steps):
+        for step in range(self.config.steps):
+            if self.config.lipschitz is not None and step == self.config.steps // 2:
+                self.limits.tighten(self.config.lipschitz / self.certified(self.tensors.written_to(self.pupil)))
             for group in self.optimiser.param_groups:
                 group["lr"] = self.config.learning_rate * (1 - self.done / total)
             rows = torch.from_numpy(self.rng.integers(0, len(answers), self.config.batch))
@@ -257,7 +287,7 @@ class Fit:
     def policy(self) -> Policy:
         """The pupil as it is now, its certified Lipschitz constant within the bound."""
         made = self.tensors.written_to(self.pupil)
-        return made if self.config.lipschitz is None else within(made, self.config.lipschitz)
+        return made if self.config.lipschitz is None else within(made, self.config.lipschitz, self.certified)
 
 
 class _Limits:
@@ -271,6 +301,10 @@ class _Limits:
         self.gain = torch.ones(self.weights[0].shape[1]) if scale is None else torch.tensor(scale.gain)
         self.vectors = [torch.ones(w.shape[0]) / math.sqrt(w.shape[0]) for w in self.weights]
 
+    def tighten(self, ratio: float) -> None:
+        """Multiply the bound by a ratio below one: what is certified is above the product of the norms by as much."""
+        self.share *= min(1.0, ratio) ** (1 / len(self.weights))
+
     def project(self) -> None:
         with torch.no_grad():
             for i, weight in enumerate(self.weights):
@@ -283,13 +317,15 @@ class _Limits:
                 weight /= max(1.0, float(norm) / self.share)
 
 
-def within(policy: Policy, bound: float) -> Policy:
-    """The policy with its last dense layer's weights scaled so that its certificate is at most `bound`; what a power
-    iteration underestimated, and memories in front of the layers, count too."""
-    found = certify(Graph(policy.contract, policy.nodes)).lipschitz
-    if found <= bound:
-        return policy
-    last = next(n for n in reversed(policy.nodes) if isinstance(n.layer, Dense))
-    assert isinstance(last.layer, Dense)
-    smaller = (last.layer.weight * (bound / found * (1 - 1e-6))).astype(F32)
-    return edit(policy, {last.name: replace(last.layer, weight=smaller)})
+def within(policy: Policy, bound: float, certified: Callable[[Policy], float]) -> Policy:
+    """The policy with its last dense layer's weights scaled so that `certified` says at most `bound`; what a power
+    iteration underestimated, and memories in front of the layers, count too. Raises `TinyctlError` where that fails."""
+    for _ in range(TRIES):
+        found = certified(policy)
+        if found <= bound:
+            return policy
+        last = next(n for n in reversed(policy.nodes) if isinstance(n.layer, Dense))
+        assert isinstance(last.layer, Dense)
+        smaller = (last.layer.weight * (bound / found * (1 - 1e-3))).astype(F32)
+        policy = edit(policy, {last.name: replace(last.layer, weight=smaller)})
+    raise TinyctlError(f"the policy's certificate stays above lipschitz={bound:g}", fix="ask for a larger one")

@@ -18,11 +18,13 @@ from typing import Any, Literal
 import numpy as np
 import stable_baselines3
 import torch
+from gymnasium.spaces import Discrete
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from tinyctl.contract import UNBOUNDED
 from tinyctl.errors import TinyctlError
 from tinyctl.flight import GraphController
 from tinyctl.graph import Graph
@@ -49,7 +51,7 @@ class Config:
     """What to learn by and how long. The defaults solve Gymnasium's Pendulum in a few minutes of one core."""
 
     algorithm: Literal["SAC", "TD3", "PPO"] = "SAC"
-    """Of Stable-Baselines3."""
+    """Of Stable-Baselines3; a choice of actions is learnt by PPO alone."""
     total_steps: int = 10_000
     """Steps of the environment."""
     hidden: tuple[int, ...] = (64, 64)
@@ -114,8 +116,8 @@ class Learned:
     cpu_seconds: float
 
     def predict(self, observations: Array) -> Array:
-        """Stable-Baselines3's own deterministic actions (n, n_act) for raw observations (n, columns)."""
-        return model_actions(self.model, self.normalizer, observations)
+        """Stable-Baselines3's own deterministic outputs (n, n_act) for raw observations (n, columns)."""
+        return model_outputs(self.model, self.normalizer, observations)
 
 
 @dataclass(frozen=True)
@@ -199,15 +201,21 @@ def policy_of(model: Any, normalizer: Any, env: Environment) -> Policy:
         centre, spread = stats.mean.reshape(-1), np.sqrt(stats.var).reshape(-1)
     else:
         centre, spread = np.zeros(len(env.contract.inputs)), np.ones(len(env.contract.inputs))
-    compare(policy, partial(model_actions, model, normalizer), centre, spread)
+    compare(policy, partial(model_outputs, model, normalizer), centre, spread)
     return policy
 
 
-def model_actions(model: Any, normalizer: Any, observations: Array) -> Array:
-    """The deterministic actions (n, n_act) of a model for raw observations (n, columns)."""
+def model_outputs(model: Any, normalizer: Any, observations: Array) -> Array:
+    """The deterministic actions (n, n_act) of a model for raw observations (n, columns), or its preferences among
+    the actions it can choose from."""
     seen = observations if normalizer is None else normalizer.normalize_obs(observations)
     shaped = np.asarray(seen, F32).reshape(len(seen), *model.observation_space.shape)
-    said = model.predict(shaped, deterministic=True)[0]
+    if isinstance(model.action_space, Discrete):
+        with torch.no_grad():
+            features = model.policy.extract_features(torch.as_tensor(shaped), model.policy.pi_features_extractor)
+            said = model.policy.action_net(model.policy.mlp_extractor.forward_actor(features)).numpy()
+    else:
+        said = model.predict(shaped, deterministic=True)[0]
     return np.asarray(said, F32).reshape(len(seen), -1)
 
 
@@ -222,6 +230,8 @@ def _model(wrapped: Any, config: Config, seed: int) -> Any:
         "device": "cpu",
         "policy_kwargs": {"net_arch": [*config.hidden], "activation_fn": activations[config.activation]},
     }  # fmt: skip
+    if isinstance(wrapped.action_space, Discrete) and config.algorithm != "PPO":
+        raise TinyctlError(f"{config.algorithm} cannot choose among actions", fix="--set algorithm=PPO")
     if config.algorithm == "PPO":
         common |= {"n_steps": config.rollout, "ent_coef": config.entropy or 0.0}
     else:
@@ -277,12 +287,15 @@ def _check_finite(model: Any, step: int) -> None:
 
 def compare(policy: Policy, predict: Callable[[Array], Array], centre: Array, spread: Array) -> None:
     """Hold the policy against a model's `predict` on observations about `centre`, as far as `spread` tells, within
-    the contract's ranges; raises `TinyctlError` where they differ."""
+    the contract's ranges; raises `TinyctlError` where they differ by more than `TOLERANCE` of an output's range; of an
+    output without one, such as a preference, by more than this of what the model's reach."""
     low, high = (np.array([getattr(s, side) for s in policy.contract.inputs]) for side in ("low", "high"))
     rows = np.random.default_rng(0).standard_normal((COMPARED, len(low)))
     x = np.clip(centre + 3 * spread * rows, low, high).astype(F32)
-    span = np.array([s.high - s.low for s in policy.contract.outputs])
-    worst = float((np.abs(_actions(policy, x) - predict(x)) / span).max())
+    wanted = predict(x)
+    ranges = np.array([s.high - s.low for s in policy.contract.outputs])
+    span = np.where(ranges < UNBOUNDED, ranges, np.ptp(wanted))
+    worst = float((np.abs(_actions(policy, x) - wanted) / span).max())
     if not worst <= TOLERANCE:
         raise TinyctlError(f"the policy differs from Stable-Baselines3's by {worst:.2g} of the action's range",
                            fix="please report the settings")  # fmt: skip

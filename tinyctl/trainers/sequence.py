@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinyctl.contract import Contract
+from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
-from tinyctl.sequences import Rates, rates_of
+from tinyctl.sequences import Rates, rates_of, sequenced
 from tinyctl.sims.kernel import Kernel
+from tinyctl.sims.plant import Task
 from tinyctl.trainers.base import Front, Pass, Tensor, columns
 
 
-def intervals_of(rates: Rates) -> tuple[int, ...]:
-    """Ticks from one decision to the next in training, in turn. Of a policy with spare actions every third decision is
-    followed by none in time, so that the cost itself teaches what to do meanwhile."""
-    return (rates.every,) if rates.length == rates.every else (rates.every, rates.every, rates.length)
+def planned(task: Task, every: int, length: int | None, intervals: tuple[int, ...]) -> tuple[Task, tuple[int, ...]]:
+    """A task as a policy of sequences sees it, and the ticks from one of its decisions to the next, in turn. By default
+    every third decision of a policy with spare actions is followed by none in time, so that the cost itself teaches
+    what to do meanwhile. Raises `TinyctlError`."""
+    rates = Rates(every, length or every)
+    ticks = intervals or ((every,) if rates.length == every else (every, every, rates.length))
+    if not all(1 <= interval <= rates.length for interval in ticks):
+        raise TinyctlError(f"intervals {intervals} of sequences of {rates.length}", fix="from 1 to as many")
+    seen = task if rates == Rates() else replace(task, contract=sequenced(task.contract, rates), loops=())
+    return seen, ticks
 
 
 class Tick:
@@ -29,7 +38,7 @@ class Tick:
         made = decision.made
         self.action, self.g_action = made.action[rows], made.g_action[rows]
         self.obs, self.g_obs = (made.obs, made.g_obs) if self.first else (made.obs.copy(), np.zeros_like(made.g_obs))
-        self.next_memory, self.g_next_memory = made.next_memory, made.g_next_memory
+        self.inputs, self.next_memory, self.g_next_memory = made.inputs, made.next_memory, made.g_next_memory
         self.g_memory = made.g_memory if self.first else made.g_next_memory
         self.g_last = made.g_last[decision.remembered] if self.first else np.zeros_like(self.action)
 

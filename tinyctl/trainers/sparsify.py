@@ -9,7 +9,7 @@ gates are sharp and keep to the budget. Then they are frozen and folded, and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,24 @@ from tinyctl.trainers.distill import (
 from tinyctl.trainers.threads import one_thread
 
 SHARP = 2 / 3  # of the gates' gradient steps; from there on they are one-hot
+FALL = 0.8  # from one budget of ReLUs to the next, where one is searched for
 Tensor = Any  # torch.Tensor
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How the gates learn."""
+
+    rate: float = 0.03
+    """Adam's step size for the logits."""
+    price: float = 3e-6
+    """Of a ReLU, in squared error as a share of the outputs' range."""
+    line_price: float = 0.1
+    """Of a line, in prices of a ReLU."""
+    first_logit: float = 2.0
+    """How far the logit of the ReLU stands above the others at first."""
+    temperatures: tuple[float, float] = (2.0, 0.2)
+    """Of the Gumbel-softmax, first and last; it falls exponentially."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +73,7 @@ class Config:
     """States of a gradient step."""
     learning_rate: float = 3e-3
     """Adam's first step size for the weights; it falls linearly to zero."""
-    gate_rate: float = 0.03
-    """Adam's step size for the logits."""
-    price: float = 3e-6
-    """Of a ReLU, in squared error as a share of the outputs' range."""
-    line_price: float = 0.1
-    """Of a line, in prices of a ReLU."""
-    first_logit: float = 2.0
-    """How far the logit of the ReLU stands above the others at first."""
-    temperatures: tuple[float, float] = (2.0, 0.2)
-    """Of the Gumbel-softmax, first and last; it falls exponentially."""
+    gates: Relaxation = field(default_factory=Relaxation)
     tuning: DistillConfig = field(default_factory=lambda: DistillConfig(rounds=6, steps=600))
     """The fit with frozen gates."""
 
@@ -85,30 +93,28 @@ def sparsify(
     task: Task,
     *,
     keep: float,
+    fits: Callable[[Policy], bool] | None = None,
     config: Config = Config(),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Sparsified:
     """A policy with the share `keep` of the ReLUs, rounded; at least one hidden layer must have them, else raises
-    `TinyctlError`. The same seed gives the same weights on one machine."""
-    if not 0 <= keep <= 1:
-        raise TinyctlError(f"keep {keep} is not a fraction from 0 to 1")
+    `TinyctlError`. With `fits` that is the first budget: once the gates are sharp it falls in steps until `fits` says
+    yes of the folded policy. The same seed gives the same weights on one machine."""
     if not relu_layers(policy):
         raise TinyctlError("there is no hidden layer with ReLUs", fix="train one: --set activation=relu")
-    return _sparsify(policy, plant, task, keep, config, seed, progress)
+    return _sparsify(policy, plant, task, keep, fits, config, seed, progress)
 
 
 def _sparsify(
-    policy: Policy, plant: Plant, task: Task, keep: float, config: Config, seed: int, progress: Progress | None
-) -> Sparsified:
-    tail = tail_of(policy)
+    policy: Policy, plant: Plant, task: Task, keep: float, fits: Callable[[Policy], bool] | None, config: Config,
+    seed: int, progress: Progress | None,
+) -> Sparsified:  # fmt: skip
+    tail, neurons = tail_of(policy), sum(hidden.dense.layer.n_out for hidden in relu_layers(policy))
     names = sorted(read_from_outside(tail))
-    tensors, gates = Tensors(tail), _Gates(policy, keep, config, seed)
+    tensors, gates = Tensors(tail), Relaxed(policy, kept(keep, neurons), config.gates, seed)
     tensors.bend = gates.bend
-    optimiser = torch.optim.Adam(
-        [{"params": tensors.parameters}, {"params": list(gates.logits.values()), "lr": config.gate_rate}],
-        lr=config.learning_rate,
-    )
+    optimiser = torch.optim.Adam([{"params": tensors.parameters}, *gates.learning], lr=config.learning_rate)
     rng = np.random.default_rng([seed, 1])
     span = torch.tensor([s.high - s.low for s in policy.contract.outputs])
     seen: dict[str, list[Array]] = {name: [] for name in names}
@@ -126,37 +132,54 @@ def _sparsify(
         inputs = {name: torch.from_numpy(array) for name, array in values.items()}
         for _ in range(config.steps):
             optimiser.param_groups[0]["lr"] = config.learning_rate * (1 - done / total)
-            gates.draw(done / total)
+            price = gates.draw(done / total)
             rows = torch.from_numpy(rng.integers(0, len(answers), config.batch))
             said = tensors.forward({name: tensor[rows] for name, tensor in inputs.items()})
             loss = (((said - answers[rows]) / span) ** 2).mean()
             optimiser.zero_grad()
-            (loss + config.price * gates.price()).backward()
+            (loss + price).backward()
             optimiser.step()
             done += 1
             if progress is not None:
                 progress(done, all_steps, f"error {loss.item() ** 0.5:.2%}")
         pupil = gated(tensors.written_to(policy), gates.chosen())
+        while fits is not None and done >= SHARP * total and not fits(pupil):
+            if gates.keep == 0:
+                raise TinyctlError("the policy is too slow without any ReLU", fix="give more --cycles")
+            gates.keep = int(FALL * gates.keep)
+            pupil = gated(tensors.written_to(policy), gates.chosen())
     tell = None if progress is None else lambda k, of, note: progress(total + k, all_steps, note)
     tuned = distill(policy, pupil, plant, task, config=config.tuning, seed=seed, progress=tell)
     return Sparsified(tuned, gates.chosen())
 
 
-class _Gates:
-    """Logits (neurons, 3) of each hidden layer, and the shares of the three ways that were drawn from them last."""
+def kept(share: float, count: int) -> int:
+    """The share of so many ReLUs, rounded."""
+    if not 0 <= share <= 1:
+        raise TinyctlError(f"keep {share} is not a fraction from 0 to 1")
+    return round(share * count)
 
-    def __init__(self, policy: Policy, keep: float, config: Config, seed: int) -> None:
-        self.config, self.generator = config, torch.Generator().manual_seed(seed)
+
+class Relaxed:
+    """Gates that learn: logits (neurons, 3) of each hidden layer, and the shares of the three ways that were drawn from
+    them last. `keep` is the budget of ReLUs."""
+
+    def __init__(self, policy: Policy, keep: int, config: Relaxation, seed: int) -> None:
+        self.keep, self.config, self.generator = keep, config, torch.Generator().manual_seed(seed)
         self.layer_of = {h.bends[0].name: h.dense.name for h in relu_layers(policy)}
         widths = {h.dense.name: h.dense.layer.n_out for h in relu_layers(policy)}
         first = torch.tensor([config.first_logit, 0.0, 0.0])
         self.logits = {name: first.repeat(width, 1).requires_grad_() for name, width in widths.items()}
-        self.keep = round(keep * sum(widths.values()))
         self.shares: dict[str, Tensor] = {}
 
-    def draw(self, done: float) -> None:
-        """Shares for one gradient step when this part of training is done; sharp ones keep to the budget, with the
-        gradient of the soft ones."""
+    @property
+    def learning(self) -> list[dict[str, Any]]:
+        """The logits as a group of parameters for Adam."""
+        return [{"params": list(self.logits.values()), "lr": self.config.rate}]
+
+    def draw(self, done: float) -> Tensor:
+        """Draw the shares for one gradient step when this part of training is done; the price of all gates. Sharp
+        shares keep to the budget, with the gradient of the soft ones."""
         hot, cold = self.config.temperatures
         temperature = hot * (cold / hot) ** done
         noisy = {name: a + self._gumbel(a.shape) for name, a in self.logits.items()}
@@ -165,22 +188,23 @@ class _Gates:
             for name, gate in chosen({name: a.detach().numpy() for name, a in noisy.items()}, self.keep).items():
                 soft = self.shares[name]
                 self.shares[name] = functional.one_hot(torch.from_numpy(gate), 3) + soft - soft.detach()
+        return self._price()
 
     def bend(self, node: Node, x: Tensor) -> Tensor:
+        """The elementwise function of a node under the shares."""
         if node.name not in self.layer_of:
             return FUNCTIONS[type(node.layer)](node.layer, x)
         share = self.shares[self.layer_of[node.name]]
         return share[:, RELU] * functional.relu(x) + share[:, LINE] * x
 
-    def price(self) -> Tensor:
-        """Prices of all gates, in ReLUs."""
-        each = torch.zeros(3)
-        each[RELU], each[LINE], each[OFF] = 1.0, self.config.line_price, 0.0
-        return sum((functional.softmax(a, dim=1) * each).sum() for a in self.logits.values())
-
     def chosen(self) -> dict[str, Array]:
         """The gates without noise, within the budget."""
         return chosen({name: a.detach().numpy() for name, a in self.logits.items()}, self.keep)
+
+    def _price(self) -> Tensor:
+        each = torch.zeros(3)
+        each[RELU], each[LINE], each[OFF] = 1.0, self.config.line_price, 0.0
+        return self.config.price * sum((functional.softmax(a, dim=1) * each).sum() for a in self.logits.values())
 
     def _gumbel(self, shape: Any) -> Tensor:
         uniform = torch.rand(shape, generator=self.generator).clamp(1e-6, 1 - 1e-6)
