@@ -36,7 +36,7 @@ from tinyctl.flight import (
 from tinyctl.gates import SparsifyReport
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
-from tinyctl.hostlib import HostController
+from tinyctl.hostlib import HostController, HostPlayer
 from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layers.base import Array
@@ -259,7 +259,7 @@ def sparsify(
         return _sparsify_model(policy, which, which.task(task), share, most_rmse, config, seed, progress)
     if most_rmse is not None:
         raise TinyctlError("an RMSE is the budget of a model", where="sparsify", fix="train one: --algo dynamics")
-    check_contract(policy.contract, which.task(task), f"plant {which.name}")
+    check_contract(policy.contract, which.task(task), f"plant {which.name}", sequences=True)
     from tinyctl.trainers import sparsify as trainer
 
     def timed(made: Policy) -> int:
@@ -569,7 +569,7 @@ def fly(
     name = task or next(iter(which.tasks))
     what = flyable(source)
     if isinstance(what.source, Graph):
-        check_contract(what.source.contract, which.task(name), f"plant {which.name}")
+        check_contract(what.source.contract, which.task(name), f"plant {which.name}", sequences=True)
     contract = sequenced(which.task(name).contract, rates_between(which.task(name).contract, what.rate_hz, what.n_act))
     if what.identity.contract_hash != contract.hash:
         raise TinyctlError(
@@ -582,7 +582,11 @@ def fly(
         told_s = delay_s
         if miss or rates_of(contract) != Rates():
             late, delay_s = split_delay(delay_s, which.task(name).period_s)
-            controller = Player(controller, contract, late=late, miss=miss)
+            rates = rates_of(contract)
+            if isinstance(controller, HostController) and late == 0 and rates.length > 1:
+                controller = HostPlayer(controller, rates.every, miss)
+            else:
+                controller = Player(controller, contract, late=late, miss=miss)
         offsets = None if setpoints is None else excitation.read_setpoints(setpoints, which.task(name))
         if offsets is not None:
             which = excitation.led(which, name, len(offsets))
@@ -643,7 +647,7 @@ def frequency(
         which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
         name = task or next(iter(which.tasks))
         for contract in contracts:
-            check_contract(contract, which.task(name), f"plant {which.name}")
+            check_contract(contract, which.task(name), f"plant {which.name}", sequences=True)
         rows, best = of_plant(which, which.task(name), ways, delay_s=delay_s, **how), 1.0
         subject = f"{which.name}, {name}"
     else:
@@ -816,7 +820,7 @@ def hil(
     if plant_name is not None:
         which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
         flown = which, task or next(iter(which.tasks))
-        check_contract(graph.contract, which.task(task), f"plant {which.name}")
+        check_contract(graph.contract, which.task(task), f"plant {which.name}", sequences=True)
     return step_on_board(
         graph,
         _board(board),

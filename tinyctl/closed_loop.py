@@ -26,7 +26,7 @@ def observations(policy: Policy, which: Plant, task: str | None = None, *, seed:
     from tinyctl.sims.loop import fly
 
     chosen = which.task(task)
-    check_contract(policy.contract, chosen, f"plant {which.name}")
+    check_contract(policy.contract, chosen, f"plant {which.name}", sequences=True)
     recorder = _Recorder(Graph(policy.contract, policy.nodes))
     fly(which, chosen, played(recorder, policy.contract), episodes=CALIBRATION_EPISODES, seed=seed, keep=0)
     return np.stack(recorder.seen)

@@ -155,8 +155,9 @@ class EmulatedController:
         self.emulator.set_applied_batch(self.structs, action)
 
 
-def check_contract(contract: Contract, task: Task, where: str, *, sequences: bool = True) -> None:
-    """Refuse to fly a controller in a task whose signals mean something else; its actions may come in `sequences`."""
+def check_contract(contract: Contract, task: Task, where: str, *, sequences: bool = False) -> None:
+    """Refuse to fly a controller in a task whose signals mean something else. With `sequences` its actions may come
+    in them: whoever flies it must play them (`tinyctl.sequences`)."""
     expected = sequenced(task.contract, rates_of(contract)) if sequences else task.contract
     if contract.hash == expected.hash:
         return

@@ -92,6 +92,12 @@ def played(controller: Any, contract: Contract, late: int = 0) -> Any:
     return controller if rates_of(contract) == Rates() else Player(controller, contract, late=late)
 
 
+def due(tick: int, every: int, miss: int = 0) -> bool:
+    """Whether a decision begins at a tick, where every `miss`-th does not."""
+    number, rest = divmod(tick, every)
+    return rest == 0 and not (miss and number % miss == miss - 1)
+
+
 class Player:
     """Plays the sequences of a controller, tick by tick: a controller of `sims.loop` at the rate of the task.
 
@@ -122,9 +128,7 @@ class Player:
     def step(self, observations: Array) -> Array:
         """Observations (n, n_obs) of a tick to its actions (n, n_act), float32."""
         self._arrive()
-        number, rest = divmod(self.tick, self.every)
-        missed = self.miss > 0 and number % self.miss == self.miss - 1
-        if rest == 0 and self.coming is None and not missed:
+        if self.coming is None and due(self.tick, self.every, self.miss):
             self.coming = self.tick, self._decide(observations)
             self._arrive()
         at = min(self.age, self.length - 1) * self.n_act

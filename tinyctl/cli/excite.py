@@ -41,7 +41,7 @@ def command(
             save(net, save_net)
     else:
         graph = load_graph(policy)
-        check_contract(graph.contract, chosen, f"plant {which.name}", sequences=False)
+        check_contract(graph.contract, chosen, f"plant {which.name}")
     start = start_of(which, chosen)
     with progress("Exciting", as_object) as update:
         found = excite(

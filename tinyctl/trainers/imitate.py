@@ -120,7 +120,7 @@ def teacher_of(plant: Plant, task: Task, config: Config) -> Expert | GraphContro
     if not config.teacher.endswith(".tctl"):
         raise TinyctlError(f"no teacher {config.teacher!r:.60}", fix=f"one of {', '.join(EXPERTS)}, or a .tctl file")
     network = archive.load(Path(config.teacher))
-    check_contract(network.contract, task, f"plant {plant.name}", sequences=False)
+    check_contract(network.contract, task, f"plant {plant.name}")
     return GraphController(network if isinstance(network, Graph) else Graph(network.contract, network.nodes))
 
 
