@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import networks
@@ -23,14 +24,30 @@ TEXTS = (
 )
 
 
-def monitor() -> Monitor:
-    return Monitor(networks.tiny_contract(), tuple(map(specification, TEXTS)))
+def monitor(texts: Sequence[str] = TEXTS) -> Monitor:
+    return Monitor(networks.tiny_contract(), tuple(map(specification, texts)))
 
 
-def emit_monitored(folder: Path) -> Path:
+def emit_monitored(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     policy = networks.tiny()
-    emit(Graph(policy.contract, policy.nodes), folder, "tiny", monitored=monitor().specifications)
+    emit(Graph(policy.contract, policy.nodes), folder, "tiny", monitored=monitor(texts).specifications)
     return folder
+
+
+def random_formula(rng: np.random.Generator, depth: int) -> str:
+    """Of any bounded operators, nested so deep."""
+    if depth == 0:
+        one, two = rng.choice(["angle", "speed", "torque", "abs(speed)", "norm([angle, torque])", "-angle"], 2)
+        value = rng.choice([one, f"{one} + {two}", f"{one} * {two}", f"max({one}, {two}, 0.1)", f"{one} - 0.5"])
+        return f"{value} {rng.choice(['<', '<=', '>', '>='])} {rng.normal():.2f}"
+    kind, inner = rng.integers(0, 4), random_formula(rng, depth - 1)
+    if kind == 0:
+        return f"not ({inner})"
+    if kind == 1:
+        other = random_formula(rng, int(rng.integers(0, depth)))
+        return f"({inner}) {rng.choice(['and', 'or', 'implies'])} ({other})"
+    low, high = sorted(rng.integers(0, 40, 2) / 50)
+    return f"{rng.choice(['always', 'eventually'])}[{low}, {high}] ({inner})"
 
 
 def sequences(steps: int, n: int, seed: int = 0) -> tuple[Array, Array]:

@@ -14,9 +14,9 @@ import pytest
 from tinyctl.emitter import emit
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.graph import Graph
-from tinyctl.layers.base import F32
+from tinyctl.layers.base import F32, Array
 from tinyctl.specifications.flights import specification
-from tinyctl.specifications.monitor import Monitor
+from tinyctl.specifications.monitor import MOST, Monitor
 from tinyctl.specifications.semantics import TINY
 from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.unit import load_unit
@@ -36,36 +36,59 @@ void roots(const float *x, float *y, uint32_t n) { for (uint32_t i = 0; i < n; i
 """
 
 
+class InC:
+    """A monitor compiled for this machine."""
+
+    def __init__(self, folder: Path, compiler: str, flags: tuple[str, ...]) -> None:
+        source, target = folder / "around.c", folder / f"{compiler}{len(flags)}.so"
+        source.write_text(AROUND)
+        run([*host_cc(compiler), *flags, *SHARED, f"-I{folder}", source, "-o", target], what="compiling")
+        self.library = ctypes.CDLL(str(target))
+
+    def words(self, obs: Array, act: Array) -> list[int]:
+        """Of one sequence (steps, n_obs) and (steps, n_act)."""
+        memory = np.full(self.library.bytes(), 0xA5, np.uint8)
+        self.library.start(_at(memory))
+        rows = zip(np.ascontiguousarray(obs), np.ascontiguousarray(act), strict=True)
+        return [self.library.step(_at(memory), _at(o), _at(a)) & 0xFFFFFFFF for o, a in rows]
+
+
+def _at(array: Array) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return monitored.emit_monitored(tmp_path_factory.mktemp("monitored"))
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_the_words_are_those_of_the_definition(
-    folder: Path, tmp_path: Path, build: str, require_tool: Callable[[str], str]
-) -> None:
+def test_the_words_are_those_of_the_definition(folder: Path, build: str, require_tool: Callable[[str], str]) -> None:
     compiler, flags = BUILDS[build]
     if compiler != "zig":
         require_tool(compiler)
-    source, target = tmp_path / "around.c", tmp_path / "around.so"
-    source.write_text(AROUND)
-    run([*host_cc(compiler), *flags, *SHARED, f"-I{folder}", source, "-o", target], what="compiling")
-    library = ctypes.CDLL(str(target))
+    in_c = InC(folder, compiler, flags)
     obs, act = monitored.sequences(STEPS, COPIES)
     expected = monitored.monitor().run(obs, act)
     assert all(0.02 < (expected >> bit & 1).mean() < 0.98 for bit in range(len(monitored.TEXTS)))
     for copy in range(COPIES):
-        memory = np.full(library.bytes(), 0xA5, np.uint8)
-        library.start(memory.ctypes.data_as(ctypes.c_void_p))
-        rows = [np.ascontiguousarray(values[:, copy]) for values in (obs, act)]
-        found = [library.step(memory.ctypes.data_as(ctypes.c_void_p), *(row[k].ctypes.data_as(ctypes.c_void_p)
-                 for row in rows)) & 0xFFFFFFFF for k in range(STEPS)]  # fmt: skip
-        assert found == expected[:, copy].tolist()
+        assert in_c.words(obs[:, copy], act[:, copy]) == expected[:, copy].tolist()
     x = np.random.default_rng(1).integers(0, 0x7F800001, 200_000).astype(np.uint32).view(F32)
     y = np.empty_like(x)
-    library.roots(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p), len(x))
+    in_c.library.roots(_at(x), _at(y), len(x))
     assert (y.view(np.uint32) == np.where(x < TINY, F32(0), np.sqrt(x)).view(np.uint32)).all()
+
+
+def test_random_formulas_in_c_are_their_definitions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    root = "norm([angle, 1]) > 1.5"  # which AROUND wants
+    texts = [root, *(monitored.random_formula(rng, 1 + k % 5) for k in range(MOST - 1))]
+    in_c = InC(monitored.emit_monitored(tmp_path, texts), *BUILDS["zig-traps"])
+    obs, act = monitored.sequences(STEPS, 4, seed=5)
+    expected = monitored.monitor(texts).run(obs, act)
+    for copy in range(4):
+        assert in_c.words(obs[:, copy], act[:, copy]) == expected[:, copy].tolist()
+    assert sum(0 < (expected >> bit & 1).mean() < 1 for bit in range(MOST)) > MOST // 2
 
 
 def test_the_definition_waits_for_what_it_asks_for() -> None:
