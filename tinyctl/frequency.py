@@ -17,7 +17,7 @@ import numpy as np
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
-from tinyctl.report import INK, LINES, figure_of, label, svg_of
+from tinyctl.plots import INK, LINES, figure_of, label, svg_of
 from tinyctl.sequences import Player, rates_of
 
 if TYPE_CHECKING:  # these need the `sim` extra

@@ -102,7 +102,7 @@ class HostPlayer:
         self.tick = 0
 
     def step(self, obs: Array) -> Array:
-        """Observations (n, n_obs) of a tick to its actions, float32; the controller's `status` then holds the words."""
+        """Observations (n, n_obs) of a tick to its actions, float32; `status` then holds the words."""
         own, obs = self._controller, np.ascontiguousarray(obs, F32)
         own.status[:] = 0
         if due(self.tick, self._every, self._miss):
@@ -112,6 +112,11 @@ class HostPlayer:
         own._call("act", *map(_pointer, (self._players, act, own.status)), len(obs))
         self.tick += 1
         return act
+
+    @property
+    def status(self) -> Array:
+        """(n,) uint32, of the last tick."""
+        return self._controller.status
 
     def set_applied(self, act: Array) -> None:
         """Tell every player what was applied instead of its last action (n, actions of a tick)."""

@@ -104,7 +104,7 @@ class Player:
     A decision takes effect `late` ticks after its observation; what was meant for the ticks before is skipped, and no
     other begins meanwhile. For trials: `every` is another interval of decisions than trained, of which every `miss`-th
     does not come; of each sequence the first `length` actions are played, then the last of these is held. `status`
-    (n,) are the status words of the last actions. `NAME_decide` and `NAME_act` in C do the same.
+    (n,) are the status words of the last tick, as of `NAME_tick` in C. `NAME_decide` and `NAME_act` in C do the same.
     """
 
     def __init__(self, controller: Any, contract: Contract, *, every: int | None = None, late: int = 0, miss: int = 0,
@@ -128,12 +128,14 @@ class Player:
     def step(self, observations: Array) -> Array:
         """Observations (n, n_obs) of a tick to its actions (n, n_act), float32."""
         self._arrive()
+        self.status[:] = 0
         if self.coming is None and due(self.tick, self.every, self.miss):
             self.coming = self.tick, self._decide(observations)
+            self.status[:] = getattr(self.controller, "status", 0)
             self._arrive()
         at = min(self.age, self.length - 1) * self.n_act
         self.last = self.sequence[:, at : at + self.n_act]
-        self.status[:] = self._age_bits()
+        self.status |= np.uint32(self._age_bits())
         self.tick, self.age = self.tick + 1, min(self.age + 1, self.rates.exhausted)
         return self.last
 

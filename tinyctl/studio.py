@@ -38,7 +38,6 @@ VIEWS = {  # the first whose states the plant has; any other plant is shown by i
     "cartpole": {"position", "angle"},
     "pendulum": {"angle"},
 }
-REASONS = {0: "an observation was not finite"}  # by bit of the status word
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -82,12 +81,11 @@ def files(plant: Plant, task_name: str | None, flyers: Sequence[Flyer], *, seed:
     """What the page is made of, by name, for controllers that passed `check_together`. The starts are those of the
     first episodes of `fly` under `seed`."""
     task = plant.task(task_name)
-    roomy = _roomy(plant, task)
     page = importlib.resources.files(tinyctl.codegen).joinpath("studio")
     return {
-        **{entry.name: entry.read_bytes() for entry in page.iterdir()},
+        **{entry.name: entry.read_bytes() for entry in page.iterdir() if PurePath(entry.name).suffix in TYPES},
         "facts.json": canonical_json(_facts(plant, task, flyers, seed)).encode(),
-        "plant.wasm": plant_module(plant, roomy),
+        "plant.wasm": plant_module(plant, _roomy(plant, task)),
         **{_module(n): controller_module(flyer.graph) for n, flyer in enumerate(flyers)},
     }
 
@@ -216,7 +214,7 @@ def _controller(number: int, flyer: Flyer) -> dict[str, Any]:
         "module": _module(number),
         "graph_hash": flyer.graph.hash,
         "formats": list(flyer.graph.formats),
-        "reasons": {str(bit): text for bit, text in REASONS.items()},
+        "status_bits": {str(bit): text for bit, text in flyer.graph.status_bits.items()},
         "delay_s": flyer.delay_s,
         "timing": {key: getattr(t, key) for key in keys} if t is not None and t.layers else None,
     }

@@ -191,8 +191,8 @@ export function report({ flight }) {
       const test = controller.selftest === 0 ? "self-test passed" : `self-test returned ${controller.selftest}`;
       here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step here, ${test}`;
     }
-    const { reasons } = controller.record;
-    const said = [...seen].map(([bit, steps]) => `${reasons[bit] ?? `bit ${bit}`} (${steps} steps)`);
+    const bits = controller.record.status_bits;
+    const said = [...seen].map(([bit, steps]) => `${bits[bit] ?? `bit ${bit}`} (${steps} steps)`);
     guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${said.join("; ") || "all was well"}`;
     guard.className = `fine ${status ? "bad" : seen.size ? "warn" : ""}`;
   });

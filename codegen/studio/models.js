@@ -30,7 +30,7 @@ function quadrotor(facts) {
     trail: true,
     anchor: position,
     // Where the task wants it: what is observed is the error.
-    target: (x, observation) => position(x).map((v, i) => v - observation[observed + i]),
+    target: observed < 0 ? null : (x, observation) => position(x).map((v, i) => v - observation[observed + i]),
     forces: 3,
     weight: (facts.parameters[mass]?.nominal ?? 1) * 9.81,
     pull(x, goal, p) {

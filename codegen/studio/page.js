@@ -52,10 +52,10 @@ function tick() {
   charts[1].push(time, crafts.flatMap((c) => Array.from(c.applied, (v) => here(c, v))));
   if (between) {
     const [a, b] = crafts;
-    studio.gap = studio.model
+    studio.gap = here(a, here(b, studio.model
       ? 1000 * Math.hypot(...studio.model.anchor(a.x, p).map((v, i) => v - studio.model.anchor(b.x, p)[i]))
-      : Math.max(...a.applied.map((v, i) => Math.abs(v - b.applied[i])));
-    between.push(time, [here(a, here(b, studio.gap))]);
+      : Math.max(...a.applied.map((v, i) => Math.abs(v - b.applied[i])))));
+    between.push(time, [studio.gap]);
   }
   states.forEach((strip, i) => strip.push(time, crafts.map((c) => here(c, c.x[i]))));
   stage?.sample();
@@ -122,7 +122,9 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
   const act = KEYS[event.key.toLowerCase()], arrow = event.target === $("view") && ARROWS[event.key];
   const taken = event.key === " " && ![$("view"), document.body].includes(event.target); // it presses a button
-  if (arrow) push(stage.ground(arrow));
+  if (arrow && event.shiftKey) stage.orbit(20 * arrow[0], 20 * arrow[1]);
+  else if (arrow) push(stage.ground(arrow));
+  else if (stage && "+-".includes(event.key)) stage.zoom(event.key === "+" ? 0.9 : 1 / 0.9);
   else if (act && !taken && !$(act).hidden) doing[act]();
   else return;
   event.preventDefault();
@@ -136,7 +138,7 @@ $("what").textContent = `${words(facts.plant)}, ${words(facts.task)}, ${Math.rou
 $("hint").textContent = stage?.pulls ? studio.model.hint : "Drag to look around; scroll or pinch to come closer.";
 $("hint").hidden = !stage;
 $("push").hidden = !facts.disturbances.length;
-$("view").setAttribute("aria-label", `The ${facts.plant} in flight. Arrow keys push it.`);
+$("view").setAttribute("aria-label", `The ${facts.plant} in flight. Arrow keys push it, with Shift they look around; + and - zoom.`);
 const legend = facts.controllers.map((record, i) => {
   const dot = element("span", { className: "dot" }), told = element("output", { ariaLive: "off" }); // always new
   dot.style.setProperty("--own", `var(--c${i})`);
@@ -155,7 +157,7 @@ function tell() {
     legend[i].classList.toggle("bad", lost);
   });
   charts[0].tell(flight.crafts.map((c) => (c.lost === null ? c.error.toFixed(3) : "lost")), studio.style);
-  if (between && studio.gap !== undefined) between.tell([studio.gap.toPrecision(3)], studio.style);
+  if (between) between.tell([Number.isFinite(studio.gap) ? String(+studio.gap.toPrecision(3)) : ""], studio.style);
   report(studio);
 }
 

@@ -72,8 +72,7 @@ export class Stage {
       const apart = ([x, y]) => Math.max(1, Math.hypot(x - other[0], y - other[1]));
       this.zoom(apart(before) / apart(at));
     } else {
-      this.scene.azimuth -= (at[0] - before[0]) * 0.007;
-      this.scene.elevation = Math.min(1.5, Math.max(-0.1, this.scene.elevation + (at[1] - before[1]) * 0.006));
+      this.orbit(before[0] - at[0], at[1] - before[1]);
     }
     this.pointers.set(event.pointerId, at);
   }
@@ -82,6 +81,12 @@ export class Stage {
     this.pointers.delete(event.pointerId);
     this.held = null;
     this.canvas.classList.remove("held");
+  }
+
+  // To the right and up, in pixels of a hand.
+  orbit(right, up) {
+    this.scene.azimuth += 0.007 * right;
+    this.scene.elevation = Math.min(1.5, Math.max(-0.1, this.scene.elevation + 0.006 * up));
   }
 
   zoom(by) {

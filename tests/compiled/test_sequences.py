@@ -51,7 +51,7 @@ class InC:
 
     def tick(self, obs: Array) -> tuple[float, int]:
         status = self.library.seq_tick(self.p, self.s, _at(obs), _at(self.act))
-        return float(self.act[0]), status & 0xFFFFFFFE
+        return float(self.act[0]), status & 0xFFFFFFFF
 
     def decide(self, obs: Array) -> None:
         self.library.seq_decide(self.p, self.s, _at(obs))

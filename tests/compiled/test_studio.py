@@ -38,6 +38,7 @@ from tinyctl.wasm import controller_module
 SHOTS = Path(__file__).parents[2] / "build" / "studio"
 STEPS = 1000
 DELAY_S = 0.0123  # more than a control period of the quadrotor
+WIDE = {"width": 1440, "height": 900}
 SMALL = Config(iterations=60, plants=64, hidden=(16, 16), validation_episodes=20)
 CASES = ("all_layers_w8a8", "recurrent_w16a16", "mixed")
 pytestmark = pytest.mark.xdist_group("studio")
@@ -87,9 +88,9 @@ def page(browser: Page) -> Iterator[Page]:
     assert all(request.startswith("http://127.0.0.1:") for request in browser.requests)
 
 
-def opened(page: Page, url: str, *, start: int = 1, **how: bool | int) -> None:
-    """The studio, halted at the beginning of a flight."""
-    page.open(url, **how)
+def opened(page: Page, url: str, start: int = 1, width: int = 720, height: int = 480, **how: bool) -> None:
+    """The studio, halted at the beginning of a flight; drawing a large window takes long without a GPU."""
+    page.open(url, width=width, height=height, **how)
     page.wait("window.studio?.ready")
     page.run(f"studio.running = false, studio.reset({start})")
 
@@ -101,7 +102,7 @@ def ticks(page: Page, steps: int) -> list[list[float]]:
 
 
 def test_it_flies_in_time_and_is_drawn(page: Page, url: str) -> None:
-    opened(page, url)
+    opened(page, url, **WIDE)
     page.run("studio.running = true")
     page.wait("studio.flight.time > 0.3")
     drawn = """(() => {
@@ -125,7 +126,7 @@ def test_it_flies_in_time_and_is_drawn(page: Page, url: str) -> None:
 
 
 def test_a_push_is_recovered(page: Page, url: str) -> None:
-    opened(page, url)
+    opened(page, url, **WIDE)
     assert all(error < 0.15 and lost is None for error, lost in ticks(page, 500))
     page.run("studio.push([1, 0, 0])")
     assert all(error > 0.15 for error, _ in ticks(page, 25))
@@ -134,7 +135,7 @@ def test_a_push_is_recovered(page: Page, url: str) -> None:
 
 
 def test_a_drone_is_dragged_by_hand(page: Page, url: str) -> None:
-    opened(page, url)
+    opened(page, url, **WIDE)
     ticks(page, 300)
     x, y = page.run("studio.stage.draw(0, 0), studio.stage.scene.project(studio.stage.place(0))")
     page.mouse("mousePressed", x, y, buttons=1)
@@ -184,6 +185,7 @@ def test_a_thousand_steps_are_those_of_graph_run(
         assert np.isnan(observations).any(axis=1).sum() == words[:, -1].sum() == 5  # each with its bit of the status
         actions = replayed(graph, observations)
         assert np.array_equal(actions.view(np.uint32), words[:, n_obs:-1])
+        page.wait(f"document.querySelectorAll('.one')[{number}].innerText.includes('not finite (5 steps)')")
         page.run(f"document.querySelectorAll('.one button')[{number}].click()")
         recording = read_recording(downloaded(tmp_path / f"{name}.csv"), graph.contract)
         (episode,) = recording.episodes
@@ -251,6 +253,14 @@ def test_settings_keys_and_the_phone(page: Page, url: str) -> None:
     for key in " sdn":
         page.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
     assert page.run("[studio.running, studio.slow, studio.apart, studio.flight.start]") == [True, True, False, 2]
+    page.run("document.getElementById('view').focus()")
+    camera = "[studio.stage.scene.azimuth, studio.stage.closeness]"
+    before = page.run(camera)
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", modifiers=8)  # with Shift
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="+", text="+")
+    assert page.run(camera) == pytest.approx([before[0] + 0.14, 0.9])
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+    assert page.run("studio.flight.pushes.length") == 1
     page.run("[...document.querySelectorAll('button')].at(-1).click()")
     assert page.run("[studio.flight.extraDelay, ...studio.flight.wind]") == [0] * 7
 
@@ -266,7 +276,7 @@ def test_other_plants_are_shown(page: Page, name: str) -> None:
     """Two that are drawn, and one that only has charts."""
     graph = untrained(load_plant(name).task().contract)
     with serving(api.studio_files({"untrained": graph}, delay_s=0)) as url:
-        opened(page, url)
+        opened(page, url, **WIDE)
         ticks(page, 50)
         page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.run("studio.flight.k") == 50
