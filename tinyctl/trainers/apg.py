@@ -18,6 +18,7 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
+from tinyctl.sequences import played, start_of
 from tinyctl.sims.declaration import declaration_hash
 from tinyctl.sims.functions import staged_cost
 from tinyctl.sims.kernel import Kernel, compile_plant
@@ -38,6 +39,7 @@ from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
 from tinyctl.trainers.critic import Critic
 from tinyctl.trainers.event_log import EventLog
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.sequence import planned
 from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
 
@@ -84,6 +86,13 @@ class Config:
     """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
+    decide_every: int = 1
+    """Control periods from one inference to the next: the policy gives a sequence of actions for them."""
+    sequence: int | None = None
+    """Actions of a sequence, `decide_every` by default. More are spare: played when a decision does not come."""
+    intervals: tuple[int, ...] = ()
+    """Control periods from one inference to the next while it trains, in turn, at most `sequence`; by default
+    `decide_every`, and where there are spare actions `sequence` after every second."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
     curriculum: bool = True
@@ -115,18 +124,22 @@ def descend(
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
-    front = front_layers(task) if front is None else front
+    decides, intervals = planned(task, config.decide_every, config.sequence, config.intervals)
+    contract = decides.contract
+    front = front_layers(decides) if front is None else front
     curriculum = task.curriculum if config.curriculum else None
     staged = staged_cost(plant, task) if curriculum is not None else []
-    kernel = compile_plant(plant, task, [*policy_functions(task, front), *staged])
+    kernel = compile_plant(plant, task, [*policy_functions(decides, front), *staged])
     if weights is None:
-        weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+        weights = initial_weights(decides, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+        weights[-1][:] = torch.tensor(start_of(contract))[:, None]
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
                     life=config.lifetime, variant=config.variant, randomise=config.randomise,
-                    discount=config.discount if config.critic else 1.0, staged=config.curriculum)  # fmt: skip
+                    discount=config.discount if config.critic else 1.0, staged=config.curriculum,
+                    contract=contract, intervals=intervals)  # fmt: skip
     guessing = torch.Generator().manual_seed(2**32 + seed)
     critic = Critic(window, config.critic, config.discount, guessing) if config.critic else None
-    pilot = Pilot(kernel, front, weights)
+    pilot = played(Pilot(kernel, front, weights, contract), contract)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
@@ -181,7 +194,7 @@ def descend(
     if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
-    policy = policy_of(task, front, course.kept)
+    policy = policy_of(decides, front, course.kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *course.figures, tuple(course.curve), steps, time.perf_counter() - started,
                        cpu_time() - cpu_started, iteration, course.clipped, course.skipped)  # fmt: skip
