@@ -41,6 +41,7 @@ from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
 
 LEAST_CHANGE = 1e-3  # of a set-point, in its typical magnitude
+RIDGE = 1e-7  # of the head's columns, over their mean square
 GRADIENT_NORM = 1.0  # no gradient is longer
 Tensor = Any  # torch.Tensor
 
@@ -61,6 +62,8 @@ class Config:
     """Past observations that the cell sees beside the newest ones, and so their differences."""
     every: int = 1
     """Control periods of which each of them is the mean."""
+    actions: bool = False
+    """Whether the pupil sees the actions last applied: an observer wants them, but one can also just copy them."""
     lags: tuple[float, ...] = ()
     """Time constants, in control periods, with which the observations are filtered beside that."""
     reset: str | None = None
@@ -193,18 +196,24 @@ class Pupil:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, steps, columns) to (batch, steps, n_act) before the clip."""
-        begins = None
-        if self.column is not None:
-            seen = inputs[:, :, self.column]
-            begins = (seen - seen.roll(1, 1)).abs() >= LEAST_CHANGE
-            begins[:, 0] = True
-        return self.head(torch.cat([self.memory(inputs, begins), inputs], dim=2))
+        return self.head(torch.cat([self.memory(inputs, self._begins(inputs)), inputs], dim=2))
+
+    def _begins(self, inputs: Tensor) -> Tensor | None:
+        """Where the memory starts anew, (batch, steps) bool."""
+        if self.column is None:
+            return None
+        seen = inputs[:, :, self.column]
+        begins = (seen - seen.roll(1, 1)).abs() >= LEAST_CHANGE
+        begins[:, 0] = True
+        return begins
 
     def fit(self, known: Lessons, tell: Callable[[int], None] | None = None) -> float:
         """`config.steps` gradient steps; the mean squared error of the last tenth of them, as a share of the range."""
         if not self.done:
             self.memory.prepare(known.inputs[0])
         inputs, answers, alive = (torch.from_numpy(a) for a in (known.inputs, known.answers, known.alive))
+        if self.memory.free_head:
+            self.solve_head(known)
         ramp = torch.linspace(self.config.early, 1, inputs.shape[1])
         total, losses, span = self.config.steps * self.config.rounds, [], self.high - self.low
         for step in range(self.config.steps):
@@ -224,7 +233,30 @@ class Pupil:
             self.done += 1
             if tell is not None:
                 tell(step + 1)
+        if self.memory.free_head:
+            self.solve_head(known)
         return float(np.mean(losses[-max(1, self.config.steps // 10) :]))
+
+    def solve_head(self, known: Lessons) -> None:
+        """The head that fits all answers within the actions' ranges best, by ridge regression: the gradient steps leave
+        it a little off, by which a set-point would be missed."""
+        ramp, low, high = np.linspace(self.config.early, 1, known.inputs.shape[1]), self.low.numpy(), self.high.numpy()
+        size = self.head.weight.shape[1] + 1
+        gram, right = np.zeros((len(low), size, size)), np.zeros((len(low), size))
+        for inputs, answers, alive in zip(known.inputs, known.answers, known.alive, strict=True):
+            given = torch.from_numpy(inputs[None])
+            with torch.no_grad():
+                read = torch.cat([self.memory(given, self._begins(given)), given], dim=2)[0].numpy()
+            columns = np.column_stack([read, np.ones(len(read))]).astype(np.float64)
+            for k, answer in enumerate(answers.T):
+                weighted = columns * (ramp * alive * (answer > low[k]) * (answer < high[k]))[:, None]
+                gram[k] += weighted.T @ columns
+                right[k] += weighted.T @ answer
+        for k in range(len(low)):
+            damping = RIDGE * np.trace(gram[k]) / size * np.eye(size)
+            solved = torch.from_numpy(np.linalg.solve(gram[k] + damping, right[k]))
+            with torch.no_grad():
+                self.head.weight[k], self.head.bias[k] = solved[:-1], solved[-1]
 
     def policy(self) -> Policy:
         """The pupil as it is now."""
@@ -243,13 +275,14 @@ class Pupil:
 def windowed_front(task: Task, config: Config) -> Front:
     """The standard front layers, with lags of the observations and `window` past ones behind them.
 
-    What was applied is left out (its gain is zero): a pupil that sees its teacher's last action copies it.
+    Without `actions` what was applied is left out (its gain is zero).
     """
     *front, (_, scale) = front_layers(task)
     assert isinstance(scale, Scale)
     seen, width = task.contract.n_obs, scale.n_in
-    measured = np.arange(width) < seen
-    measured[width - len(task.integral_limits) :] = True
+    kept = np.full(width, config.actions)
+    kept[:seen] = kept[width - len(task.integral_limits) :] = True
+    seen += len(task.contract.applied_outputs) * config.actions
     columns, more, factors = tuple(range(seen)), 0, list[float]()
     for k, periods in enumerate(config.lags):
         front.append((f"lag_{k}", Lag(width + more, columns, periods * task.period_s, np.zeros(seen, F32))))
@@ -259,8 +292,8 @@ def windowed_front(task: Task, config: Config) -> Front:
         front.append(("window", History(width + more, columns, config.window, config.every, np.zeros(seen, F32))))
         more += config.window * seen
         factors += [1.0] * config.window
-    gain = np.concatenate([scale.gain * measured, *(scale.gain[:seen] * factor for factor in factors)])
-    offset = np.concatenate([scale.offset * measured, np.zeros(more)])  # only an applied action has one
+    gain = np.concatenate([scale.gain * kept, *(scale.gain[:seen] * factor for factor in factors)])
+    offset = np.concatenate([scale.offset * kept, np.zeros(more)])
     return [*front, ("scale", Scale(gain.astype(F32), offset.astype(F32)))]
 
 
