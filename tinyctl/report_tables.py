@@ -171,7 +171,9 @@ def not_checked(records: dict[str, dict[str, Any]], contract: bool) -> list[str]
         told.append("No board stepped the controller (tinyctl hil).")
     if fly is None:
         told.append("Nothing was flown.")
-    elif "survived" in fly:
+    elif "environment" in fly:
+        told.append(f"Flights are of the environment {fly['environment']}, without a delay, on seed {fly['seed']}.")
+    else:
         told.append(f"Flights are simulated, of the plant {fly['plant']} as it is written down, on seed {fly['seed']}.")
         if fly["on"] != "emulator" and "fly-emulator" not in records:
             told.append("The image for the board was not flown, only what it was made from.")
