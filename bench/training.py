@@ -13,12 +13,13 @@ import os
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rl_tools import show_beside
 from simulator import simulator_rows
 
 import tinyctl
@@ -28,7 +29,6 @@ from tinyctl.policy import Policy
 from tinyctl.sims.loop import Flights, fly
 from tinyctl.trainers.apg import Config
 
-PLANT = tinyctl.plant("quadrotor")
 FLIGHT_SEEDS = range(101, 106)
 EPISODES = 1000
 DELAY_S = 150e-6  # about the predicted inference time; a tenth of it would change nothing
@@ -63,8 +63,10 @@ class Row:
     flies: tuple[str, ...]
     bars: tuple[Bar, ...]
     flight_seeds: tuple[int, ...] = tuple(FLIGHT_SEEDS)
+    plant: str = "quadrotor"
 
 
+SHORT = Config(iterations=400, window=8)  # 0.16 s: a swing takes ten times as long
 SIZE = Bar("parameters", 7000, public="rl-tools: 13,828")
 ROWS = {
     "hover": Row(
@@ -96,6 +98,18 @@ ROWS = {
         (Bar("cpu_s", 60.0), Bar("hover survived", 0.90, True), Bar("hover error, m", 0.08), SIZE),
         flight_seeds=tuple(FLIGHT_SEEDS)[:4],
     ),
+    "throw": Row(
+        "recovery from any attitude", "throw", Config(), ("throw",),
+        (Bar("throw survived", 0.98, True), Bar("throw error, m", 0.10), SIZE),
+    ),
+    "critic": Row(
+        "pendulum, windows of 8 periods and a critic", "swing_up", replace(SHORT, critic=(64, 64)), ("swing_up",),
+        (Bar("swing_up survived", 0.98, True), Bar("swing_up error, rad", 0.25)), plant="pendulum",
+    ),
+    "no_critic": Row(  # the row above shows something only if this one fails
+        "the same without a critic", "swing_up", SHORT, ("swing_up",),
+        (Bar("swing_up error, rad", 0.4, True),), plant="pendulum",
+    ),
 }  # fmt: skip
 
 
@@ -109,7 +123,13 @@ def simulator() -> list[tuple[str, Bar, float]]:
     return found
 
 
-EXTRA = {"simulator": simulator}  # measurements without a training: (title, bar, value)
+def rl_tools() -> list[tuple[str, Bar, float]]:
+    """rl-tools measured on this machine: a table of its own, without bars."""
+    show_beside()
+    return []
+
+
+EXTRA = {"simulator": simulator, "rl_tools": rl_tools}  # measurements without a training: (title, bar, value)
 
 
 def main() -> int:
@@ -139,26 +159,29 @@ def measured(row: Row, seed: int) -> tuple[Policy, Figures]:
     """Train once with an empty kernel cache, then fly the emitted C."""
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TINYCTL_CACHE"] = cache
-        trained = tinyctl.train(PLANT, row.task, seed=seed, config=row.config)
+        trained = tinyctl.train(row.plant, row.task, seed=seed, config=row.config)
         del os.environ["TINYCTL_CACHE"]
     figures = {"cpu_s": trained.cpu_seconds, "parameters": parameters(trained.policy)}
+    plant = tinyctl.plant(row.plant)
     for task in row.flies:
+        unit = plant.task(task).scores[0].unit
         flights = flown(trained.policy, task, row)
         survived = np.concatenate([f.survived for f in flights])
         errors = np.concatenate([next(iter(f.scores.values()))[f.survived] for f in flights])
         figures[f"{task} survived"] = float(survived.mean())
-        figures[f"{task} error, m"] = float(errors.mean()) if len(errors) else float("inf")
+        figures[f"{task} error, {unit}"] = float(errors.mean()) if len(errors) else float("inf")
     print(row.title, "seed", seed, {k: round(v, 4) for k, v in figures.items()}, file=sys.stderr)
     return trained.policy, figures
 
 
 def flown(policy: Policy, task: str, row: Row) -> list[Flights]:
-    graph, _ = tinyctl.quantize(policy, "f32", plant_name=PLANT, task=row.task)
+    plant = tinyctl.plant(row.plant)
+    graph, _ = tinyctl.quantize(policy, "f32", plant_name=plant, task=row.task)
     with tempfile.TemporaryDirectory() as folder:
         tinyctl.emit(graph, Path(folder), "policy")
         controller = HostController(Path(folder))
         return [
-            fly(PLANT, PLANT.task(task), controller, episodes=EPISODES, seed=seed, delay_s=DELAY_S, keep=0,
+            fly(plant, plant.task(task), controller, episodes=EPISODES, seed=seed, delay_s=DELAY_S, keep=0,
                 randomise=row.config.randomise)
             for seed in row.flight_seeds
         ]  # fmt: skip
@@ -172,7 +195,7 @@ def parameters(policy: Policy) -> int:
 def save_median(policies: list[Policy], errors: list[float]) -> None:
     """The policy of the seed with the median figure-eight."""
     median = errors.index(statistics.median_low(errors))
-    graph, _ = tinyctl.quantize(policies[median], "f32", plant_name=PLANT, task="follow")
+    graph, _ = tinyctl.quantize(policies[median], "f32", plant_name="quadrotor", task="follow")
     tinyctl.save(graph, OUT / "graph-f32.tctl")
 
 

@@ -51,7 +51,7 @@ def failure_rate(failed: Array, twin_failed: Array, more: Array) -> FailureRate:
         coefficients.append(b)
     value, variance, b = (float(np.mean(v)) for v in (values, variances, coefficients))
     plain = fraction_estimate(int(failed.sum()), n)
-    low, high = _interval(value, b, failed, twin_failed, twin)
+    low, high = _interval(value, failed, twin_failed, twin)
     reduction = _variance(plain, n) / variance if plain.value and variance else None
     return FailureRate(
         plain, Estimate(value, low, high), twin, b, reduction,
@@ -69,14 +69,28 @@ def _variance(fraction: Estimate, n: int) -> float:
     return fraction.value * (1 - fraction.value) / n
 
 
-def _interval(value: float, b: float, failed: Array, twin_failed: Array, twin: Estimate) -> tuple[float, float]:
-    """The value is a sum of b E[c] and of the shares of flights that only the controller failed (weight 1), both
-    (1 - b), and only the twin (-b). Of each the Wilson interval is known; how far the sum may be off is the root of the
-    sum of squares (Zou and Donner 2008, Stat. Med. 27). Unlike the normal interval this one stays honest where a share
-    was never seen: what did not happen in n flights may still happen 4 times in n."""
-    n = len(failed)
-    counted = ((1.0, failed & ~twin_failed), (1 - b, failed & twin_failed), (-b, ~failed & twin_failed))
-    parts = [(b, twin), *((weight, fraction_estimate(int(seen.sum()), n)) for weight, seen in counted)]
-    down = math.hypot(*(w * (r.value - (r.low if w > 0 else r.high)) for w, r in parts))
-    up = math.hypot(*(w * ((r.high if w > 0 else r.low) - r.value) for w, r in parts))
+def _interval(value: float, failed: Array, twin_failed: Array, twin: Estimate) -> tuple[float, float]:
+    """The rate is P(f|c) E[c] + P(f|not c) (1 - E[c]), whose three fractions have Wilson intervals. How far the sum may
+    be off is the root of the sum of the squares of how far each part may be (Zou and Donner 2008, Stat. Med. 27).
+
+    Unlike the normal interval this one stays honest where something was never seen: what the twin did not do alone in n
+    flights may still happen 4 times in n.
+    """
+    unseen = Estimate(1.0, 0.0, 1.0)
+    alike, alone = (
+        fraction_estimate(int(failed[where].sum()), int(where.sum())) if where.any() else unseen
+        for where in (twin_failed, ~twin_failed)
+    )
+    difference = alike.value - alone.value
+    parts = [
+        (twin.value, alike),
+        (1 - twin.value, alone),
+        (abs(difference), twin if difference >= 0 else _mirrored(twin)),
+    ]
+    down = math.hypot(*(weight * (part.value - part.low) for weight, part in parts))
+    up = math.hypot(*(weight * (part.high - part.value) for weight, part in parts))
     return max(0.0, value - down), min(1.0, value + up)
+
+
+def _mirrored(part: Estimate) -> Estimate:
+    return Estimate(1 - part.value, 1 - part.high, 1 - part.low)

@@ -17,8 +17,7 @@ from gymnasium.spaces import Box, Discrete
 
 from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
-from tinyctl.importers.base import Request, contract_of
-from tinyctl.importers.sb3 import preferences
+from tinyctl.importers.base import Request, contract_of, preferences
 from tinyctl.layers.base import F32, Array
 from tinyctl.sims.gym import make_env
 from tinyctl.sims.loop import Controller

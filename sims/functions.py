@@ -31,6 +31,22 @@ def functions(plant: Plant, task: Task) -> list[Any]:
             *([score] if scores else [])]  # fmt: skip
 
 
+def staged_cost(plant: Plant, task: Task) -> list[Any]:
+    """`staged_cost(x, u, u_last, w)`, the cost with its curriculum's terms weighed by `w`, and its product: extra
+    functions of `compile_plant`; none where no stage weighs anything."""
+    terms = task.curriculum.terms if task.curriculum is not None else {}
+    if not terms:
+        return []
+    rows = {"x": len(plant.state_columns(task)), "u": len(plant.inputs), "u_last": len(plant.inputs), "w": len(terms)}
+    x, u, u_last, w = (casadi.SX.sym(name, n) for name, n in rows.items())
+
+    def weighed() -> SX:
+        return task.cost(x, u, u_last) + sum((w[i] - 1) * term(x, u, u_last) for i, term in enumerate(terms.values()))
+
+    f = casadi.Function("staged_cost", [x, u, u_last, w], [_column(plant, "terms", weighed, 1)], [*rows], ["y"])
+    return [f, vjp(f, ("x", "u", "u_last"))]
+
+
 def step_function(plant: Plant, task: Task) -> Any:
     """`step(x, u, p, d, h)`: the states after one step of `h` seconds by the classical Runge-Kutta rule, or Euler's for
     a plant that asks for it, projected.

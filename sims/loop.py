@@ -168,8 +168,7 @@ def close_loop(
     """
     task, period = kernel.task, kernel.task.period_s
     steps, n = len(drawn.noise), len(drawn.x)
-    busy, more = split_delay(delay_s, period)
-    stride = max(1, busy + (more > 0))  # periods from one inference to the next
+    stride = periods_between(delay_s, period)
     missed, rest = split_delay(delay_s + drawn.late_s, period)
     tail = [steps - round(s.last_s / period) for s in task.scores]
     rms = np.array([s.rms for s in task.scores], bool)
@@ -228,6 +227,12 @@ def split_delay(delay_s: float | Array, period_s: float) -> tuple[Any, Any]:
     missed = np.floor(periods).astype(int)
     rest = (periods - missed) * period_s
     return (int(missed), float(rest)) if missed.ndim == 0 else (missed, rest.astype(np.float32)[:, None])
+
+
+def periods_between(delay_s: float, period_s: float) -> int:
+    """Control periods from one inference to the next."""
+    busy, more = split_delay(delay_s, period_s)
+    return max(1, int(busy) + (more > 0))
 
 
 def _late(said: Sequence[Array], missed: int | Array) -> Array:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinyctl.contract import Contract, check_identifier
 from tinyctl.errors import TinyctlError
+from tinyctl.sims.curriculum import Curriculum
 
 SX: TypeAlias = Any  # casadi.SX, which has no type stubs; a column vector unless said otherwise
 Array: TypeAlias = NDArray[Any]
@@ -124,7 +125,8 @@ class Task:
     `lag_s` a policy also sees its applied actions through a first-order lag of that time constant, as the actuators
     do; `integral_limits` names observation columns whose integral it keeps, and its limit in the column's unit times s.
     `setpoints` names what can be asked for beside the task itself, and how a unit of it moves observation columns: by
-    it a controller is led along a trajectory that shows the plant (`sims.excitation`).
+    it a controller is led along a trajectory that shows the plant (`sims.excitation`). `curriculum` is what training
+    begins with.
 
     For baselines: `loops` are the PID loops of a task that has them; `horizon` is how many control periods a predictive
     controller looks ahead.
@@ -150,6 +152,7 @@ class Task:
     horizon: int = 40
     late_s: float = 0.0
     randomisation: Randomisation | None = None
+    curriculum: Curriculum | None = None
 
     def __post_init__(self) -> None:
         if len(self.noise) != self.contract.n_obs or not all(math.isfinite(s) and s >= 0 for s in self.noise):
@@ -228,6 +231,8 @@ class Plant:
             names = [check_identifier(v.name, "state or goal") for v in self.state_columns(task)]
             if len(set(names)) != len(names):
                 raise TinyctlError("a name stands twice among states and goals", where=f"task {name}")
+            if unknown := set(task.curriculum.easiest if task.curriculum else ()) - set(names):
+                raise TinyctlError(f"eases the unknown state {min(unknown)!r}", where=f"task {name}")
 
     def task(self, name: str | None = None) -> Task:
         """The task called `name`, or the first one; raises `TinyctlError` for an unknown name."""

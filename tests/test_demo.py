@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import chromium
 
 import tinyctl
 from tinyctl.cli import demo
 from tinyctl.hostlib import HostController
 
+SHOTS = Path(__file__).parents[1] / "build" / "report"  # kept by CI
 FILES = {"policy.tctl", "graph-f32.tctl", "graph-w16a16.tctl", "c", "image.elf", "train.json", "check.json", "fly.json",
-         "report.html"}  # fmt: skip
+         "certify.json", "report.html"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +55,29 @@ def test_it_flies_better_than_the_published_trainer(written: Path) -> None:
     low, high = reference["survived_ci95"]
     assert low <= fly["survived"] <= high
     assert emulated["trajectories"] == fly["trajectories"]  # the same bits fly the same flight
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_report_fits_desk_phone_and_paper(
+    written: Path, require_tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    sections = {"flights", "training", "quantization", "timing", "memory", "certificate", "contract", "not-checked"}
+    with chromium(require_tool("chromium"), tmp_path) as page:
+        for name, width in (("desktop", 1280), ("phone", 390), ("print", 720)):
+            page.open((written / "report.html").as_uri(), width=width, phone=name == "phone")
+            page.call("Emulation.setEmulatedMedia", media="print" if name == "print" else "screen")
+            shot = page.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+            SHOTS.mkdir(parents=True, exist_ok=True)
+            (SHOTS / f"{name}.png").write_bytes(base64.b64decode(shot))
+            assert page.complaints == []
+            assert len(page.requests) == 1  # the page itself
+            page.requests.clear()
+            assert page.run("document.scrollingElement.scrollWidth <= innerWidth"), name
+            assert set(page.run("[...document.querySelectorAll('section')].map((s) => s.id)")) >= sections
+        paper = base64.b64decode(page.call("Page.printToPDF", printBackground=True)["data"])
+    (SHOTS / "report.pdf").write_bytes(paper)
+    assert paper.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 12
 
 
 @pytest.mark.xdist_group("demo")

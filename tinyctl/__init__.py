@@ -17,6 +17,7 @@ from tinyctl.api import (
     save,
     sparsify,
     train,
+    train_dynamics,
 )
 from tinyctl.contract import Contract, Input, Output
 from tinyctl.errors import TinyctlError
@@ -50,4 +51,5 @@ __all__ = [
     "save",
     "sparsify",
     "train",
+    "train_dynamics",
 ]

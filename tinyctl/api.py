@@ -39,6 +39,7 @@ from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_li
 from tinyctl.hostlib import HostController
 from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
+from tinyctl.layer_errors import layer_errors
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
@@ -46,7 +47,8 @@ from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
 from tinyctl.specifications.flights import Watch
 from tinyctl.specifications.formula import Specification
-from tinyctl.trainers import algorithm
+from tinyctl.status_log import StatusLog
+from tinyctl.trainers import MODELS, algorithm
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ def train(
 ) -> TrainResult:
     """Train a policy for a plant's task by an algorithm of `tinyctl.trainers`; `config` is its `Config`."""
     require_train()
+    if algo in MODELS:
+        raise TinyctlError(f"{algo} learns a model, not a policy", fix="train_dynamics, or the command `train`")
     trainer = algorithm(algo)
     which = plant_name if not isinstance(plant_name, str | Path) else plant(plant_name)
     return trainer.train(which, task, config=config or trainer.Config(), seed=seed, progress=progress)
@@ -367,8 +371,7 @@ def quantize(
         from tinyctl.trainers import qat
 
         untuned = ratio
-        judge = closed_loop.cost_ratio(policy, which, task, seed=2)  # other flights than those that are reported
-        fitted = qat.tune(policy, formats, calibration, which, which.task(task), judge, progress=progress)
+        fitted = qat.tune(policy, formats, calibration, which, which.task(task), progress=progress)
         if (reached := cost(fitted)) < untuned:
             graph, ratio = fitted, reached
     tried: tuple[Tried, ...] = ()
@@ -377,8 +380,9 @@ def quantize(
     rms, largest = quantizer.measure(policy, graph, calibration)
     name = formats if isinstance(formats, str) else "+".join(graph.formats)
     return graph, QuantizeReport(
-        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes, untuned
-    )
+        name, quantizer.weight_bytes(graph), rms, largest, ratio, graph.contract.hash, graph.hash, tried, mixes,
+        untuned, layer_errors(policy, graph, calibration),
+    )  # fmt: skip
 
 
 def build(
@@ -553,7 +557,7 @@ def fly(
         check_name(log)
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims import excitation
-    from tinyctl.sims.loop import BATCH
+    from tinyctl.sims.loop import BATCH, periods_between
     from tinyctl.sims.loop import fly as loop
 
     name = task or next(iter(which.tasks))
@@ -567,7 +571,8 @@ def fly(
             fix="fly it in the task it was made for",
         )
     with ExitStack() as stack:
-        controller = _controller(what.source, on, board, toolchain, line, stack)
+        status_log = StatusLog(_controller(what.source, on, board, toolchain, line, stack), KEPT)
+        controller: Any = status_log
         offsets = None if setpoints is None else excitation.read_setpoints(setpoints, which.task(name))
         if offsets is not None:
             which = excitation.led(which, name, len(offsets))
@@ -595,7 +600,9 @@ def fly(
         flown = controller.episodes(flights.lost_s, logged.contract.rate_hz)
         write_recording(log, logged.contract, what.identity.graph_hash, flown)
     kept = watch.kept() if watch is not None else ()
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept)
+    period_s = which.task(name).period_s
+    events = status_log.events(period_s * periods_between(delay_s, period_s))
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept, events=events)
 
 
 def fly_environment(

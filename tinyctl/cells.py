@@ -122,6 +122,65 @@ def s5(
     return tuple(made.nodes)
 
 
+def shplrnn(
+    name: str, source: str, a: Array, w1: Array, w2: Array, h1: Array, h2: Array, w_in: Array, *, reach: Array,
+    initial: Array | None = None, kept: str | None = None,
+) -> tuple[Node, ...]:  # fmt: skip
+    """The clipped shallow piecewise-linear network (Hess et al., Generalized Teacher Forcing for Learning Chaotic
+    Dynamics, 2023), from `initial`, zero by default:
+
+        z = a z + w1 (relu(w2 z + h2) - relu(w2 z)) + h1 + w_in s
+
+    `a`, `h1` (m,), `w1` (m, h), `w2` (h, m), `h2` (h,), `w_in` (m, n_in). The bends add at most |w1| |h2|, so with
+    |a| < 1 and inputs within `reach` (n_in,) its state is bounded, and no limit is ever met.
+    """
+    m, hidden = w1.shape
+    fits = a.shape == h1.shape == (m,) and w2.shape == (hidden, m) and h2.shape == (hidden,) and len(w_in) == m
+    if not fits or not (np.abs(a) < 1).all():
+        raise TinyctlError(f"weights of a network with {m} states and {hidden} bends do not fit, or |a| is not below 1",
+                           where=f"cell {name}")  # fmt: skip
+    most = (np.abs(w1) @ np.abs(h2) + np.abs(h1) + np.abs(w_in) @ reach) / (1 - np.abs(a))
+    start = np.zeros(m, F32) if initial is None else initial.astype(F32)
+    made = _Cell(name, kept)
+    made.delay("z", m, np.maximum(1.001 * most, np.abs(start)) + 1e-3, "out", start)
+    made.add("lifted", Dense(np.vstack([w2, w2]).astype(F32), np.concatenate([h2, 0 * h2]).astype(F32)), "z")
+    made.add("bent", Relu(2 * hidden), "lifted")
+    made.add("beside", Concat((2 * hidden, w_in.shape[1])), "bent", source)
+    made.add("driven", Dense(np.hstack([w1, -w1, w_in]).astype(F32), h1.astype(F32)), "beside")
+    made.add("decayed", Scale(a.astype(F32), np.zeros(m, F32)), "z")
+    made.add("out", Add(m), "decayed", "driven")
+    return tuple(made.nodes)
+
+
+def relu_rnn(
+    name: str, source: str, w_x: Array, w_h: Array, bias: Array, limit: Array, kept: str | None = None
+) -> tuple[Node, ...]:
+    """The plain recurrent layer h = relu(w_x x + w_h h + bias), kept within `limit` (n,) from step to step. `w_x` (n,
+    n_in), `w_h` (n, n), `bias` (n,)."""
+    n = _check(name, 1, w_x, w_h, bias)
+    made = _Cell(name, kept)
+    joined = made.joined(source, "h", n, w_x.shape[1], limit, "out")
+    made.add("sum", Dense(np.hstack([w_x, w_h]).astype(F32), bias.astype(F32)), joined)
+    made.add("out", Relu(n), "sum")
+    return tuple(made.nodes)
+
+
+def reservoir(
+    name: str, source: str, w_in: Array, w: Array, bias: Array, leak: float, kept: str | None = None
+) -> tuple[Node, ...]:
+    """An echo state network x = (1 - leak) x + leak sigmoid(w_in u + w x + bias) (Jaeger 2001), whose `w` (n, n) is
+    sparse: its rows are stored compressed. `w_in` (n, n_in), `bias` (n,)."""
+    n = _check(name, 1, w_in, w, bias)
+    made = _Cell(name, kept)
+    joined = made.joined(source, "x", n, w_in.shape[1], 1.0, "out")
+    made.add("sum", Dense(np.hstack([w_in, w]).astype(F32), bias.astype(F32), "csr"), joined)
+    made.add("rate", Sigmoid(n), "sum")
+    made.add("moved", Scale(np.full(n, leak, F32), np.zeros(n, F32)), "rate")
+    made.add("stayed", Scale(np.full(n, 1 - leak, F32), np.zeros(n, F32)), "x")
+    made.add("out", Add(n), "stayed", "moved")
+    return tuple(made.nodes)
+
+
 def restart(name: str, source: str, n_in: int, column: int, step: float, n: int) -> tuple[Node, ...]:
     """A value of `n` columns that is 0 in the step in which a column of `source` (n_in columns) has changed, by at
     least `step`, and 1 as long as it stays: what lets a memory start anew with each set-point."""
@@ -149,16 +208,18 @@ class _Cell:
         self.short.add(short)
         self.nodes.append(Node(f"{self.name}_{short}", layer, tuple(self._full(name) for name in inputs)))
 
-    def delay(self, short: str, n: int, limit: float, of: str) -> None:
-        """A delay of a node that comes later."""
+    def delay(self, short: str, n: int, limit: float | Array, of: str, initial: Array | None = None) -> None:
+        """A delay of a node that comes later; what it recalls is multiplied by the value of `kept`, if there is one."""
         self.short.add(of)
+        start = np.zeros(n, F32) if initial is None else initial
+        delay = UnitDelay(start, np.broadcast_to(np.asarray(limit, F32), n))
         if self.kept is None:
-            self.add(short, UnitDelay(np.zeros(n, F32), np.full(n, limit, F32)), of)
+            self.add(short, delay, of)
         else:
-            self.add(f"{short}_before", UnitDelay(np.zeros(n, F32), np.full(n, limit, F32)), of)
+            self.add(f"{short}_before", delay, of)
             self.add(short, Multiply(n), f"{short}_before", self.kept)
 
-    def joined(self, source: str, short: str, n: int, n_in: int, limit: float, of: str) -> str:
+    def joined(self, source: str, short: str, n: int, n_in: int, limit: float | Array, of: str) -> str:
         """Input and recalled output side by side."""
         self.delay(short, n, limit, of)
         self.add("joined", Concat((n_in, n)), source, short)

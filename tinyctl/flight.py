@@ -14,6 +14,7 @@ from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
+from tinyctl.status_log import Event
 
 if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.sims.environments import Episodes
@@ -47,10 +48,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds."""
+    """One episode: `states` (times, n_states) and `actions` (times, n_act) every `STRIDE_S` seconds, the
+    `disturbances` that it drew, and the changes of the status word until its end."""
 
     states: list[list[float]]
     actions: list[list[float]]
+    disturbances: list[float]
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class FlightReport:
     contract_hash: str
     graph_hash: str
     specifications: tuple[SpecificationReport, ...] = ()
+    disturbance_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -128,6 +133,11 @@ class GraphController:
         action, self.state = self.graph.run(observations, self.state)
         return action
 
+    @property
+    def status(self) -> Array:
+        """The status words (n,) of the last step."""
+        return self.state.status
+
     def set_applied(self, action: Array) -> None:
         """Tell it that something other than its last action was applied, (n, n_act)."""
         self.state = self.state.with_applied(action)
@@ -141,12 +151,13 @@ class EmulatedController:
 
         self.emulator = Emulator(image, board)
         self.structs = self.emulator.initial(0)
+        self.status = np.zeros(0, np.uint32)
 
     def reset(self, n: int) -> None:
         self.structs = self.emulator.initial(n)
 
     def step(self, observations: Array) -> Array:
-        action, _ = self.emulator.step_batch(self.structs, observations)
+        action, self.status = self.emulator.step_batch(self.structs, observations)
         return action
 
 
@@ -170,17 +181,27 @@ def check_contract(contract: Contract, task: Task, where: str) -> None:
 
 def report(
     plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
-    kept: Sequence[Kept] = (),
+    kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (),
 ) -> FlightReport:  # fmt: skip
-    """The record of what happened in the flights of the controller `who`, which `kept` to specifications."""
+    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` of
+    the kept trajectories' status words."""
+    from tinyctl.sims.loop import draw
+
     task = plant.task(task_name)
     survival = flights.survival()
     scores = {s.name: _score(flights.score(s.name), s.unit) for s in task.scores}
     lost = np.flatnonzero(~flights.survived)
-    stride = max(1, round(STRIDE_S * task.contract.rate_hz))
+    stride, shown = max(1, round(STRIDE_S * task.contract.rate_hz)), min(KEPT, flights.states.shape[1])
+    drawn = draw(plant, task, range(shown), seed).d if plant.disturbances else np.zeros((shown, 0))
+    ends = np.where(flights.survived, np.inf, flights.lost_s)
     trajectories = tuple(
-        Trajectory(_rounded(flights.states[::stride, k]), _rounded(flights.actions[::stride, k]))
-        for k in range(min(KEPT, flights.states.shape[1]))
+        Trajectory(
+            _rounded(flights.states[::stride, k]),
+            _rounded(flights.actions[::stride, k]),
+            _rounded(drawn[[k]])[0],
+            tuple(e for e in (events[k] if k < len(events) else ()) if e.time_s < ends[k]),
+        )
+        for k in range(shown)
     )
     return FlightReport(
         on,
@@ -200,6 +221,7 @@ def report(
         who.contract_hash,
         who.graph_hash,
         tuple(map(_kept, kept)),
+        disturbance_names=tuple(f"{v.name}, {v.unit}" for v in plant.disturbances),
     )
 
 

@@ -107,6 +107,7 @@ class BoardController:
         self.link, self._recorder = link, recorder
         self._episodes: list[list[tuple[Array, Array, int, int]]] = []
         self.waited_s = 0.0
+        self.status = np.zeros(1, np.uint32)
 
     def reset(self, n: int) -> None:
         if n != 1:
@@ -122,6 +123,7 @@ class BoardController:
         step = self.link.step(observation)
         self.waited_s += time.perf_counter() - begin
         self._episodes[-1].append((observation, step.action, step.status, step.count))
+        self.status = np.array([step.status], np.uint32)
         if self._recorder:
             self._recorder.step(observation, step)
         return step.action[None]

@@ -33,7 +33,7 @@ algo = "{algo}"
 seed = 0
 
 [train.settings]  # of the algorithm, as `tinyctl train --set`
-# hidden = [32, 32]
+{choice}# hidden = [32, 32]
 
 # [prune]  # leave the table out to keep every weight
 # keep = 0.5  # at most this share of the products
@@ -160,11 +160,12 @@ class _Head:
     toolchain: Literal["gcc", "zig"] | None = None
 
 
-def project_text(plant: str, task: str, board: str) -> str:
-    """A commented `tinyctl.toml`."""
+def project_text(plant: str, task: str, board: str, *, choice: bool = False) -> str:
+    """A commented `tinyctl.toml`; `choice`: the environment lets the controller choose among actions."""
     gym = plant.startswith("gym:")
     return TEXT.format(
         plant=json.dumps(plant), task=task, board=json.dumps(board), algo="rl" if gym else "apg",
+        choice='algorithm = "PPO"\n' if choice else "",
         least="of the mean return" if gym else "of the episodes survive",
     )  # fmt: skip
 

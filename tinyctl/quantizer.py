@@ -26,7 +26,8 @@ from tinyctl.layers.unit_delay import UnitDelay
 from tinyctl.network import Network, Node, free_name
 from tinyctl.policy import Policy
 
-if TYPE_CHECKING:  # they time with an emulator
+if TYPE_CHECKING:  # the latter time with an emulator
+    from tinyctl.layer_errors import LayerError
     from tinyctl.mixer import Mix
     from tinyctl.storage import Tried
 
@@ -40,7 +41,7 @@ class QuantizeReport:
     """What the format costs: RMS and largest action error along the calibration sequences, relative to the policy in
     float32, and (where a plant was given) the closed-loop cost over the policy's. `storage` is what was timed to choose
     how weights are stored, where a board was given, `mixes` to choose the formats. `closed_loop_cost_ratio_untuned` is
-    the ratio before fine-tuning (`trainers.qat`), where that was tried."""
+    the ratio before fine-tuning (`trainers.qat`), where that was tried. `layers` tells where what is lost."""
 
     format: str
     weight_bytes: int
@@ -52,6 +53,7 @@ class QuantizeReport:
     storage: tuple[Tried, ...] = ()
     mixes: tuple[Mix, ...] = ()
     closed_loop_cost_ratio_untuned: float | None = None
+    layers: tuple[LayerError, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}

@@ -1,241 +1,144 @@
-"""One self-contained HTML page from the JSON files of a run: verdict, training, flights, timing, memory.
+"""One self-contained HTML page from the JSON files of a run: verdict, flights, training, timing, memory, contract.
 
-The files may come from elsewhere, so everything in them is escaped, and figures are checked to be numbers.
+The files may come from elsewhere, so everything in them is escaped, and figures are checked to be numbers. The page
+loads nothing: its content security policy allows the one script whose hash it names, and no address at all.
 """
 
 from __future__ import annotations
 
-import io
+import base64
+import hashlib
+import importlib.resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import UndefinedError
 
-from tinyctl.errors import FileError, ToolMissing
+import tinyctl.codegen
+from tinyctl.archive import load
+from tinyctl.contract import Contract
+from tinyctl.errors import FileError, TinyctlError
 from tinyctl.files import write_atomically
-from tinyctl.jsons import parse_json
+from tinyctl.importers.base import read_bytes
+from tinyctl.jsons import canonical_json, parse_json
+from tinyctl.report_flights import flight_plots, scene, still, training_plots, what_disturbed, what_guarded
+from tinyctl.report_tables import (
+    bars,
+    causes,
+    changes,
+    deadline,
+    errors_by_layer,
+    figures,
+    memory_map,
+    not_checked,
+)
 from tinyctl.templates import page
 from tinyctl.version import VERSION
 
 MAX_JSON_BYTES = 64 << 20
-PARTS = ("train", "quantize", "check", "check-f32", "fly", "fly-f32", "fly-emulator")
-INK, ACCENT, MUTED, GOOD, BAD = "#1f2933", "#2563eb", "#94a3b8", "#15803d", "#b91c1c"
-MEANINGS = {
-    "load": "the second cycle of a load whose successor could not join it",
-    "store": "a load behind a store",
-    "address": "an address made by the instruction just before",
-    "fp": "a float result used at once",
-    "result": "a result used before it is ready",
-    "branch": "refilling the pipeline after a taken branch",
-    "unaligned": "accesses that are not aligned",
-    "fetch": "waiting for the fetch unit",
-    "flash": "waiting for flash, or for a slow RAM",
-}
+PARTS = ("train", "quantize", "check", "check-f32", "fly", "fly-f32", "fly-emulator", "certify", "hil")
+KEPT = "report.json"  # the figures of this page and of the run before, for the next page in the same folder
 MOST_LINES = 30  # of the source, in the table
-LINES = ("#2563eb", "#db2777", "#d97706", "#059669")
+MOST_NETWORKS = 20  # looked through for the contract
+
+Records = dict[str, dict[str, Any]]
 
 
-def write_report(folder: Path) -> Path:
-    """Write `report.html` into a folder that holds the JSON of `train`, `check` and `fly`, as far as there is any."""
-    records = {name: _read(folder / f"{name}.json") for name in PARTS if (folder / f"{name}.json").is_file()}
-    if not records:
-        raise FileError("holds no train.json, check.json or fly.json", where=folder, fix="run `tinyctl demo` first")
+def write_report(folder: Path, out: Path | None = None, previous: Path | None = None) -> Path:
+    """Write `report.html` into a folder that holds the JSON of `train`, `quantize`, `check`, `fly`, `certify` and
+    `hil`, as far as there is any; or to `out`. It is compared with the run in the folder `previous`, by default with
+    what this folder held when the last report was written there."""
+    records = _records(folder)
     try:
-        html = _page(records)
-    except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
+        now = figures(records)
+        before = figures(_records(previous)) if previous is not None else _before(folder / KEPT, now)
+        html = _page(records, _contract(folder, records), before, now)
+        kept = canonical_json({"schema": 1, "now": now, "before": before}) + "\n"
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise FileError(f"a JSON file in it is not what tinyctl writes ({error!r:.80})", where=folder) from None
-    path = folder / "report.html"
+    path = out or folder / "report.html"
     write_atomically(path, html)
+    write_atomically(folder / KEPT, kept)
     return path
 
 
+def _records(folder: Path) -> Records:
+    records = {name: _read(folder / f"{name}.json") for name in PARTS if (folder / f"{name}.json").is_file()}
+    if not records:
+        raise FileError("holds no train.json, check.json or fly.json", where=folder, fix="run `tinyctl demo` first")
+    return records
+
+
 def _read(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise FileError(f"larger than {MAX_JSON_BYTES >> 20} MiB", where=path)
-    record = parse_json(path.read_bytes(), where=path)
+    record = parse_json(read_bytes(path, MAX_JSON_BYTES), where=path)
     if not isinstance(record, dict):
         raise FileError("not a JSON object", where=path)
     return record
 
 
-def _page(records: dict[str, dict[str, Any]]) -> str:
-    plots = []
-    for source, title, note, draw, wide in (
-        ("train", "Training", "Each point flies the validation episodes.", _training, True),
-        ("fly", "Position", "The first episodes.", _positions, True),
-        ("fly", "Seen from above", "The same episodes; a dot marks the start.", _above, False),
-        ("fly", "Commands", "Of the first episode.", _commands, False),
-    ):
-        svg = draw(records[source]) if source in records else None
-        if svg:
-            plots.append({"title": title, "note": note, "svg": svg, "wide": wide})
+def _before(kept: Path, now: dict[str, float]) -> dict[str, float]:
+    """The figures of the run before: those last written, unless they are the same, then what they were held against."""
+    if not kept.is_file():
+        return {}
+    record = _read(kept)
+    found: dict[str, float] = record["before"] if record["now"] == now else record["now"]
+    return {str(name): float(value) for name, value in found.items()}
+
+
+def _contract(folder: Path, records: Records) -> Contract | None:
+    """The contract whose hash the records name, from one of the networks beside them."""
+    wanted = next((r["contract_hash"] for r in records.values() if "contract_hash" in r), None)
+    for path in sorted(folder.glob("*.tctl"))[:MOST_NETWORKS]:
+        try:
+            contract = load(path).contract
+        except TinyctlError:
+            continue
+        if contract.hash == wanted:
+            return contract
+    return None
+
+
+def _page(records: Records, contract: Contract | None, before: dict[str, float], now: dict[str, float]) -> str:
+    train, quantize, check, fly, certificate, hil = (
+        records.get(name) for name in ("train", "quantize", "check", "fly", "certify", "hil")
+    )
     flights = [records[name] for name in ("fly", "fly-f32", "fly-emulator") if name in records]
     checks = [records[name] for name in ("check", "check-f32") if name in records]
-    return page("report.html.j2").render(
-        records=records,
-        plots=plots,
-        flights=flights,
-        checks=checks,
-        version=VERSION,
-        layers=_bars(checks[0], "layers") if checks else None,
-        lines=_bars(checks[0], "lines")[:MOST_LINES] if checks else None,
-        instructions=_bars(checks[0], "instructions")[:MOST_LINES] if checks else None,
-        causes=_causes(checks[0]) if checks else [],
-        memory=_memory(checks[0]) if checks else [],
-    )
+    shown = scene(fly) if fly else None
+    parts = {
+        "previous": bool(before), "flights": bool(flights), "training": train is not None,
+        "quantization": quantize is not None, "timing": bool(check and check["layers"]), "memory": check is not None,
+        "certificate": certificate is not None, "contract": contract is not None, "not-checked": True,
+    }  # fmt: skip
+    timed = check if parts["timing"] else None
+    script = importlib.resources.files(tinyctl.codegen).joinpath("report/flights.js").read_text("utf-8")
+    return page("report/page.html.j2").render(
+        title=f"{fly['plant']}, {fly['task']}" if fly else "",
+        parts=[name for name, there in parts.items() if there],
+        train=train, quantize=quantize, check=check, fly=fly, hil=hil, certificate=certificate,
+        flights=flights, checks=checks,
+        contract=contract, contract_hash=contract.hash if contract else "",
+        output_names=[s.name for s in contract.outputs] if contract else [],
+        changes=changes(before, now), unchanged=[n for n in now if before.get(n) == now[n]], version=VERSION,
+        script=script,
+        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        scene=shown, still=still(shown) if shown else "",
+        flight_plots=flight_plots(fly) if fly else [], training_plots=training_plots(train) if train else [],
+        disturbances=what_disturbed(fly) if fly else None, events=what_guarded(fly) if fly else [],
+        specifications=(fly or {}).get("specifications", []),
+        layer_errors=errors_by_layer(quantize) if quantize else [],
+        deadline=deadline(timed) if timed else None,
+        layers=bars(timed, "layers") if timed else [],
+        lines=bars(timed, "lines")[:MOST_LINES] if timed else [],
+        instructions=bars(timed, "instructions")[:MOST_LINES] if timed else [],
+        causes=causes(timed) if timed else [], memory=memory_map(check) if check else [],
+        unchecked=not_checked(records, contract is not None), identity=_identity(records),
+    )  # fmt: skip
 
 
-def _memory(check: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for name, key in (("flash", "flash"), ("RAM", "ram"), ("stack", "stack")):
-        used, budget = check[f"{key}_bytes"], check.get(f"{key}_budget_bytes")
-        rows.append(
-            {
-                "name": name,
-                "used": int(used),
-                "budget": None if budget is None else int(budget),
-                "share": None if not budget else 100 * int(used) / int(budget),
-            }
-        )
-    return rows
-
-
-# --- plots -----------------------------------------------------------------------------------------------------------
-
-
-def figure_of(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A Matplotlib figure (inches) in the report's style, and its axes."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolMissing("matplotlib is not installed", fix="pip install 'tinyctl[report]'") from None
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color(MUTED)
-        ax.tick_params(colors=INK, labelsize=8)
-        ax.grid(color="#e2e8f0", linewidth=0.6)
-        ax.set_axisbelow(True)
-    return figure, axes
-
-
-def svg_of(figure: Any) -> str:
-    import matplotlib
-
-    buffer = io.StringIO()
-    # The same figures give the same bytes: no date, and identifiers from a fixed salt.
-    with matplotlib.rc_context({"svg.hashsalt": "tinyctl", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
-def label(ax: Any, x: str, y: str) -> None:
-    ax.set_xlabel(x, fontsize=8, color=INK)
-    ax.set_ylabel(y, fontsize=8, color=INK)
-
-
-def _training(train: dict[str, Any]) -> str:
-    curve = train["curve"]
-    seconds = [p["seconds"] for p in curve]
-    figure, (left, right) = figure_of(7.6, 2.5, 2)
-    left.plot(seconds, [100 * p["survived"] for p in curve], "o-", color=ACCENT, markersize=3)
-    label(left, "time, s", "survived, %")
-    left.set_ylim(0, 102)
-    scores = [np.nan if p["score"] is None else p["score"] for p in curve]
-    right.plot(seconds, scores, "o-", color=LINES[1], markersize=3)
-    name = next(iter(train["scores"]), "score")
-    unit = (train["scores"].get(name) or {}).get("unit", "")
-    label(right, "time, s", f"{name.replace('_', ' ')}, {unit}")
-    right.set_ylim(bottom=0)
-    return svg_of(figure)
-
-
-def _columns(flight: dict[str, Any], names: tuple[str, ...]) -> list[int]:
-    known = list(flight["state_names"])
-    return [known.index(n) for n in names if n in known]
-
-
-def _positions(flight: dict[str, Any]) -> str | None:
-    if not flight["trajectories"]:
-        return None
-    names = [n for n in flight["state_names"] if n.startswith("p_")] or list(flight["state_names"])[:3]
-    figure, axes = figure_of(7.6, 2.3, len(names))
-    for ax, name, column in zip(axes, names, _columns(flight, tuple(names)), strict=True):
-        for k, trajectory in enumerate(flight["trajectories"]):
-            ax.plot(
-                flight["times_s"],
-                [row[column] for row in trajectory["states"]],
-                color=LINES[k % 4],
-                linewidth=0.9,
-                alpha=0.85,
-            )
-        label(ax, "time, s", name)
-    return svg_of(figure)
-
-
-def _above(flight: dict[str, Any]) -> str | None:
-    columns = _columns(flight, ("p_x", "p_y"))
-    if len(columns) < 2 or not flight["trajectories"]:
-        return None
-    figure, (ax,) = figure_of(4.2, 3.0)
-    for k, trajectory in enumerate(flight["trajectories"]):
-        x, y = ([row[c] for row in trajectory["states"]] for c in columns)
-        ax.plot(x, y, color=LINES[k % 4], linewidth=0.9)
-        ax.plot(x[0], y[0], "o", color=LINES[k % 4], markersize=3)
-    ax.set_aspect("equal", adjustable="datalim")
-    label(ax, "p_x, m", "p_y, m")
-    return svg_of(figure)
-
-
-def _commands(flight: dict[str, Any]) -> str | None:
-    if not flight["trajectories"]:
-        return None
-    rows = flight["trajectories"][0]["actions"]
-    figure, (ax,) = figure_of(4.2, 3.0)
-    for k in range(len(rows[0])):
-        ax.step(
-            flight["times_s"][: len(rows)],
-            [row[k] for row in rows],
-            where="post",
-            color=LINES[k % 4],
-            linewidth=0.9,
-            label=f"{k + 1}",
-        )
-    ax.legend(fontsize=7, frameon=False, ncols=4, loc="upper right")
-    label(ax, "time, s", "command")
-    return svg_of(figure)
-
-
-def _bars(check: dict[str, Any], what: str) -> list[dict[str, Any]]:
-    """The rows of a table of cycles, each with the segments of its bar, in percent of the longest: what is executed
-    there, then what is lost by cause."""
-    listed = check.get(what, [])
-    most = max((row["cycles"] for row in listed), default=1) or 1
-    total = check["cycles_typical"] or 1
-    rows = []
-    for row in listed:
-        work = row["cycles"] - sum(row["stalls"].values())
-        segments = [
-            {"cause": cause, "cycles": cycles, "width": 100 * cycles / most}
-            for cause, cycles in (("work", work), *row["stalls"].items())
-            if cycles > 0
-        ]
-        rows.append({**row, "segments": segments, "share": 100 * row["cycles"] / total})
-    return rows
-
-
-def _causes(check: dict[str, Any]) -> list[dict[str, Any]]:
-    """Lost cycles of the whole step by cause, most first."""
-    total = check["cycles_typical"] or 1
-    sums: dict[str, int] = {}
-    for layer in check["layers"]:
-        for cause, cycles in layer["stalls"].items():
-            sums[cause] = sums.get(cause, 0) + cycles
-    ordered = sorted(((cause, cycles) for cause, cycles in sums.items() if cycles), key=lambda item: -item[1])
-    return [
-        {"cause": cause, "cycles": cycles, "share": 100 * cycles / total, "meaning": MEANINGS[cause]}
-        for cause, cycles in ordered
-    ]
+def _identity(records: Records) -> dict[str, str]:
+    """The hashes by which the files of the run belong together."""
+    first = next((records[name] for name in ("check", "fly", "quantize", "train") if name in records), {})
+    named = {"contract": first.get("contract_hash"), "graph": first.get("graph_hash")}
+    named["image"] = records.get("check", {}).get("image_sha256")
+    return {name: digest for name, digest in named.items() if digest}

@@ -22,13 +22,15 @@ from tinyctl.boards import load_board
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.jsons import canonical_json, parse_json
+from tinyctl.sims.plants import plant_hash
 from tinyctl.unit import FACTS
 from tinyctl.version import VERSION
 
 SCHEMA = 1
 SUFFIX = ".run.json"
 VERBS = ("train", "prune", "sparsify", "quantize", "build", "check", "fly", "failures", "hil")
-OUTPUTS = ("out", "record", "project", "log")  # parameters that name what is written
+REPORTS = ("check", "fly", "failures", "hil")  # what these write as --out is their results
+OUTPUTS = ("out", "record", "project", "log", "tensorboard")  # parameters that name what is written
 UNRECORDED = (*OUTPUTS, "as_object")
 NAMES_OF_FILES = (".py", ".toml")  # a plant or a board is given by name, or by the path of such a file
 PACKAGES = ("numpy", "casadi", "torch", "stable_baselines3", "gymnasium", "unicorn", "capstone", "ziglang", "jinja2")
@@ -71,7 +73,7 @@ class Call:
             "inputs": {name: digest for name, (_, digest) in self.inputs.items()},
             "versions": versions(),
             "compilers": compilers(self.parameters),
-            "plant_hash": plant_hash(self.parameters),
+            "plant_hash": plant_hash(self.parameters["plant"]) if self.parameters.get("plant") else None,
             "contract_hash": results.get("contract_hash"),
             "graph_hash": results.get("graph_hash"),
             "outputs": {_relative(p, path.parent): sha256(p) for p in written if p.is_file()},
@@ -116,15 +118,6 @@ def compilers(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def plant_hash(parameters: Mapping[str, Any]) -> str | None:
-    """Of the files of the plant that was named, what it imports from its folder among them."""
-    if not parameters.get("plant"):
-        return None
-    from tinyctl.sims import plants
-
-    return plants.plant_hash(parameters["plant"])
-
-
 def load_record(path: Path) -> dict[str, Any]:
     """A run record from anyone; its parameters are checked by the command that is given them."""
     try:
@@ -162,8 +155,17 @@ def find_inputs(record: dict[str, Any], folder: Path) -> dict[str, Path]:
     return found
 
 
-def words(record: dict[str, Any], command: Any, inputs: Mapping[str, Path], out: Path) -> list[str]:
-    """The command line of a record: `command` is the verb as click knows it, whose options check every value.
+def destinations(record: dict[str, Any], scratch: Path) -> dict[str, Path]:
+    """Where a run again writes: parameter -> file in the folder `scratch`."""
+    names = {"out": "report.json"}
+    for name in _outputs(record):
+        names["record" if record["verb"] in REPORTS and not name.endswith(".json") else "out"] = name
+    return {parameter: scratch / name for parameter, name in names.items()}
+
+
+def words(record: dict[str, Any], command: Any, inputs: Mapping[str, Path], written: Mapping[str, Path]) -> list[str]:
+    """The command line of a record: `command` is the verb as click knows it, whose options check every value; `written`
+    are its `destinations`.
 
     What CPU time cut short ends after the same number of iterations instead.
     """
@@ -174,8 +176,7 @@ def words(record: dict[str, Any], command: Any, inputs: Mapping[str, Path], out:
     known = {p.name: p for p in command.params}
     if unknown := set(parameters) - set(known):
         raise TinyctlError(f"{record['verb']} has no parameter {min(unknown)!r:.40}")
-    if "out" in known:
-        parameters["out"] = str(out)
+    parameters |= {name: str(path) for name, path in written.items() if name in known}
     for name, value in parameters.items():
         parameter = known[name]
         if value is None:
@@ -207,11 +208,12 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """What differs between two records of one call, a line each: outputs by their bytes where both are files, results
     value by value but for measured times."""
     told = []
-    if before["outputs"]:
-        pairs = zip(before["outputs"].items(), after["outputs"].values(), strict=False)
-        told += [f"{name}: other bytes" for (name, old), new in pairs if old != new]
-        if len(before["outputs"]) != len(after["outputs"]):
-            told.append(f"{len(after['outputs'])} outputs, not {len(before['outputs'])}")
+    again = _outputs(after)
+    for name, digest in _outputs(before).items():
+        if before["verb"] in REPORTS and name.endswith(".json"):
+            continue  # its values are compared below
+        if again.get(name) != digest:
+            told.append(f"{name}: other bytes" if name in again else f"{name}: not written")
     old, new = (dict(_leaves(record["results"], "")) for record in (before, after))
     for key in old.keys() | new.keys():
         a, b = old.get(key), new.get(key)
@@ -227,6 +229,11 @@ def other_versions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     for key, what in (("compilers", "another compiler, or other flags"), ("plant_hash", "another plant")):
         told += [what] if before.get(key) != after.get(key) else []
     return told
+
+
+def _outputs(record: dict[str, Any]) -> dict[str, str]:
+    """The hashes of what was written, by the names of the files."""
+    return {str(path).rpartition("/")[2]: digest for path, digest in record["outputs"].items()}
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -31,10 +31,9 @@ class Clairvoyant:
         if task.drift is not None:
             raise TinyctlError("its goals drift, so it has no rest", where=f"plant {plant.name}", fix="use mpc")
         self.model = _with_disturbance(plant, task, variant, calm)
-        rest, gains = None, []
-        for goals in np.column_stack([x[:, self.model.nx :], d]).astype(np.float64):
-            rest = find_rest(self.model, goals, rest)
-            gains.append(gain_at(self.model, rest))
+        goals = np.column_stack([x[:, self.model.nx :], d]).astype(np.float64)
+        # Each searched from many starts: from a rest nearby, one ends now and then in a worse one.
+        gains = [gain_at(self.model, find_rest(self.model, each)) for each in goals]
         self._x = np.stack([g.rest.x[: self.model.nx] for g in gains])
         self._u, self._k = np.stack([g.rest.u for g in gains]), np.stack([g.k for g in gains])
 

@@ -20,7 +20,8 @@ from tinyctl.sims.experts.model import Model, find_rest, model_of
 from tinyctl.sims.plant import Array, Plant, Task
 
 CHANGE = "_change"  # what a model's output is called after the observation's name
-KEEP = 6 / 16  # of the ReLUs of a model that is learned here
+KEEP = 0.25  # of the ReLUs of a model that is learned here
+DRAWN = 4096  # plans that a search begins with
 EFFORT = 0.01  # what a unit of |u - u_ref| costs
 
 
@@ -29,7 +30,7 @@ def make(
     time_limit_s: float = 1.0, weights: Sequence[float] | None = None,
 ) -> MixedInteger:  # fmt: skip
     """A controller that looks `steps` of the dynamics' periods ahead; without `dynamics` it learns them first, a model
-    of 16 ReLUs, and keeps 6 of them.
+    of 16 ReLUs, and keeps 4 of them.
 
     `weights` (n_obs,) are those of |observation - reference|, one over the task's typical ones by default. The
     reference is the task's best rest. Raises `TinyctlError` for tasks with goals.
@@ -59,17 +60,22 @@ def is_model(network: Policy, task: Task) -> bool:
 
 @dataclass(frozen=True)
 class Solved:
-    """One search: ReLUs and binaries of the program, its time, and whether its optimum was proved."""
+    """One search: ReLUs and binaries of the program, its time, whether the optimum was proved, and whether the search
+    found a better plan than those it began with."""
 
     relus: int
     binaries: int
     seconds: float
     proved: bool
+    improved: bool
 
 
 class MixedInteger:
     """An expert. It plans once in each of the dynamics' periods, and holds the plan's first input until the next.
-    The old plan, one period on, goes on where the search found nothing better in its time."""
+
+    A search begins with the best of the old plan, one period on, and of plans whose inputs lie at an end of their range
+    or at rest, drawn once. It must be better than that one, which goes on where nothing better is found in its time.
+    """
 
     def __init__(
         self, model: Model, dynamics: Policy, steps: int, time_limit_s: float, weights: Sequence[float] | None
@@ -83,6 +89,9 @@ class MixedInteger:
         low, high = (np.array([getattr(s, k) for s in dynamics.contract.inputs], float) for k in ("low", "high"))
         self._box = low, high
         probe = Program()
+        ends = np.stack([self._box[0][len(typical) :], self._still, self._box[1][len(typical) :]])
+        drawn = np.random.default_rng(0).integers(0, len(ends), (DRAWN, steps, model.nu))
+        self._drawn = np.take_along_axis(ends[None, :], drawn, axis=1)  # (plans, steps, nu)
         self._known = embed(probe, dynamics, probe.variables(low, high), low, high, tighten=True).ranges
         self.reset(0)
 
@@ -104,11 +113,16 @@ class MixedInteger:
         """(steps, nu): the better of the program's plan and the old one, one period on."""
         shifted, started, n = np.vstack([old[1:], old[-1:]]), time.perf_counter(), len(start)
         start = np.clip(start, self._box[0][:n], self._box[1][:n])
+        plans = np.concatenate([shifted[None], self._drawn])
+        costs = self._costs(start, plans)
         program, inputs, cost = self._program(start)
+        if np.isfinite(costs.min()):
+            program.nonnegative(cost.mapped(-np.eye(1), np.array([costs.min()])))
         found = program.minimise(cost, time_limit_s=self.time_limit_s)
-        self.solved.append(Solved(program.relus, program.binaries, time.perf_counter() - started, found.proved))
-        if found.point is None or self._cost(start, shifted) < found.value:
-            return shifted
+        improved, seconds = found.point is not None and found.value < costs.min(), time.perf_counter() - started
+        self.solved.append(Solved(program.relus, program.binaries, seconds, found.proved, improved))
+        if not improved or found.point is None:
+            return plans[costs.argmin()]
         low, high = self.model.box()
         return np.array([np.clip(u.at(found.point), low, high) for u in inputs])
 
@@ -134,15 +148,13 @@ class MixedInteger:
             cost = cost + away.mapped(self._weights[None], np.zeros(1))
         return program, inputs, cost
 
-    def _cost(self, start: Array, plan: Array) -> float:
-        """Of a plan, as the learned dynamics foresee it; infinite where it leaves their box."""
-        x, total, n = start, 0.0, len(start)
-        for u in plan:
-            seen = np.append(x, u).astype(F32)[None]
-            x = x + self.dynamics.run(seen, self.dynamics.init(1))[0][0]
-            if ((x < self._box[0][:n]) | (x > self._box[1][:n])).any():
-                return np.inf
-            total += float(self._weights @ np.abs(np.append(x - self._target, u - self._still)))
+    def _costs(self, start: Array, plans: Array) -> Array:
+        """(n,) of plans (n, steps, nu), as the learned dynamics foresee them; infinite where one leaves their box."""
+        x, total, n = np.tile(start, (len(plans), 1)), np.zeros(len(plans)), len(start)
+        for u in plans.transpose(1, 0, 2):
+            x = x + self.dynamics.run(np.concatenate([x, u], axis=1).astype(F32), self.dynamics.init(len(x)))[0]
+            total[((x < self._box[0][:n]) | (x > self._box[1][:n])).any(axis=1)] = np.inf
+            total += np.abs(np.concatenate([x - self._target, u - self._still], axis=1)) @ self._weights
         return total
 
 

@@ -28,7 +28,7 @@ TASK = replace(
     initial=lambda rng, n, p: rng.uniform((-0.15, -0.2), (0.15, 0.2), (n, 2)).astype(np.float32),
 )  # fmt: skip
 SHORT = Config(steps=400, episodes=1000, hidden=(8,))
-GATES = Sparse(200, 100, 200, fit=SHORT)
+GATES = Sparse(200, 100, 200, fall=0.5, fit=SHORT)
 
 
 @pytest.fixture(scope="module")

@@ -92,6 +92,9 @@ def test_init_writes_a_project_that_is_one(run: Run, tmp_path: Path) -> None:
     status, _, err = run("init")
     assert (status, err) == (2, "tinyctl: tinyctl.toml: is there already; remove it, or edit it\n")
     (tmp_path / "tinyctl.toml").unlink()
+    assert run("init", "--plant", "gym:CartPole-v1")[0] == 0
+    assert load_project(tmp_path / "tinyctl.toml").train.settings == {"algorithm": "PPO"}
+    (tmp_path / "tinyctl.toml").unlink()
     for words in (("--plant", "nothing"), ("--board", "nothing"), ("--plant", "gym:Nothing-v0")):
         status, _, err = run("init", *words)
         assert (status, err.count("\n")) == (2, 1)
@@ -108,10 +111,25 @@ def test_every_commented_key_is_one_that_is_read(tmp_path: Path) -> None:
     assert project.train.settings == {"hidden": "32,32,"}
 
 
-def test_the_example_runs_in_short(run: Run, tmp_path: Path, require_package: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "steps", "fewer"),
+    [
+        ("pendulum", "total_steps = 10000", "total_steps = 120\nlearning_starts = 50"),
+        (
+            "cartpole",
+            "total_steps = 50000\nenvironments = 8\nrollout = 128",
+            "total_steps = 64\nrollout = 64\nbatch = 32",
+        ),
+    ],
+    ids=["pendulum", "cartpole"],
+)
+def test_the_examples_run_in_short(
+    run: Run, tmp_path: Path, require_package: Callable[[str], Any], name: str, steps: str, fewer: str
+) -> None:
     require_package("stable_baselines3")
-    text = (Path(__file__).parents[2] / "examples" / "pendulum" / "tinyctl.toml").read_text()
-    short = text.replace("total_steps = 10000", "total_steps = 120\nlearning_starts = 50\nvalidation_episodes = 2")
+    text = (Path(__file__).parents[2] / "examples" / name / "tinyctl.toml").read_text()
+    assert steps in text
+    short = text.replace(steps, f"{fewer}\nvalidation_episodes = 2")
     (tmp_path / "tinyctl.toml").write_text(short.replace("episodes = 100", "episodes = 2"))
     status, out, _ = run("run", "--json")
     assert status == 1  # it has learnt nothing yet

@@ -12,9 +12,16 @@ import pytest
 
 from tinyctl import cli
 from tinyctl.cli.base import as_json
+from tinyctl.run_record import VERBS
 
 PLANT = Path(__file__).parent.parent / "toy_plant.py"
 QUICK = ("--set", "iterations=20", "--set", "validate_every=10", "--set", "hidden=8")
+
+
+RECORDS = {
+    "p.tctl": "train", "c.tctl": "train", "g.tctl": "quantize", "g.tctl.fly": "fly", "g.tctl.failures": "failures",
+    "pruned.tctl": "prune", "sparse.tctl": "sparsify", "image.elf": "build", "check.json": "check", "h.json": "hil",
+}  # fmt: skip
 
 
 def call(*words: object) -> int:
@@ -38,6 +45,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert call("fly", "g.tctl", "--plant", plant, "--episodes", "5", "--delay-us", "100") == 0
         assert call("failures", "g.tctl", "p.tctl", "--plant", plant, "--episodes", "20", "--twin-episodes", "40",
                     "--delay-us", "100") == 0  # fmt: skip
+        assert call("prune", "p.tctl", "--neurons", "0.5", "--plant", plant, "--out", "pruned.tctl") == 0
+        learned = "teacher=lqr", "activation=relu", "hidden=8", "episodes=8", "steps=100"
+        assert (
+            call("train", plant, "--algo", "imitate", *(w for s in learned for w in ("--set", s)), "--out", "r.tctl")
+            == 0
+        )
+        assert call("sparsify", "r.tctl", "--keep", "0.5", "--plant", plant, "--out", "sparse.tctl") == 0
+        assert call("build", "g.tctl", "--out", "image.elf") == 0
+        assert call("check", "image.elf", "--out", "check.json") == 0
+        assert call("hil", "g.tctl", "--frames", "50", "--plant", plant, "--out", "h.json", "--record", "h.mcap") == 0
         spent = "iterations=100000", "validate_every=1", "validation_episodes=20", "hidden=8"
         assert (
             call("train", plant, "--cpu-seconds", "2", *(w for s in spent for w in ("--set", s)), "--out", "c.tctl")
@@ -46,12 +63,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", ["p.tctl", "g.tctl", "g.tctl.fly", "g.tctl.failures", "c.tctl"])
+@pytest.mark.parametrize("name", RECORDS)
 def test_a_run_gives_the_same_bits_again(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     record = folder / f"{name}.run.json"
     assert str(folder) not in record.read_text()
+    assert json.loads(record.read_text())["verb"] == RECORDS[name]
     assert call("rerun", record, "--json") == 0
     assert json.loads(capsys.readouterr().out)["identical"]
+
+
+def test_every_verb_with_a_record_was_run_again() -> None:
+    assert set(RECORDS.values()) == set(VERBS)
+
+
+def test_another_recording_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record: dict[str, Any] = json.loads((folder / "h.json.run.json").read_text())
+    record["outputs"]["h.mcap"] = 64 * "0"
+    (folder / "changed.run.json").write_text(as_json(record))
+    assert call("rerun", folder / "changed.run.json", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["differs"] == ["h.mcap: other bytes"]
 
 
 def test_what_differs_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

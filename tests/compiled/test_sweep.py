@@ -41,6 +41,8 @@ hidden = [[4], [6, 4]]
 learning_rate = { low = 1e-3, high = 1e-1, log = true }
 """
 
+NODE = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 100 << 20}
+
 
 @pytest.fixture
 def sweep(tmp_path: Path, require_package: Callable[[str], ModuleType]) -> Sweep:
@@ -164,7 +166,7 @@ def test_a_cluster_makes_the_same_of_it(
     from ray.cluster_utils import Cluster
 
     with warnings.catch_warnings(action="ignore"):  # Ray leaves sockets and processes to the garbage collector
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+        cluster = Cluster(initialize_head=True, head_node_args=NODE)
         try:
             assert run_sweep(sweep, ray=cluster.address) == whole
             with working(measure_elsewhere, ray_address="auto") as work, pytest.raises(TinyctlError) as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import networks
@@ -399,6 +399,7 @@ def test_report(tmp_path: Path) -> None:
         "storage": (),
         "mixes": (),
         "closed_loop_cost_ratio_untuned": None,
+        "layers": tuple(asdict(row) for row in report.layers),
     }
     assert weight_bytes(api.quantize(made, "f32")[0]) == 4 * 24 + 4 * 5
     archive.save(graph, tmp_path / "g.tctl")

@@ -71,7 +71,8 @@ def command(
             )
         write_json(out / f"{name}.json", flights[name].to_json())
 
-    _say("6/6 report", as_object)
+    _say("6/6 certify, report", as_object)
+    write_json(out / "certify.json", api.certify(graphs[DEPLOYED], trained.policy).to_json())
     report = write_report(out)
     good = check.verdict == "pass"
     if as_object:

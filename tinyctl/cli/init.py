@@ -26,11 +26,10 @@ def command(
         raise TinyctlError("is there already", where=path, fix="remove it, or edit it")
     load_board(board)
     if plant.startswith("gym:"):
-        api.environment(plant)
-        task = ""
+        text = project_text(plant, "", board, choice=api.environment(plant).first is not None)
     else:
-        task = next(iter(api.plant(plant).tasks))
-    write_atomically(path, project_text(plant, task, board))
+        text = project_text(plant, next(iter(api.plant(plant).tasks)), board)
+    write_atomically(path, text)
     if as_object:
         print(as_json({"schema": 1, "file": str(path)}))
     else:

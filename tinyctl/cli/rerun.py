@@ -27,12 +27,12 @@ def command(
     click_command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
     inputs = run_record.find_inputs(before, record.resolve().parent)
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
-        out = Path(scratch, next(iter(before["outputs"]), "report.json").rpartition("/")[2])
-        words = run_record.words(before, click_command, inputs, out)
+        written = run_record.destinations(before, Path(scratch))
+        words = run_record.words(before, click_command, inputs, written)
         people.print(f"tinyctl {' '.join(words)}", markup=False, highlight=False, soft_wrap=True)
         with contextlib.redirect_stdout(sys.stderr):
             app(words, standalone_mode=False)
-        again = out.with_name(out.name + run_record.SUFFIX)
+        again = Path(f"{written['out']}{run_record.SUFFIX}")
         if not again.is_file():
             raise TinyctlError(f"{verb} wrote no record", where=record)
         after = run_record.load_record(again)

@@ -14,7 +14,7 @@ from tinyctl.boards import load_board
 from tinyctl.builder import Compiler
 from tinyctl.cli import train as train_command
 from tinyctl.cli.base import Json, as_json, load_graph, load_policy, people, progress, results, table, write_json
-from tinyctl.errors import FileError
+from tinyctl.errors import FileError, TinyctlError
 from tinyctl.importers.base import read_bytes
 from tinyctl.jsons import parse_json
 from tinyctl.project import FILE, Project, load_project
@@ -189,6 +189,13 @@ class Stages:
         write_json(self.out / "fly.json", record)
 
     def _report(self) -> None:
+        policy = self.out / ("policy.tctl" if self.project.prune is None else "pruned.tctl")
+        certificate = self.out / "certify.json"
+        try:
+            record = api.certify(load_graph(self.out / "graph.tctl"), load_policy(policy)).to_json()
+            write_json(certificate, record)
+        except TinyctlError:  # a layer without bounds; the report says that nothing is certified
+            certificate.unlink(missing_ok=True)
         write_report(self.out)
 
 

@@ -19,7 +19,7 @@ def command(
     plant: Annotated[str, typer.Option(help="Learn in closed loop with this plant.")],
     keep: Annotated[float | None, typer.Option(help="Share of the ReLUs that remains (0.25).")] = None,
     rmse: Annotated[float | None, typer.Option(help="Of a model: as few ReLUs as this error allows.")] = None,
-    cycles: Annotated[int | None, typer.Option(help="As few ReLUs as this many cycles take on --board.", min=1)] = None,
+    cycles: Annotated[int | None, typer.Option(help="As many ReLUs as these cycles allow on --board.", min=1)] = None,
     cost: Annotated[
         float, typer.Option(help="With --cycles: the closed-loop cost over the policy's that it may come to.")
     ] = api.DEAREST_SPARSE,

@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Search settings and formats for closed-loop cost, cycles and flash, beside random search. Resumes when killed."""
     from tinyctl.search import run_sweep
-    from tinyctl.sweep import load_sweep
+    from tinyctl.sweep import Range, load_sweep
     from tinyctl.sweep_plot import plot
 
     sweep = load_sweep(file)
@@ -43,8 +43,9 @@ def command(
     if as_object:
         print(as_json(record))
         return
+    searched = [k for k, setting in sweep.space().items() if isinstance(setting, Range) or len(setting.values) > 1]
     for name, side in sides.items():
-        results.print(_table(name, side))
+        results.print(_table(name, side, searched))
     results.print(escape(f"{folder / 'sweep.json'}, {folder / 'front.svg'}"), soft_wrap=True)
 
 
@@ -64,8 +65,8 @@ def sweep_record(sweep: Sweep, sides: dict[str, Side]) -> dict[str, Any]:
     }
 
 
-def _table(name: str, side: Side) -> Table:
-    """A front: what to choose, and how it did with the tuning and the test seeds."""
+def _table(name: str, side: Side, searched: list[str]) -> Table:
+    """A front: what to choose of what was searched, and how it did with the tuning and the test seeds."""
     caption = f"{len(side.trials)} trials; as good as {side.covered:.0%} of the other front, or better"
     made = Table(title=f"Pareto front of {name}", title_justify="left", caption=caption, caption_justify="left")
     made.add_column("trial", justify="right")
@@ -73,7 +74,7 @@ def _table(name: str, side: Side) -> Table:
     for heading in ("cost", "test cost", "cycles", "test cycles", "flash, B"):
         made.add_column(heading, justify="right")
     for trial in side.front:
-        settings = " ".join(f"{key}={_short(value)}" for key, value in trial.settings.items())
+        settings = " ".join(f"{key}={_short(trial.settings[key])}" for key in searched)
         figures, test = _cells(trial.figures), _cells(trial.test)
         made.add_row(str(trial.number), escape(settings), figures[0], test[0], figures[1], test[1], figures[2])
     return made

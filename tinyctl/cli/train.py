@@ -34,12 +34,13 @@ def command(
     task: Task = None,
     algo: Annotated[
         str, typer.Option(help=f"Algorithm: {', '.join(f'{k} ({v})' for k, v in (ALGORITHMS | MODELS).items())}.")
-    ] = ("apg"),
+    ] = "apg",
     seed: Seed = 0,
     cpu_seconds: Annotated[float | None, typer.Option(help="Stop after this much CPU time.", min=0.1)] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the algorithm, as iterations=300 or hidden=32,32.")
     ] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="A folder for a TensorBoard event file.")] = None,
     out: Annotated[Path, typer.Option(help="The policy; the training record goes beside it as .json.")] = Path(
         "policy.tctl"
     ),
@@ -47,8 +48,8 @@ def command(
 ) -> None:
     """Train a policy."""
     call = Call.of("train", locals())
-    limits = {} if cpu_seconds is None else {"cpu_seconds": str(cpu_seconds)}
-    chosen = {**limits, **pairs(settings or [])}
+    given = {"cpu_seconds": cpu_seconds, "tensorboard": tensorboard}
+    chosen = {**{k: str(v) for k, v in given.items() if v is not None}, **pairs(settings or [])}
     if plant.startswith(ENVIRONMENT):
         if algo != "rl" or task is not None:
             raise TinyctlError("a Gymnasium environment has no gradients and no tasks", fix="--algo rl, without --task")
@@ -97,6 +98,12 @@ def run(
     """Train with a progress bar; `settings` are fields of the algorithm's configuration."""
     api.require_train()
     config = configured(algo, settings)
+    course = which.task(task).curriculum if getattr(config, "curriculum", False) else None
+
+    def note(done: int, total: int, survived: float) -> str:
+        stage = "" if course is None else f"{course.stage(done / total).name} "
+        return stage + ("" if math.isnan(survived) else f"survived {survived:.1%}")
+
     with progress(f"Training {which.name}", quiet) as update:
         return api.train(
             which,
@@ -104,7 +111,7 @@ def run(
             seed=seed,
             algo=algo,
             config=config,
-            progress=lambda i, n, s: update(i, n, "" if math.isnan(s) else f"survived {s:.1%}"),
+            progress=lambda i, n, s: update(i, n, note(i, n, s)),
         )
 
 
@@ -163,6 +170,8 @@ def _time(record: dict[str, Any]) -> tuple[str, str]:
 
 def train_record(result: TrainResult, which: Plant, task: str, seed: int) -> dict[str, Any]:
     """The training's JSON: figures on its validation episodes, and the curve."""
+    from tinyctl.sims.declaration import declaration_hash  # of the extra that trains
+
     units = {s.name: s.unit for s in which.task(task).scores}
     scores = {
         n: None if e is None else {"value": e.value, "unit": units[n], "ci95": [e.low, e.high]}
@@ -174,11 +183,14 @@ def train_record(result: TrainResult, which: Plant, task: str, seed: int) -> dic
         "graph_hash": result.policy.hash,
         "plant": which.name,
         "task": task,
+        "task_hash": declaration_hash(which, which.task(task)),
         "seed": seed,
         "seconds": result.seconds,
         "cpu_seconds": result.cpu_seconds,
         "env_steps": result.env_steps,
         "iterations": result.iterations,
+        "clipped": result.clipped,
+        "skipped": result.skipped,
         "survived": result.survived.value,
         "survived_ci95": [result.survived.low, result.survived.high],
         "scores": scores,
@@ -191,4 +203,7 @@ def summary(record: dict[str, Any]) -> list[tuple[str, str]]:
         _time(record),
         ("survived", f"{record['survived']:.1%} of the validation episodes"),
     ]
+    if record["clipped"] or record["skipped"]:
+        told = f"{record['clipped']} of {record['iterations']} shortened, {record['skipped']} skipped as not finite"
+        rows.append(("gradients", told))
     return rows + [(n.replace("_", " "), f"{s['value']:.4g} {s['unit']}") for n, s in record["scores"].items() if s]

@@ -134,6 +134,11 @@ def contract_of(
     return made, ["units, frames and ranges are unknown: write a contract.toml (docs/import.md) and import again"]
 
 
+def preferences(choices: int) -> list[str]:
+    """The names of the outputs of a controller that chooses among actions."""
+    return [f"preference_{i}" for i in range(choices)]
+
+
 def _signals(kind: type[Column], names: Sequence[str], span: tuple[Array, Array] | None) -> tuple[Column, ...]:
     """Anonymous signals over a range, no wider than the widest; what replaces a NaN, and what is safe, is near zero."""
     low, high = span if span is not None else (np.full(len(names), -np.inf), np.full(len(names), np.inf))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinyctl.errors import FileError, TinyctlError
-from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, read_bytes
+from tinyctl.importers.base import MAX_FILE_BYTES, Imported, Request, contract_of, preferences, read_bytes
 from tinyctl.importers.parts.body import Body, add_chain
 from tinyctl.importers.parts.torch_file import read_state_dict, weighted_layers
 from tinyctl.layers.base import Array
@@ -168,11 +168,6 @@ def _choices(space: Any) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise TinyctlError(f"{text!r} is not a number of choices", where="action_space")
     return int(text)
-
-
-def preferences(choices: int) -> list[str]:
-    """The names of the outputs of a controller that chooses."""
-    return [f"preference_{i}" for i in range(choices)]
 
 
 def _box(space: Any, n_act: int) -> tuple[Array, Array]:

@@ -19,6 +19,7 @@ from tinyctl.errors import TinyctlError, ToolMissing
 ALGORITHMS = {
     "apg": "analytic policy gradient",
     "dictionary": "sums of a few monomials",
+    "flow": "imitation in a few steps of a flow",
     "imitate": "imitation of an expert or a policy",
     "koopman": "a regulator of the modes of monomials",
     "recurrent": "imitation by a network with memory, of a teacher that knows more",

@@ -17,6 +17,8 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
+from tinyctl.sims.declaration import declaration_hash
+from tinyctl.sims.functions import staged_cost
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
@@ -24,6 +26,7 @@ from tinyctl.trainers.base import (
     Front,
     Pilot,
     Tensor,
+    adam_state,
     cpu_time,
     front_layers,
     initial_weights,
@@ -31,6 +34,8 @@ from tinyctl.trainers.base import (
     policy_of,
 )
 from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
+from tinyctl.trainers.critic import Critic
+from tinyctl.trainers.event_log import EventLog
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
@@ -50,6 +55,12 @@ class Config:
     """Control periods through which a gradient reaches back."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the tanh layers."""
+    critic: tuple[int, ...] = ()
+    """Widths of the tanh layers of a critic (`trainers.critic`), which tells what comes after a window: for windows too
+    short to see what matters. None by default: a window that is long enough learns faster without."""
+    discount: float = 0.95
+    """With a critic, what a cost one control period later counts for. A cost further off than 1 / (1 - discount)
+    periods is hardly seen; near one, the critic's errors drown what the window knows exactly."""
     learning_rate: float = 2e-2
     """Adam's first step size."""
     gradient_norm: float = 0.5
@@ -74,8 +85,12 @@ class Config:
     """A published parameter set of the plant instead of the nominal one."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
+    curriculum: bool = True
+    """Begin with the stages of the task's curriculum, if it has one."""
     checkpoint: str | None = None
     """A file that each good validation writes: all that the rest of the training depends on."""
+    tensorboard: str | None = None
+    """A folder for a TensorBoard event file: cost and gradient norm of each iteration, and each validation."""
     resume: str | None = None
     """Such a file to go on from; the result is that of the training that was not interrupted, bit for bit."""
 
@@ -100,59 +115,77 @@ def descend(
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
     front = front_layers(task) if front is None else front
-    kernel = compile_plant(plant, task, policy_functions(task, front))
+    curriculum = task.curriculum if config.curriculum else None
+    staged = staged_cost(plant, task) if curriculum is not None else []
+    kernel = compile_plant(plant, task, [*policy_functions(task, front), *staged])
     if weights is None:
         weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
-                    life=config.lifetime, variant=config.variant, randomise=config.randomise)  # fmt: skip
+                    life=config.lifetime, variant=config.variant, randomise=config.randomise,
+                    discount=config.discount if config.critic else 1.0, staged=config.curriculum)  # fmt: skip
+    guessing = torch.Generator().manual_seed(2**32 + seed)
+    critic = Critic(window, config.critic, config.discount, guessing) if config.critic else None
     pilot = Pilot(kernel, front, weights)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     course = Course([w.clone() for w in weights])
     costs: list[float] = []
-    made_by = {"plant": plant.name, "contract": task.contract.hash, "seed": seed, **_lasting(config)}
+    made_by = {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **_lasting(config)}
     if config.resume is not None:
-        _restore(load(Path(config.resume), made_by, _arrays(course, weights, optimiser, window)), course, weights,
-                 optimiser, window)  # fmt: skip
+        arrays = _arrays(course, weights, optimiser, window, critic)
+        _restore(load(Path(config.resume), made_by, arrays), course, window.rng, arrays)
+    log = EventLog(Path(config.tensorboard)) if config.tensorboard is not None else None
     survived = course.curve[-1].survived if course.curve else math.nan
     iteration, spoilt = course.iteration, 0
     last = min(config.iterations, config.stop_after or config.iterations)
     while iteration < last and cpu_time() - cpu_started < config.cpu_seconds:
+        if curriculum is not None:
+            window.enter(curriculum.stage(iteration / config.iterations))
         window.restart()
         costs.append(window.forward())
-        window.backward()
+        window.backward(critic.look() if critic else None)
+        if critic:
+            critic.learn()
         norm = torch.nn.utils.get_total_norm([w.grad for w in weights])
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - iteration / config.iterations)
         if math.isfinite(norm):
+            course.clipped += norm.item() > config.gradient_norm
             torch.nn.utils.clip_grads_with_norm_(weights, config.gradient_norm, norm)
             optimiser.step()
             spoilt = 0
         else:  # a plant that tumbles beyond what float32 holds spoils this step only
             spoilt += 1
+            course.skipped += 1
             _stop_if_lasting(spoilt, weights, iteration, course, plant, config)
         iteration += 1
         if after_step is not None:
             after_step(iteration, window)
+        if log is not None:
+            log.add(iteration, {"train/cost": costs[-1], "train/gradient_norm": norm.item()})
         if iteration % config.validate_every == 0 or iteration == config.iterations:
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []
+            if log is not None:
+                log.add(iteration, {f"validation/{name}": e.value for name, e in _named(estimates).items() if e})
             course.add(point, estimates, weights, config)
             if config.checkpoint is not None and course.iteration == course.kept_at:
-                arrays = _arrays(course, weights, optimiser, window)
+                arrays = _arrays(course, weights, optimiser, window, critic)
                 save(Path(config.checkpoint), Checkpoint(arrays, course.facts(window.rng), made_by))
             if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
+    if log is not None:
+        log.close()
     if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
     policy = policy_of(task, front, course.kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *course.figures, tuple(course.curve), steps, time.perf_counter() - started,
-                       cpu_time() - cpu_started, iteration)  # fmt: skip
+                       cpu_time() - cpu_started, iteration, course.clipped, course.skipped)  # fmt: skip
 
 
 @dataclass
@@ -164,6 +197,8 @@ class Course:
     curve: list[CurvePoint] = field(default_factory=list)
     highest: float = 0.0
     kept_at: int = 0
+    clipped: int = 0
+    skipped: int = 0
 
     @property
     def iteration(self) -> int:
@@ -180,46 +215,53 @@ class Course:
 
     def facts(self, rng: np.random.Generator) -> dict[str, Any]:
         assert self.figures is not None
-        estimates = {"": self.figures[0], **self.figures[1]}
+        estimates = _named(self.figures)
         return {
             "curve": [[exact(v) for v in astuple(point)] for point in self.curve],
             "figures": {n: None if e is None else [exact(v) for v in astuple(e)] for n, e in estimates.items()},
             "rng": rng.bit_generator.state,
+            "clipped": self.clipped,
+            "skipped": self.skipped,
         }
+
+
+def _named(figures: tuple[Estimate, dict[str, Estimate | None]]) -> dict[str, Estimate | None]:
+    return {"survived": figures[0], **figures[1]}
 
 
 def _lasting(config: Config) -> dict[str, Any]:
     """The settings that decide how a training goes on; the others only say when it ends and what it writes."""
-    passing = ("cpu_seconds", "stop_after", "stop_survived", "stop_score", "checkpoint", "resume")
+    passing = ("cpu_seconds", "stop_after", "stop_survived", "stop_score", "checkpoint", "resume", "tensorboard")
     return {name: value for name, value in asdict(config).items() if name not in passing}
 
 
-def _arrays(course: Course, weights: list[Tensor], optimiser: Any, window: Window) -> dict[str, Array]:
+def _arrays(
+    course: Course, weights: list[Tensor], optimiser: Any, window: Window, critic: Critic | None
+) -> dict[str, Array]:
     """Everything of a checkpoint that is an array; views of what the training goes on with."""
     found = {f"window_{name}": array for name, array in window.state().items()}
     for i, (weight, kept) in enumerate(zip(weights, course.kept, strict=True)):
-        moments = optimiser.state.setdefault(weight, {})
-        if not moments:  # as Adam makes them at its first step
-            moments |= {"step": torch.tensor(0.0), **{k: torch.zeros_like(weight) for k in ("exp_avg", "exp_avg_sq")}}
         found |= {f"weight_{i}": weight.detach().numpy(), f"kept_{i}": kept.numpy()}
-        found |= {f"{key}_{i}": moments[key].numpy() for key in ("step", "exp_avg", "exp_avg_sq")}
-    return found
+    if critic is not None:
+        found |= {f"critic_{name}": array for name, array in critic.state().items()}
+    return {**found, **adam_state(optimiser, weights)}
 
 
-def _restore(saved: Checkpoint, course: Course, weights: list[Tensor], optimiser: Any, window: Window) -> None:
-    """Put a training where the checkpoint was."""
+def _restore(saved: Checkpoint, course: Course, rng: np.random.Generator, arrays: dict[str, Array]) -> None:
+    """Put a training, whose `arrays` these are, where the checkpoint was."""
     try:
         course.curve = [CurvePoint(int(p[0]), *p[1:]) for p in (_floats(row) for row in saved.facts["curve"])]
         figures = {n: None if row is None else Estimate(*_floats(row)) for n, row in saved.facts["figures"].items()}
-        survival = figures.pop("")
-        window.rng.bit_generator.state = saved.facts["rng"]
+        survival = figures.pop("survived")
+        rng.bit_generator.state = saved.facts["rng"]
+        course.clipped, course.skipped = int(saved.facts["clipped"]), int(saved.facts["skipped"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise TinyctlError(f"a damaged checkpoint ({type(error).__name__})") from None
     if survival is None:
         raise TinyctlError("a damaged checkpoint: no survival")
     course.figures, course.kept_at = (survival, figures), course.iteration
     course.highest = max(point.survived for point in course.curve)
-    for name, array in _arrays(course, weights, optimiser, window).items():
+    for name, array in arrays.items():
         array[...] = saved.arrays[name]
 
 

@@ -134,17 +134,32 @@ def _polynomial(z: Any, coefficients: tuple[Any, ...]) -> Any:
 
 def initial_weights(task: Task, n_in: int, hidden: tuple[int, ...], generator: Any) -> list[Tensor]:
     """Weights and biases in turn, (rows, columns) and (rows, 1). The first policy nearly holds the initial action."""
-    sizes = [n_in, *hidden, task.contract.n_act]
-    weights = []
-    for i, (columns, rows) in enumerate(pairwise(sizes)):
-        last = i == len(hidden)
-        reach = math.sqrt(3 / columns) * (0.1 if last else 1.0)  # variance 1 / columns
-        weight = (2 * torch.rand(rows, columns, generator=generator) - 1) * reach
-        bias = torch.tensor(task.contract.initial_applied()) if last else torch.zeros(rows)
-        weights += [weight, bias[:, None].clone()]
+    weights = random_weights([n_in, *hidden, task.contract.n_act], generator)
+    weights[-1] = torch.tensor(task.contract.initial_applied())[:, None].clone()
     for w in weights:
         w.grad = torch.zeros_like(w)
     return weights
+
+
+def random_weights(sizes: list[int], generator: Any) -> list[Tensor]:
+    """Uniform weights and zero biases in turn. What comes out is about a tenth of what goes in."""
+    weights = []
+    for i, (columns, rows) in enumerate(pairwise(sizes)):
+        last = i == len(sizes) - 2
+        reach = math.sqrt(3 / columns) * (0.1 if last else 1.0)  # variance 1 / columns
+        weights += [(2 * torch.rand(rows, columns, generator=generator) - 1) * reach, torch.zeros(rows, 1)]
+    return weights
+
+
+def adam_state(optimiser: Any, weights: list[Tensor]) -> dict[str, Array]:
+    """What Adam remembers of each weight, as views to be written into."""
+    found: dict[str, Array] = {}
+    for i, weight in enumerate(weights):
+        moments = optimiser.state.setdefault(weight, {})
+        if not moments:  # as Adam makes them at its first step
+            moments |= {"step": torch.tensor(0.0), **{k: torch.zeros_like(weight) for k in ("exp_avg", "exp_avg_sq")}}
+        found |= {f"{key}_{i}": moments[key].detach().numpy() for key in ("step", "exp_avg", "exp_avg_sq")}
+    return found
 
 
 def _dense_layers(weights: list[Tensor], bend: Callable[[int], Layer]) -> Front:

@@ -141,7 +141,8 @@ def lessons(
     task = kernel.task
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
     rng = np.random.default_rng([*seed, 1])
-    lesson = Lesson(kernel, teacher, pupil, config, rng, pupil_flies, read_from_outside(tail_of(pupil)))
+    pushes, watched = Pushes(config.perturbed, config.push), read_from_outside(tail_of(pupil))
+    lesson = Lesson(kernel, teacher, pupil, pushes, rng, pupil_flies, watched)
     flown = close_loop(kernel, replace(drawn, noise=0 * drawn.noise), lesson, delay_s=task.contract.latency_s, keep=0,
                        tick=tell)  # fmt: skip
     end = np.where(np.isnan(flown.lost_s), np.inf, flown.lost_s)
@@ -150,13 +151,15 @@ def lessons(
     return Lessons(inputs, np.stack(lesson.answers)[alive])
 
 
-class Pushes(Protocol):
-    """Of a configuration: the share of episodes in which the teacher is pushed, and how hard."""
+@dataclass(frozen=True)
+class Pushes:
+    """The share of episodes in which the teacher is pushed, how hard (standard deviation, as a share of the action's
+    range), and for how many control periods from one push to the next and of a push, on average."""
 
-    @property
-    def perturbed(self) -> float: ...
-    @property
-    def push(self) -> float: ...
+    perturbed: float
+    push: float
+    every: float = PUSH_EVERY
+    length: float = PUSH_LENGTH
 
 
 class Lesson:
@@ -166,10 +169,10 @@ class Lesson:
     the task's noise, one number or one for each episode (n, 1).
     """
 
-    def __init__(self, kernel: Kernel, teacher: Expert | GraphController, pupil: Policy, config: Pushes,
+    def __init__(self, kernel: Kernel, teacher: Expert | GraphController, pupil: Policy, pushes: Pushes,
                  rng: np.random.Generator, pupil_flies: bool, watched: set[str], louder: float | Array = 1.0
                  ) -> None:  # fmt: skip
-        self.kernel, self.teacher, self.config, self.rng, self.pupil_flies = kernel, teacher, config, rng, pupil_flies
+        self.kernel, self.teacher, self.pushes, self.rng, self.pupil_flies = kernel, teacher, pushes, rng, pupil_flies
         self.graph = Graph(pupil.contract, pupil.nodes)
         self.inputs: dict[str, list[Array]] = {name: [] for name in watched}
         self.answers: list[Array] = []
@@ -180,7 +183,7 @@ class Lesson:
     def reset(self, n: int) -> None:
         self.teacher.reset(n)
         self.state = self.graph.init(n)
-        self.pushed = np.arange(n) < round(self.config.perturbed * n)  # episodes are drawn alike: the first will do
+        self.pushed = np.arange(n) < round(self.pushes.perturbed * n)  # episodes are drawn alike: the first will do
         self.left, self.push = np.zeros(n, np.int64), np.zeros((n, len(self.low)), F32)
 
     def act(self, x: Array) -> Array:
@@ -199,10 +202,10 @@ class Lesson:
 
     def _pushed(self, answer: Array) -> Array:
         """The answer, in a pushed episode now and then with a constant added for a few control periods."""
-        begins = self.pushed & (self.left == 0) & (self.rng.random(len(answer)) < 1 / PUSH_EVERY)
-        size = self.config.push * (self.high - self.low)
+        begins = self.pushed & (self.left == 0) & (self.rng.random(len(answer)) < 1 / self.pushes.every)
+        size = self.pushes.push * (self.high - self.low)
         self.push[begins] = self.rng.standard_normal((int(begins.sum()), len(size)), F32) * size
-        self.left[begins] = self.rng.geometric(1 / PUSH_LENGTH, int(begins.sum()))
+        self.left[begins] = self.rng.geometric(1 / self.pushes.length, int(begins.sum()))
         active = self.left > 0
         self.left -= active
         return np.clip(answer + np.where(active[:, None], self.push, 0), self.low, self.high).astype(F32)

@@ -1,38 +1,59 @@
-"""Networks with memory in torch, each with the nodes that compute the same step by step.
-
-`memory(inputs, begins)` maps (batch, steps, n_in) to (batch, steps, n_out) from a state of zero, which it takes again
-where `begins` (batch, steps) bool is true; `memory.nodes(source, kept)` are the nodes behind node `source`, whose
-recalled values are multiplied by those of node `kept` (`cells.restart`).
-"""
+"""Networks with memory in torch, each with the nodes that compute the same step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from tinyctl.cells import gru, lstm
 from tinyctl.errors import TinyctlError
+from tinyctl.layers.base import F32, Array
+from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
 from tinyctl.network import Node
+from tinyctl.trainers import reservoir
+from tinyctl.trainers.convex import ConvexRnn
 from tinyctl.trainers.s5 import S5
+from tinyctl.trainers.shplrnn import ShallowPlrnn
 
+REACH = 20.0  # of the scaled inputs: a shallow piecewise-linear network's state is bounded for no larger ones
+CELLS = ("lstm", "gru", "s5", "shplrnn", "convex", "reservoir")
 Tensor = Any  # torch.Tensor
 
 
-def memory(cell: str, n_in: int, width: int, steps: int) -> Any:
+class Memory(nn.Module):  # type: ignore[misc]
+    """`memory(inputs, begins)` maps (batch, steps, n_in) to (batch, steps, width) from a state of zero, which it takes
+    again where `begins` (batch, steps) bool is true."""
+
+    def nodes(self, source: str, kept: str | None = None) -> tuple[Node, ...]:
+        """The nodes behind node `source`; what they recall is multiplied by the value of node `kept` (`restart`)."""
+        raise NotImplementedError
+
+    def prepare(self, inputs: Array) -> None:
+        """Told, before the first gradient step, what comes in (steps, n_in)."""
+
+    def project(self, head: Any) -> None:
+        """Told after each gradient step, with the layer behind it."""
+
+
+def memory(cell: str, n_in: int, width: int, steps: int) -> Memory:
     """The memory called `cell` for sequences of about so many steps."""
-    makers: dict[str, Callable[[], Any]] = {
+    makers: dict[str, Callable[[], Memory]] = {
         "lstm": lambda: Gated("lstm", n_in, width, steps),
         "gru": lambda: Gated("gru", n_in, width, steps),
         "s5": lambda: StateSpace(n_in, width),
+        "shplrnn": lambda: Shallow(n_in, width),
+        "convex": lambda: Convex(n_in, width),
+        "reservoir": lambda: Fixed(n_in, width),
     }
     return makers[cell]()
 
 
-class Gated(nn.Module):  # type: ignore[misc]
+class Gated(Memory):
     """An LSTM or a GRU; the LSTM's forget gates begin with times spread up to `steps` (Tallec and Ollivier, Can
     recurrent neural networks warp time?, 2018)."""
 
@@ -57,7 +78,7 @@ class Gated(nn.Module):  # type: ignore[misc]
         return gru("gru", source, w_x, w_h, b_x, b_h, kept=kept)
 
 
-class StateSpace(nn.Module):  # type: ignore[misc]
+class StateSpace(Memory):
     """A dense layer into a layer of S5 with half as many pairs of states as columns."""
 
     def __init__(self, n_in: int, n: int) -> None:
@@ -72,6 +93,65 @@ class StateSpace(nn.Module):  # type: ignore[misc]
             raise TinyctlError("an S5 starts anew with its controller only", fix="reset=none, or another cell")
         weight, bias = (p.detach().numpy().copy() for p in self.encoder.parameters())
         return (Node("encoder", Dense(weight, bias), (source,)), *self.layer.nodes("s5", "encoder"))
+
+
+class Shallow(Memory):
+    """A shallow piecewise-linear network with four bends a state."""
+
+    def __init__(self, n_in: int, n: int) -> None:
+        super().__init__()
+        self.net = ShallowPlrnn(n, 4 * n, n_in)
+
+    def forward(self, inputs: Tensor, begins: Tensor | None = None) -> Tensor:
+        return self.net(inputs.clamp(-REACH, REACH), begins)
+
+    def nodes(self, source: str, kept: str | None = None) -> tuple[Node, ...]:
+        n_in = self.net.w_in.shape[1]
+        clip = Node("reach", Clip(np.full(n_in, -REACH, F32), np.full(n_in, REACH, F32)), (source,))
+        return (clip, *self.net.nodes("shplrnn", "reach", np.full(n_in, REACH), kept=kept))
+
+
+class Convex(Memory):
+    """The hidden layers of an input-convex network; the head stays positive, so the policy is convex too."""
+
+    def __init__(self, n_in: int, n: int) -> None:
+        super().__init__()
+        self.net = ConvexRnn(n_in, n, n)
+
+    def forward(self, inputs: Tensor, begins: Tensor | None = None) -> Tensor:
+        return self.net(inputs) if begins is None else pieces(self.net, inputs, begins)
+
+    def nodes(self, source: str, kept: str | None = None) -> tuple[Node, ...]:
+        return self.net.nodes(source, kept)
+
+    def project(self, head: Any) -> None:
+        self.net.project()
+        head.weight.clamp_(min=0)
+
+
+class Fixed(Memory):
+    """A reservoir that has adapted to the first inputs; only the layer behind it is trained."""
+
+    def __init__(self, n_in: int, n: int) -> None:
+        super().__init__()
+        self.config = reservoir.Config(units=n)
+        self.made = reservoir.make(self.config, n_in, int(torch.randint(2**31, ())))
+
+    def prepare(self, inputs: Array) -> None:
+        self.made = reservoir.adapted(self.made, inputs, self.config)
+
+    def forward(self, inputs: Tensor, begins: Tensor | None = None) -> Tensor:
+        w, w_in, bias = (torch.from_numpy(a.astype(F32)) for a in self.made.weights())
+        x, seen = torch.zeros(len(inputs), len(bias)), []
+        for k in range(inputs.shape[1]):
+            if begins is not None:
+                x = x * ~begins[:, k, None]
+            x = (1 - self.made.leak) * x + self.made.leak * torch.sigmoid(x @ w.T + inputs[:, k] @ w_in.T + bias)
+            seen.append(x)
+        return torch.stack(seen, dim=1)
+
+    def nodes(self, source: str, kept: str | None = None) -> tuple[Node, ...]:
+        return self.made.nodes("reservoir", source, kept)
 
 
 def pieces(run: Callable[[Tensor], Tensor], inputs: Tensor, begins: Tensor) -> Tensor:

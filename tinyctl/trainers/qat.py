@@ -3,7 +3,7 @@
 In rounds, as in `distill`: the quantized graph flies, the policy says what it would have done in every state on the
 way, and the dense layers are fitted to all answers so far. The fit sees what rounding does to weights and values, and
 takes the gradient straight through it (Bengio et al., Estimating or Propagating Gradients Through Stochastic Neurons,
-2013). Then the ordinary quantizer makes a graph of the weights; of all graphs, the one that is cheapest to fly stays.
+2013). Then the ordinary quantizer makes a graph of the weights.
 
 The forward pass of the fit is near the graph's, not equal to it: sums and multipliers are float32, the nodes ahead of
 the first dense layer are float, an elementwise layer is its float function between rounded ends (int16 tables
@@ -13,7 +13,7 @@ round's begin. What is kept and reported is measured on the graph itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -43,7 +43,7 @@ from tinyctl.trainers.distill import (
 )
 from tinyctl.trainers.threads import one_thread
 
-CONFIG = DistillConfig(rounds=4, episodes=32, steps=300, batch=1024, learning_rate=1e-3)
+CONFIG = DistillConfig(rounds=4, episodes=32, steps=100, batch=256, learning_rate=1e-3)
 
 
 @one_thread()
@@ -53,29 +53,23 @@ def tune(
     calibration: Array,
     plant: Plant,
     task: Task,
-    ratio: Callable[[Graph], float],
     *,
     config: DistillConfig = CONFIG,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Graph:
-    """The graph of the policy with weights fitted to `formats`: of the plain one and one after each round, that with
-    the least `ratio`. `formats` and `calibration` are as in `quantizer.quantize`. Raises `TinyctlError` where
-    `distill` does. The same seed gives the same graph on one machine."""
+    """The graph of the policy with weights fitted to `formats`; they and `calibration` are as in `quantizer.quantize`.
+    Raises `TinyctlError` where `distill` does. The same seed gives the same graph on one machine."""
     tensors = _Rounded(policy, formats, calibration)
-    best = tensors.graph
-    least = ratio(best)
 
     def flown(round_: int) -> dict[str, Array]:
         pilot = _Shadowed(tensors.graph, policy, sorted(read_from_outside(tensors.tail)))
         return observe(pilot, plant, task, config.episodes, [seed, round_])
 
     for _ in imitated(policy, tensors, flown, config, np.random.default_rng(seed), progress):
-        with suppress(TinyctlError):  # weights that have no graph are not kept
+        with suppress(TinyctlError):  # of weights that have no graph: the one before stays
             tensors.requantize()
-            if (reached := ratio(tensors.graph)) < least:
-                best, least = tensors.graph, reached
-    return best
+    return tensors.graph
 
 
 class _Shadowed(Watched):

@@ -33,7 +33,7 @@ from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Expert, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import Front, front_layers
-from tinyctl.trainers.imitate import Lesson
+from tinyctl.trainers.imitate import Lesson, Pushes
 from tinyctl.trainers.memories import memory
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
@@ -51,7 +51,7 @@ class Config:
     """The regulator that knows the disturbance, or an expert: lqr, pid, mpc."""
     calm: float = 0.0
     """How much a change of its action costs the clairvoyant, beside what the task says."""
-    cell: Literal["lstm", "gru", "s5"] = "lstm"
+    cell: Literal["lstm", "gru", "s5", "shplrnn", "convex", "reservoir"] = "lstm"
     """What remembers."""
     width: int = 24
     """Columns of its memory."""
@@ -69,10 +69,13 @@ class Config:
     """Episodes of each round."""
     rounds: int = 3
     """In the first one the teacher flies, in each further one the pupil."""
-    perturbed: float = 0.2
+    perturbed: float = 0.8
     """Share of the teacher's episodes in which it is pushed."""
-    push: float = 0.5
+    push: float = 0.1
     """Standard deviation of what a push adds to the action, as a share of its range."""
+    push_length: float = 60.0
+    """Control periods of a push, and from one to the next, on average: as long as an unknown disturbance takes to
+    show, for the teacher's own paths tell nothing of what it knows."""
     steps: int = 300
     """Gradient steps of each round."""
     batch: int = 32
@@ -146,7 +149,8 @@ def lessons(
     task, rng = kernel.task, np.random.default_rng([*seed, 1])
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
     louder = np.exp(rng.uniform(np.log(config.louder[0]), np.log(config.louder[1]), (config.episodes, 1)))
-    lesson = Lesson(kernel, teacher_of(kernel, drawn, config), pupil, config, rng, pupil_flies, {"scale"}, louder)
+    pushes = Pushes(config.perturbed, config.push, config.push_length, config.push_length)
+    lesson = Lesson(kernel, teacher_of(kernel, drawn, config), pupil, pushes, rng, pupil_flies, {"scale"}, louder)
     quiet = replace(drawn, noise=0 * drawn.noise)  # the lesson makes its own: teachers see none
     flown = close_loop(kernel, quiet, lesson, delay_s=task.contract.latency_s, keep=0)
     end = np.where(np.isnan(flown.lost_s), np.inf, flown.lost_s)
@@ -172,7 +176,7 @@ class Pupil:
         with torch.no_grad():
             self.head.weight *= 0.1
             self.head.bias[:] = torch.tensor(task.contract.initial_applied())
-        self.parameters = [*self.memory.parameters(), *self.head.parameters()]
+        self.parameters = [p for p in (*self.memory.parameters(), *self.head.parameters()) if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.parameters, lr=config.learning_rate)
         self.done = 0
 
@@ -187,6 +191,8 @@ class Pupil:
 
     def fit(self, known: Lessons, tell: Callable[[int], None] | None = None) -> float:
         """`config.steps` gradient steps; the mean squared error of the last tenth of them, as a share of the range."""
+        if not self.done:
+            self.memory.prepare(known.inputs[0])
         inputs, answers, alive = (torch.from_numpy(a) for a in (known.inputs, known.answers, known.alive))
         total, losses, span = self.config.steps * self.config.rounds, [], self.high - self.low
         for step in range(self.config.steps):
@@ -199,6 +205,8 @@ class Pupil:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
             self.optimiser.step()
+            with torch.no_grad():
+                self.memory.project(self.head)
             losses.append(loss.item())
             self.done += 1
             if tell is not None:
@@ -219,11 +227,17 @@ class Pupil:
 
 
 def windowed_front(task: Task, window: int, every: int) -> Front:
-    """The standard front layers, with `window` past observations behind them, each the mean of `every` periods."""
+    """The standard front layers, with `window` past observations behind them, each the mean of `every` periods.
+
+    What was applied is left out (its gain is zero): a pupil that sees its teacher's last action copies it.
+    """
     *front, (_, scale) = front_layers(task)
+    assert isinstance(scale, Scale)
+    measured = np.arange(scale.n_in) < task.contract.n_obs
+    measured[scale.n_in - len(task.integral_limits) :] = True
+    scale = Scale(scale.gain * measured, scale.offset * measured)
     if not window:
         return [*front, ("scale", scale)]
-    assert isinstance(scale, Scale)
     seen = task.contract.n_obs
     history = History(scale.n_in, tuple(range(seen)), window, every, np.zeros(seen, F32))
     gain, offset = (np.concatenate([a, np.tile(a[:seen], window)]) for a in (scale.gain, scale.offset))

@@ -28,7 +28,8 @@ class TrainResult:
     """The validated policy that was kept, with its figures on the validation episodes, and how it came about.
 
     `env_steps` counts training steps of single plants; `seconds` and `cpu_seconds` include compilation, not imports.
-    `iterations` is after how many of the algorithm's iterations it ended.
+    `iterations` is after how many of the algorithm's iterations it ended. Of their gradients `clipped` were shortened
+    and `skipped` were not finite.
     """
 
     policy: Policy
@@ -39,3 +40,5 @@ class TrainResult:
     seconds: float
     cpu_seconds: float
     iterations: int = 0
+    clipped: int = 0
+    skipped: int = 0

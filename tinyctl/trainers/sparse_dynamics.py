@@ -36,7 +36,7 @@ class Config:
     """With one-hot gates, for each budget."""
     tuning_steps: int = 500
     """With frozen gates, for each budget."""
-    fall: float = 0.7
+    fall: float = 0.8
     """From one budget to the next, where an error is given."""
     gates: Relaxation = field(default_factory=Relaxation)
     fit: dynamics.Config = field(default_factory=dynamics.Config)
@@ -67,7 +67,8 @@ def sparsify(
     stages = [config.open_steps, *[config.sharp_steps, config.tuning_steps] * len(budgets)]
     tells = _tells(progress, stages)
     soft.run(config.open_steps, beside=gates.learning, price=lambda done: gates.draw(done * SHARP), tell=next(tells))
-    for gates.keep in budgets:
+    for budget in budgets:
+        gates.keep = budget
         soft.run(config.sharp_steps, beside=gates.learning, price=lambda done: gates.draw(1.0), tell=next(tells))
         chosen = gates.chosen()
         tuned = dynamics.Fit(gated(soft.policy(), chosen), task, data, fit, seed)

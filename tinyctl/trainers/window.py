@@ -6,15 +6,27 @@ Jacobians, the policy's own are written out in `Pass`. Lost or old plants start 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
+from tinyctl.sims.curriculum import WHOLE, Stage
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import split_delay
 from tinyctl.trainers.base import Front, Pass, Tensor, columns, first_memory
+
+
+@dataclass(frozen=True)
+class After:
+    """The gradient of what comes after a window at its last state `x` (nx, n), at what was `said` last (nu, n), the
+    latest first, and at the policy's `memory` (rows, n)."""
+
+    x: Array
+    said: tuple[Array, ...]
+    memory: Array
 
 
 class Window:
@@ -29,11 +41,13 @@ class Window:
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
                  rng: np.random.Generator, *, life: tuple[int, int], variant: str | None = None,
-                 randomise: bool = False) -> None:  # fmt: skip
+                 randomise: bool = False, discount: float = 1.0, staged: bool = False) -> None:  # fmt: skip
         plant, task = kernel.plant, kernel.task
         nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.task, self.weights, self.rng, self.n, self.lifetime = kernel, task, weights, rng, n, life
         self.randomise = randomise
+        self.stage, self.terms = WHOLE, tuple(task.curriculum.terms) if staged and task.curriculum else ()
+        self.weigh = columns(max(len(self.terms), 1), 1)
         self.first_memory = first_memory(front)
         self.first_action = np.array(task.contract.initial_applied(), F32)[:, None]
         self.nominal = plant.nominal(variant)
@@ -54,7 +68,7 @@ class Window:
         self.g_cost = (columns(nx, n), columns(nu, n), columns(nu, n))
         self.g_wait, self.g_act, self.g_obs = columns(nx, n), columns(nu, n), columns(nx, n)
         self.g_held, self.g_taken = columns(nu, n), columns(nu, n)
-        share = np.array([1 / (n * periods)], F32)
+        shares = (discount ** np.arange(periods) / (n * periods)).astype(F32)
         self.calls = []
         for t in range(periods):
             memory = self.passes[-1].next_memory if t else self.memory
@@ -65,13 +79,14 @@ class Window:
             x, turned, after, taken, held = (b.T for b in (self.x[t], self.turned[t], self.x[t + 1],
                                                            self.taken[t], self.held[t]))  # fmt: skip
             waited, moved = [x, held, self.p.T, self.d.T, self.wait.T], [turned, taken, self.p.T, self.d.T, self.move.T]
-            spent = [after, taken, held]
+            cost, weigh = ("staged_cost", [self.weigh.T]) if self.terms else ("cost", [])
+            spent = [after, taken, held, *weigh]
             self.calls.append((
                 kernel.bind("observe", n, [x], [now.obs.T]),
                 kernel.bind("step", n, waited, [turned]),
                 kernel.bind("step", n, moved, [after]),
-                kernel.bind("cost", n, spent, [self.cost[t : t + 1].T]),
-                kernel.bind("cost_vjp", n, [*spent, share], [g.T for g in self.g_cost]),
+                kernel.bind(cost, n, spent, [self.cost[t : t + 1].T]),
+                kernel.bind(f"{cost}_vjp", n, [*spent, shares[t : t + 1]], [g.T for g in self.g_cost]),
                 kernel.bind("step_vjp", n, [*moved, self.g_x.T], [self.g_turned.T, self.g_act.T]),
                 kernel.bind("step_vjp", n, [*waited, self.g_turned.T], [self.g_wait.T, self.g_held.T]),
                 kernel.bind("observe_vjp", n, [x, now.g_obs.T], [self.g_obs.T]),
@@ -102,9 +117,10 @@ class Window:
         for j, past in enumerate(self.past):
             past[:] = self.said(periods - 1 - j)
         fresh = np.flatnonzero((self.age >= self.life) | ~(self.kernel.margin(self.x[0].T) > 0))
-        self.x[0][:, fresh] = self.task.initial(rng, len(fresh), self.nominal).T
+        self.x[0][:, fresh] = self._eased(self.task.initial(rng, len(fresh), self.nominal)).T
         if self.kernel.plant.disturbances:
-            self.d[:, fresh] = self.task.disturb(rng, len(fresh), self.nominal).T
+            drawn = self.task.disturb(rng, len(fresh), self.nominal)
+            self.d[:, fresh] = drawn.T * F32(self.stage.disturbances)
         if self.randomise:
             p, late_s = self.kernel.plant.randomise(self.task, rng, len(fresh), self.nominal)
             self.p[: len(self.nominal), fresh] = p.T
@@ -117,6 +133,24 @@ class Window:
         self.age[fresh], self.life[fresh] = 0, rng.integers(*self.lifetime, len(fresh), endpoint=True)
         self.age += periods
         self.noise = rng.standard_normal((periods, len(self.noise_std), self.n), np.float32) * self.noise_std
+
+    def enter(self, stage: Stage) -> None:
+        """What starts from now on, and what it costs, is of this stage."""
+        self.stage = stage
+        self.weigh[: len(self.terms), 0] = [stage.weights.get(name, 1.0) for name in self.terms]
+
+    def _eased(self, x: Array) -> Array:
+        """Starts (n, nx) brought nearer to the easiest, and back to where a state can be: by a step of no length."""
+        plant, course = self.kernel.plant, self.task.curriculum
+        if self.stage.starts == 1 or course is None:
+            return x
+        for i, variable in enumerate(plant.state_columns(self.task)):
+            if variable.name in course.easiest:
+                easiest = F32(course.easiest[variable.name])
+                x[:, i] = easiest + F32(self.stage.starts) * (x[:, i] - easiest)
+        p = np.array([*self.nominal.values()] or [0], F32)
+        still = np.zeros(len(plant.inputs), F32), p, np.zeros(len(self.d), F32)
+        return self.kernel.step(x, *still, 0.0)
 
     def forward(self) -> float:
         """Fly the window; the mean cost of a control period."""
@@ -134,14 +168,16 @@ class Window:
             cost()
         return float(self.cost.mean())
 
-    def backward(self) -> None:
-        """The gradient of the mean cost into the weights' `.grad`."""
+    def backward(self, after: After | None = None) -> None:
+        """The gradient of the mean cost, and of what comes `after` it, into the weights' `.grad`."""
         for w in self.weights:
             w.grad.zero_()
         for now in self.passes:
             now.g_action[:] = 0
-        self.g_x[:] = 0
-        g_memory, delays = np.zeros_like(self.memory), self._delays()
+        self.g_x[:] = after.x if after else 0
+        g_memory, delays = after.memory if after else np.zeros_like(self.memory), self._delays()
+        for j, g in enumerate(after.said if after else ()):
+            self.passes[-1 - j].g_action += g
         for t in reversed(range(len(self.passes))):
             now, (*_, cost_back, move_back, wait_back, observe_back) = self.passes[t], self.calls[t]
             cost_back()

@@ -1,0 +1,125 @@
+"""An LSTM that imitates a clairvoyant regulator, beside the PI baseline, on the CSTR and the delay pipeline.
+
+Both fly to 20 set-points, ten episodes each with disturbances of their own, without noise and with noise of 15 % of the
+rated value on what is controlled, and as many times the task's on all else. A deviation is the mean over the last third
+of a run of |y - y*| / y*. Without noise PI ends with none, so that it is compared with noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import casadi
+import numpy as np
+
+import tinyctl
+from controller_rows import Figure, cost, kept_policy
+from tinyctl.flight import GraphController
+from tinyctl.layers.base import F32, Array
+from tinyctl.policy import Policy
+from tinyctl.sims.experts import expert
+from tinyctl.sims.kernel import Kernel, compile_plant
+from tinyctl.sims.loop import Controller, Draws, Expert, close_loop, draw
+from tinyctl.sims.plant import Plant, Score, Task
+from tinyctl.trainers import recurrent
+from tinyctl.trainers.recurrent import Config
+
+POINTS, EACH, NOISY, WORST, SHARE = 20, 10, 0.15, 0.02, 1 / 3
+SOURCES = tuple(f"tinyctl/trainers/{name}.py" for name in ("recurrent", "memories", "imitate"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A plant, where it goes, and how the pupil is trained. `y` is the row of the state that is controlled, `column`
+    that of its observation, `rated` its middle; `state` undoes the observation where PI looks."""
+
+    plant: str
+    low: float
+    high: float
+    rated: float
+    y: int
+    column: int
+    periods: int
+    state: Callable[[Array], Array]
+    config: Config
+
+
+def _cstr_state(obs: Array) -> Array:
+    from tinyctl.sims.plants.cstr import RATED_C, RATED_T
+
+    return np.column_stack([obs[:, 0] + obs[:, 2] + RATED_C, obs[:, 1] + RATED_T, obs[:, 2] + RATED_C])
+
+
+def _pipeline_state(obs: Array) -> Array:
+    from tinyctl.sims.plants.pipeline import CELLS, MIDDLE, OUTLET
+
+    x = np.zeros((len(obs), CELLS + 2), F32)
+    x[:, 0], x[:, OUTLET], x[:, -1] = obs[:, 2] + MIDDLE, obs[:, 0] + obs[:, 1] + MIDDLE, obs[:, 1] + MIDDLE
+    return x
+
+
+COMMON = Config(window=4, every=16, louder=(0.1, 30.0), length=500, rounds=4)
+CASES = (
+    Case("cstr", 1.6, 2.4, 1.9537, 0, 0, 1200, _cstr_state, replace(COMMON, calm=10.0)),
+    Case("pipeline", 50.0, 140.0, 95.0, 20, 0, 1500, _pipeline_state, replace(COMMON, calm=5.0)),
+)
+
+
+def figures() -> Iterator[Figure]:
+    for case in CASES:
+        plant = tinyctl.plant(case.plant)
+        task = _longer(plant.task("set_point"), case)
+        policy = kept_policy(f"lstm-{case.plant}", partial(_trained, case), case.config,
+                             (*SOURCES, f"sims/plants/{case.plant}.py"))  # fmt: skip
+        graph, _ = tinyctl.quantize(policy, "w16a16", plant_name=plant, task="set_point")
+        kernel, drawn = compile_plant(plant, task), _drawn(plant, task, case)
+        share = NOISY * case.rated / task.noise[case.column]
+        for noise, times in (("no", 0.0), (f"{NOISY:.0%}", share)):
+            noisy = replace(drawn, noise=(drawn.noise * times).astype(F32))
+            ours = _deviations(kernel, noisy, GraphController(graph))
+            theirs = _deviations(kernel, noisy, Measured(expert("pid", plant, task), case.state))
+            worst = float(ours.max())
+            yield Figure(f"{case.plant}, {noise} noise, worst set-point's deviation", f"{worst:.2%}",
+                         f"at most {WORST:.0%}", worst <= WORST)  # fmt: skip
+            ratio = float(ours.mean() / theirs.mean())
+            told = f"{ours.mean():.3%} / {theirs.mean():.3%} = {ratio:.2f}"
+            bar = ("at most 1/3", ratio <= SHARE) if times else ("", None)
+            yield Figure(f"{case.plant}, {noise} noise, mean deviation over PI's", told, *bar)
+        yield Figure(f"{case.plant}, a step, w16a16", cost(graph))
+
+
+def _trained(case: Case) -> Policy:
+    return recurrent.train(tinyctl.plant(case.plant), "set_point", config=case.config).policy
+
+
+class Measured:
+    """An expert that takes what was measured for the state."""
+
+    def __init__(self, teacher: Expert, state: Callable[[Array], Array]) -> None:
+        self.teacher, self.state = teacher, state
+
+    def reset(self, n: int) -> None:
+        self.teacher.reset(n)
+
+    def step(self, observations: Array) -> Array:
+        return self.teacher.act(self.state(observations))
+
+
+def _longer(task: Task, case: Case) -> Task:
+    score = Score("deviation", "1", lambda x: casadi.fabs(x[case.y] - x[-1]) / x[-1], case.periods // 3 * task.period_s)
+    return replace(task, episode_steps=case.periods, scores=(score,))
+
+
+def _drawn(plant: Plant, task: Task, case: Case) -> Draws:
+    drawn = draw(plant, task, range(POINTS * EACH), 5)
+    drawn.x[:, -1] = np.repeat(np.linspace(case.low, case.high, POINTS), EACH)
+    return drawn
+
+
+def _deviations(kernel: Kernel, drawn: Draws, controller: Controller) -> Array:
+    """(set-points,): the mean of each one's episodes; a lost episode counts as 100 %."""
+    flown = close_loop(kernel, drawn, controller, delay_s=kernel.task.contract.latency_s, keep=0)
+    found = np.where(flown.survived, flown.scores["deviation"], 1.0)
+    return np.asarray(found.reshape(POINTS, EACH).mean(axis=1))
