@@ -10,9 +10,16 @@ import numpy as np
 from tinyctl.layers.base import Array
 from tinyctl.network import REJECTED
 from tinyctl.safety.guard import GROUP_SHIFT, MAX_GROUPS, REASONS
+from tinyctl.sequences import EXHAUSTED, HELD, LATE
 
-NAMES = {REJECTED: "an observation is not finite", **{bit: name.replace("_", " ") for name, bit in REASONS.items()},
-         **{1 << GROUP_SHIFT + i: f"sensor {i} replaced" for i in range(MAX_GROUPS)}}  # fmt: skip
+NAMES = {
+    REJECTED: "an observation is not finite",
+    LATE: "the decision is late",
+    HELD: "the last action of its sequence is held",
+    EXHAUSTED: "its sequence is exhausted",
+    **{bit: f"guard: {name.replace('_', ' ')}" for name, bit in REASONS.items()},
+    **{1 << GROUP_SHIFT + i: f"guard: sensor {i} replaced" for i in range(MAX_GROUPS)},
+}
 MOST_EVENTS = 100  # of an episode
 
 

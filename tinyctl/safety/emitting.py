@@ -24,13 +24,16 @@ from tinyctl.safety.guard import (
     Monitor,
 )
 from tinyctl.safety.program import literal
+from tinyctl.specifications import monitor as specified
 from tinyctl.templates import template
 from tinyctl.unit import FACTS, Unit
 from tinyctl.version import VERSION
 
 
-def render_guarded(graph: Guarded, name: str, section: str | None) -> tuple[Unit, dict[str, str]]:
-    """The facts and the text of every file."""
+def render_guarded(
+    graph: Guarded, name: str, section: str | None, monitor: specified.Monitor | None
+) -> tuple[Unit, dict[str, str]]:
+    """The facts and the text of every file; `monitor` is that of specifications, which goes beside it."""
     graphs = {"policy": graph.policy, "fallback": graph.guard.fallback}
     made = {part: render(g, check_identifier(f"{name}_{part}", "name"), section) for part, g in graphs.items()}
     members = list(_members(graph))
@@ -42,7 +45,8 @@ def render_guarded(graph: Guarded, name: str, section: str | None) -> tuple[Unit
     contract = graph.contract
     constants = sum(unit.const_bytes for unit, _ in made.values()) + 16 * len(graph.guard.groups)
     facts = Unit(name, contract.n_obs, contract.n_act, contract.rate_hz, state_bytes, offset, constants, contract.hash,
-                 graph.hash, tuple(nodes))  # fmt: skip
+                 graph.hash, tuple(nodes),
+                 monitored=() if monitor is None else tuple(map(specified.text_of, monitor.formulas)))  # fmt: skip
     common = {**_values(graph, name), "entry": None, "graph_hash": graph.hash, "members": members}
     own = re.compile(rf'#include "{name}_\w+\.h"\n')
     headers = [texts[f"{unit.name}.h"] for unit, texts in made.values()]
@@ -54,6 +58,7 @@ def render_guarded(graph: Guarded, name: str, section: str | None) -> tuple[Unit
         f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps, steps_q=[]),
         "vectors.json": json.dumps({"graph_hash": graph.hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(facts.to_json(), indent=1) + "\n",
+        **({} if monitor is None else monitor.render(name)),
     }
 
 
