@@ -21,9 +21,9 @@ from tinyctl.flight import GraphController, check_contract
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 from tinyctl.safety.fallback import choose_fallback
-from tinyctl.safety.guard import Group, Guard, Guarded, GuardState, Monitor, Rules, groups_of
+from tinyctl.safety.guard import Group, Guard, Guarded, GuardState, Rules, groups_of
 from tinyctl.safety.mining import Calm, crash_kernel, heavier, mine, starts
-from tinyctl.safety.monitor import fit_monitor
+from tinyctl.safety.monitor import fit_monitor, silent
 from tinyctl.safety.program import Program, program_of
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import Draws, close_loop
@@ -115,8 +115,7 @@ def make_guard(
     fallback, how = choose_fallback(kernel, seed, delay_s)
     tell(1, 4, "limits")
     groups = unlimited(policy.contract, task)
-    silent = Monitor(policy.contract.n_obs, (), (), -1.0, 1.0, 0.0)
-    guard = Guard(groups, silent, rules_at(policy.contract.rate_hz), task.lag_s or 0.0, fallback)
+    guard = Guard(groups, silent(policy.contract.n_obs), rules_at(policy.contract.rate_hz), task.lag_s or 0.0, fallback)
     share = config.false_alarms / (4 * len(groups))
     limits = _limits(Guarded(policy.contract, policy.nodes, guard), kernel, drawn(1), share, delay_s)
     groups = tuple(g.limited(limit) for g, limit in zip(groups, limits, strict=True))
