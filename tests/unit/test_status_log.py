@@ -45,4 +45,4 @@ def test_a_controller_without_status_has_no_events() -> None:
 
 def test_what_has_no_name_is_a_bit() -> None:
     assert told(0) == "all well"
-    assert told(1 << 20 | 1) == "an observation is not finite, bit 20"
+    assert told(1 << 25 | 1) == "an observation is not finite, bit 25"
