@@ -27,7 +27,7 @@ from tinyctl.trainers import recurrent
 from tinyctl.trainers.recurrent import Config
 
 POINTS, EACH, NOISY, WORST, SHARE = 20, 10, 0.15, 0.02, 1 / 3
-SOURCES = tuple(f"tinyctl/trainers/{name}.py" for name in ("recurrent", "memories", "imitate"))
+SOURCES = ("tinyctl/trainers/recurrent.py", "tinyctl/trainers/memories.py", "sims/experts/clairvoyant.py")
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,25 @@ def _pipeline_state(obs: Array) -> Array:
     return x
 
 
-COMMON = Config(window=4, every=16, louder=(0.1, 30.0), length=500, rounds=4)
+COMMON = Config(
+    window=2,
+    every=8,
+    lags=(20.0, 60.0, 200.0, 600.0),
+    louder=(12.0, 30.0),
+    length=2000,
+    rounds=4,
+    steps=250,
+    batch=16,
+    learning_rate=3e-3,
+    smooth=40.0,
+    early=0.1,
+    validation_episodes=10,
+)
+TANK = replace(COMMON, calm=20.0, actions=True, loud=("concentration_error",))
+PIPE = replace(COMMON, calm=50.0, loud=("error",))
 CASES = (
-    Case("cstr", 1.6, 2.4, 0, 1500, _cstr_state, replace(COMMON, calm=10.0)),
-    Case("pipeline", 50.0, 140.0, 20, 2000, _pipeline_state, replace(COMMON, calm=5.0)),
+    Case("cstr", 1.6, 2.4, 0, 2000, _cstr_state, TANK),
+    Case("pipeline", 50.0, 140.0, 20, 2000, _pipeline_state, PIPE),
 )
 
 
