@@ -36,7 +36,7 @@ from tinyctl.flight import (
 from tinyctl.gates import SparsifyReport
 from tinyctl.graph import Graph, formats_of
 from tinyctl.hil import VIRTUAL_BOARD, BoardController, HilReport, Line, open_link, step_on_board
-from tinyctl.hostlib import HostController
+from tinyctl.hostlib import HostController, HostPlayer
 from tinyctl.image import is_elf, read_image
 from tinyctl.importers.parts.normalizer import Normalizer, load_normalizer
 from tinyctl.layer_errors import layer_errors
@@ -45,6 +45,7 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
+from tinyctl.sequences import Player, Rates, rates_between, rates_of, sequenced
 from tinyctl.specifications.flights import Watch
 from tinyctl.specifications.formula import Specification
 from tinyctl.status_log import StatusLog
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from tinyctl.checker import TimingReport
     from tinyctl.failures import FailureReport
     from tinyctl.flasher import FlashReport
+    from tinyctl.frequency import FrequencyReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
     from tinyctl.sims.environments import Environment
@@ -261,7 +263,7 @@ def sparsify(
         return _sparsify_model(policy, which, which.task(task), share, most_rmse, config, seed, progress)
     if most_rmse is not None:
         raise TinyctlError("an RMSE is the budget of a model", where="sparsify", fix="train one: --algo dynamics")
-    check_contract(policy.contract, which.task(task), f"plant {which.name}")
+    check_contract(policy.contract, which.task(task), f"plant {which.name}", sequences=True)
     from tinyctl.trainers import sparsify as trainer
 
     def timed(made: Policy) -> int:
@@ -507,10 +509,13 @@ def image_of(
 
 @dataclass(frozen=True)
 class Flyable:
-    """One of the four things that fly: a graph, or the path of an emitted folder or an image; and which it is."""
+    """One of the four things that fly: a graph, or the path of an emitted folder or an image; which it is, how often it
+    is stepped, and how many numbers it returns."""
 
     source: Graph | Path
     identity: Identity
+    rate_hz: float
+    n_act: int
 
 
 def flyable(source: Policy | Graph | str | Path) -> Flyable:
@@ -518,13 +523,16 @@ def flyable(source: Policy | Graph | str | Path) -> Flyable:
     source = Path(source) if isinstance(source, str) else source
     if isinstance(source, Path) and source.is_dir():
         unit = load_unit(source)
-        return Flyable(source, Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes)))
+        who = Identity(unit.contract_hash, unit.graph_hash, formats_of(unit.nodes))
+        return Flyable(source, who, unit.rate_hz, unit.n_act)
     if isinstance(source, Path) and (source.suffix == ".elf" or is_elf(source)):
         said = read_image(source).descriptor
-        return Flyable(source, Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes)))
+        who = Identity(said.contract_hash, said.graph_hash, formats_of(said.nodes))
+        return Flyable(source, who, said.rate_hz, said.n_act)
     network = load(source) if isinstance(source, Path) else source
     graph = network if isinstance(network, Graph) else Graph(network.contract, network.nodes)
-    return Flyable(graph, Identity(graph.contract.hash, graph.hash, graph.formats))
+    who = Identity(graph.contract.hash, graph.hash, graph.formats)
+    return Flyable(graph, who, graph.contract.rate_hz, graph.contract.n_act)
 
 
 def fly(
@@ -543,6 +551,7 @@ def fly(
     setpoints: Path | None = None,
     log: Path | None = None,
     specifications: Sequence[Specification] = (),
+    miss: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlightReport:
     """Close the loop of a plant with a controller as `on` says: the graph, its C on the host, the emulated image, or a
@@ -551,28 +560,37 @@ def fly(
     The action takes effect `delay_s` after the observation: give the predicted worst inference time. With `randomise`
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
     is led along them from rest; `log` is what to record the flights in, as `hil` does. How the flights keep to the
-    `specifications` is told (docs/specifications.md).
+    `specifications` is told (docs/specifications.md). Of the decisions every `miss`-th does not come, for trials:
+    what was said before goes on (docs/rates.md).
     """
     if log is not None:
         check_name(log)
     which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
     from tinyctl.sims import excitation
-    from tinyctl.sims.loop import BATCH, periods_between
+    from tinyctl.sims.loop import BATCH, periods_between, split_delay
     from tinyctl.sims.loop import fly as loop
 
     name = task or next(iter(which.tasks))
     what = flyable(source)
     if isinstance(what.source, Graph):
-        check_contract(what.source.contract, which.task(name), f"plant {which.name}")
-    elif what.identity.contract_hash != which.task(name).contract.hash:
+        check_contract(what.source.contract, which.task(name), f"plant {which.name}", sequences=True)
+    contract = sequenced(which.task(name).contract, rates_between(which.task(name).contract, what.rate_hz, what.n_act))
+    if what.identity.contract_hash != contract.hash:
         raise TinyctlError(
             "its contract is not that of the task",
             where=what.source,
             fix="fly it in the task it was made for",
         )
     with ExitStack() as stack:
-        status_log = StatusLog(_controller(what.source, on, board, toolchain, line, stack), KEPT)
-        controller: Any = status_log
+        controller = _controller(what.source, on, board, toolchain, line, stack)
+        told_s, rates = delay_s, rates_of(contract)
+        if miss or rates != Rates():
+            late, delay_s = split_delay(delay_s, which.task(name).period_s)
+            if isinstance(controller, HostController) and late == 0 and rates.length > 1:
+                controller = HostPlayer(controller, rates.every, miss)
+            else:
+                controller = Player(controller, contract, late=late, miss=miss)
+        controller = status_log = StatusLog(controller, KEPT)
         offsets = None if setpoints is None else excitation.read_setpoints(setpoints, which.task(name))
         if offsets is not None:
             which = excitation.led(which, name, len(offsets))
@@ -602,7 +620,50 @@ def fly(
     kept = watch.kept() if watch is not None else ()
     period_s = which.task(name).period_s
     events = status_log.events(period_s * periods_between(delay_s, period_s))
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=delay_s, kept=kept, events=events)
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=told_s, kept=kept, events=events)
+
+
+def frequency(
+    source: Policy | Graph | str | Path,
+    plant_name: str | Path | Plant = "quadrotor",
+    task: str | None = None,
+    *,
+    env: str | None = None,
+    beside: Policy | Graph | str | Path | None = None,
+    episodes: int = 10,
+    seed: int = 0,
+    delay_s: float = 0.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FrequencyReport:
+    """The frequency-averaged score of a graph in a plant's task, or in the environment `env`: its returns when it
+    decides every 1, 2, 4, ... 30 ticks, by its sequences and by repeating one action. `beside` is a plain policy whose
+    repeated actions are the baseline, by default the first ones of the sequences."""
+    from tinyctl.frequency import FrequencyReport, best_of, of_environment, of_plant, ways_of
+
+    what = flyable(source)
+    graphs = {"": what.source} | ({} if beside is None else {"beside, ": flyable(beside).source})
+    ways: dict[str, Any] = {}
+    for name, graph in graphs.items():
+        if not isinstance(graph, Graph):
+            raise TinyctlError("only a .tctl file flies at other rates than its own", where=graph)
+        ways |= ways_of(name, GraphController(graph), graph.contract)
+    contracts, who = [way.contract for way in ways.values()], what.identity
+    how: dict[str, Any] = {"episodes": episodes, "seed": seed, "tell": progress}
+    if env is None:
+        which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+        name = task or next(iter(which.tasks))
+        for contract in contracts:
+            check_contract(contract, which.task(name), f"plant {which.name}", sequences=True)
+        rows, best = of_plant(which, which.task(name), ways, delay_s=delay_s, **how), 1.0
+        subject = f"{which.name}, {name}"
+    else:
+        place = environment(env)
+        from tinyctl.sims.environments import check_columns
+
+        for contract in contracts:
+            check_columns(contract, place)
+        rows, best, subject = of_environment(place, ways, **how), best_of(place.name)[0], place.name
+    return FrequencyReport(subject, episodes, seed, delay_s, best, rows, who.contract_hash, who.graph_hash)
 
 
 def fly_environment(
@@ -765,7 +826,7 @@ def hil(
     if plant_name is not None:
         which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
         flown = which, task or next(iter(which.tasks))
-        check_contract(graph.contract, which.task(task), f"plant {which.name}")
+        check_contract(graph.contract, which.task(task), f"plant {which.name}", sequences=True)
     return step_on_board(
         graph,
         _board(board),

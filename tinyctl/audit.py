@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,8 +98,9 @@ def _costly(name: str, board: Board) -> list[str]:
     return [reason for _, reason in foreign([name], board)]
 
 
-def audit_object(path: Path, board: Board, unit: str) -> None:
-    """Refuse an object of a unit that needs a symbol from outside, or keeps data of its own in RAM."""
+def audit_object(path: Path, board: Board, unit: str, known: Collection[str] = ()) -> None:
+    """Refuse an object of a unit that needs a symbol from outside, other than those `known` of the unit, or keeps data
+    of its own in RAM."""
     with path.open("rb") as file:
         elf = ELFFile(file)
         symbols = [s for s in elf.get_section_by_name(".symtab").iter_symbols() if s.name]
@@ -109,7 +110,7 @@ def audit_object(path: Path, board: Board, unit: str) -> None:
     for symbol, reason in foreign(undefined, board):
         raise TinyctlError(f"the object needs {symbol}: {reason}", where=where)
     for symbol in undefined:
-        if not (board.fpu == "none" and ARITHMETIC_HELPER.fullmatch(symbol)):
+        if symbol not in known and not (board.fpu == "none" and ARITHMETIC_HELPER.fullmatch(symbol)):
             raise TinyctlError(f"the object needs {symbol}: a symbol from outside", where=where)
     if writable:
         raise TinyctlError(f"the object has {writable} bytes of writable data outside the caller's struct", where=where)

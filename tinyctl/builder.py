@@ -24,6 +24,9 @@ from tinyctl.unit import FACTS, Unit, load_unit
 Toolchain = Literal["gcc", "zig"]
 FLASH, RAM = "flash", "ram"  # with the code, with the data
 UNIT_OBJECT = "*unit.o"  # the linker's pattern
+MONITOR = (
+    "tinyctl_monitor"  # steps the monitor of an image that has one: void f(const float *observation, float *action)
+)
 
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 # Which line code comes from, for `check`; changes no byte that is loaded.
@@ -82,6 +85,13 @@ def build(
         audit_object(work / "unit.o", board, unit.name)
         compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
         objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
+        for part in ["monitor"] * bool(unit.monitored) + ["player"] * (unit.length > 1):
+            objects.append(f"{part}_unit.o")
+            compiler.compile(work, f"{unit.name}_{part}.c", objects[-1])
+            audit_object(work / objects[-1], board, f"{unit.name}_{part}", known=(f"{unit.name}_step",))
+        if unit.monitored:
+            objects.append("firmware/monitor_unit.o")
+            compiler.compile(work, "firmware/monitor.c", objects[-1])
         if hooks is not None:
             objects.append("firmware/user_hooks.o")
             _copy(hooks, work / "firmware" / "user_hooks.c")
@@ -255,8 +265,9 @@ def gather(
     The constants of the unit go to the region `place`, by default that of the code; `unit_object` is the linker's
     pattern for the object of the unit.
     """
-    for name in (f"{unit.name}.c", f"{unit.name}.h", f"{unit.name}_selftest.c"):
-        _copy(folder / name, work / name)
+    for name in unit.files:
+        if name.endswith((".c", ".h")):
+            _copy(folder / name, work / name)
     _gather_firmware(work, board, bare.facts(board, unit.rate_hz, unit.n_obs, unit.n_act), place, unit_object)
     (work / "firmware" / "image.c").write_text(
         template("image.c.j2").render(
@@ -267,6 +278,10 @@ def gather(
             periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
+    if unit.monitored:
+        (work / "firmware" / "monitor.c").write_text(
+            template("monitor_image.c.j2").render(unit=unit.name, n_obs=unit.n_obs, monitor=MONITOR)
+        )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from tinyctl.flight import GraphController, check_contract
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
+from tinyctl.sequences import played
 
 if TYPE_CHECKING:  # these need the `sim` extra
     from tinyctl.sims.environments import Environment
@@ -25,9 +26,9 @@ def observations(policy: Policy, which: Plant, task: str | None = None, *, seed:
     from tinyctl.sims.loop import fly
 
     chosen = which.task(task)
-    check_contract(policy.contract, chosen, f"plant {which.name}")
+    check_contract(policy.contract, chosen, f"plant {which.name}", sequences=True)
     recorder = _Recorder(Graph(policy.contract, policy.nodes))
-    fly(which, chosen, recorder, episodes=CALIBRATION_EPISODES, seed=seed, keep=0)
+    fly(which, chosen, played(recorder, policy.contract), episodes=CALIBRATION_EPISODES, seed=seed, keep=0)
     return np.stack(recorder.seen)
 
 
@@ -45,7 +46,8 @@ def cost(graph: Graph, which: Plant, task: str | None, *, seed: int = 1) -> floa
     """The mean training cost a control period over episodes, each up to its loss."""
     from tinyctl.sims.loop import fly
 
-    flights = fly(which, which.task(task), GraphController(graph), episodes=COST_EPISODES, seed=seed, keep=1)
+    controller = played(GraphController(graph), graph.contract)
+    flights = fly(which, which.task(task), controller, episodes=COST_EPISODES, seed=seed, keep=1)
     return float(flights.cost.mean())
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinyctl import sequences
 from tinyctl.contract import Contract, Signal, check_identifier
 from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
@@ -30,7 +32,9 @@ from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
-from tinyctl.templates import template
+from tinyctl.specifications.formula import Specification
+from tinyctl.specifications.monitor import Monitor, text_of
+from tinyctl.templates import literal, template
 from tinyctl.unit import FACTS, Unit, UnitNode
 from tinyctl.vectors import stored_q_steps, stored_steps
 from tinyctl.version import VERSION
@@ -78,10 +82,16 @@ LINE = 118  # columns of generated tables
 
 
 def emit(
-    graph: Graph, folder: str | Path, name: str = "policy", layout: str = PLAIN, section: str | None = None
+    graph: Graph,
+    folder: str | Path,
+    name: str = "policy",
+    layout: str = PLAIN,
+    section: str | None = None,
+    monitored: Sequence[Specification] = (),
 ) -> Unit:
     """Write the C of a graph into `folder`, packaged as `layout` says; raises `TinyctlError` before anything is
-    written. With `section` the constants get this section, which a linker script can place."""
+    written. With `section` the constants get this section, which a linker script can place. A monitor of the
+    specifications `monitored` goes beside it (docs/specifications.md)."""
     check_identifier(name, "name")
     if name == "stdint":
         raise TinyctlError("name 'stdint' is that of the header the C includes")
@@ -90,13 +100,15 @@ def emit(
     if section is not None and not re.fullmatch(SECTION, section, re.ASCII):
         raise TinyctlError(f"section {section!r:.80} is not a name of letters, digits, _ and .")
     check_layout(layout)
-    unit, texts = render(graph, name, section)
+    unit, texts = render(graph, name, section, Monitor(graph.contract, tuple(monitored)) if monitored else None)
     for path, text in lay_out(layout, texts, graph.contract, _packaging(unit)).items():
         write_atomically(Path(folder) / path, text)
     return unit
 
 
-def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, dict[str, str]]:
+def render(
+    graph: Graph, name: str, section: str | None = None, monitor: Monitor | None = None
+) -> tuple[Unit, dict[str, str]]:
     """The facts and the text of every file of the unit `name`."""
     slots, places = _allocate(graph)
     parts = {node.name: kernel(node, graph.contract) for node in graph.nodes}
@@ -123,7 +135,7 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
             "y_type": C_TYPES[node.returns][0],
             "saturate": SATURATE.get(node.returns),
             "in_place": writes.slot in [place.slot for place in reads],
-            **{k: _literal(v) for k, v in parts[node.name].values.items()},
+            **{k: literal(v) for k, v in parts[node.name].values.items()},
         }
         nodes.append(
             {
@@ -148,6 +160,8 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         graph.hash,
         facts,
         *(("", "") if graph.integer_entry is None else (graph.integer_entry.obs_type, graph.integer_entry.act_type)),
+        monitored=() if monitor is None else tuple(map(text_of, monitor.formulas)),
+        length=sequences.rates_of(graph.contract).length,
     )
     helper_texts = [_helper(h, common) for h in HELPER_ORDER if h in helpers]
     code = "".join([*helper_texts, *(str(node["function"]) for node in nodes)])
@@ -175,8 +189,8 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         state_members=_members(graph),
         contract_hash=unit.contract_hash,
         graph_hash=unit.graph_hash,
-        rate_literal=_literal(np.float32(unit.rate_hz)),
-        latency_literal=_literal(np.float32(graph.contract.latency_s)),
+        rate_literal=literal(np.float32(unit.rate_hz)),
+        latency_literal=literal(np.float32(graph.contract.latency_s)),
         rate_hz=f"{unit.rate_hz:g}",
     )
     return unit, {
@@ -185,6 +199,8 @@ def render(graph: Graph, name: str, section: str | None = None) -> tuple[Unit, d
         f"{name}_selftest.c": template("selftest.c.j2").render(common, steps=steps, steps_q=steps_q),
         "vectors.json": json.dumps({"graph_hash": unit.graph_hash, "steps": records}, indent=1) + "\n",
         FACTS: json.dumps(unit.to_json(), indent=1) + "\n",
+        **({} if monitor is None else monitor.render(name)),
+        **(sequences.render(graph.contract, name) if unit.length > 1 else {}),
     }
 
 
@@ -286,6 +302,7 @@ def _packaging(unit: Unit) -> dict[str, Any]:
         "n_act": unit.n_act,
         "rate_hz": f"{unit.rate_hz:g}",
         "period_us": max(1, round(1e6 / unit.rate_hz)),
+        "sources": [name for name in unit.files if name.endswith(".c")],
     }
 
 
@@ -294,8 +311,8 @@ def _helper(name: str, common: dict[str, Any]) -> str:
         "linear": f"{float(LINEAR):g}",
         "linear_bits": _word(LINEAR),
         "clamp_bits": _word(CLAMP),
-        "numerator": [_literal(c) for c in NUMERATOR],
-        "denominator": [_literal(c) for c in DENOMINATOR],
+        "numerator": [literal(c) for c in NUMERATOR],
+        "denominator": [literal(c) for c in DENOMINATOR],
         "bits": SEGMENT_BITS,
         "half": 2 ** (SEGMENT_BITS - 1),
     }
@@ -368,9 +385,9 @@ def _entry(graph: Graph, entry: IntegerEntry, common: dict[str, Any], places: di
             for n in entry.nodes
         ],
         "keeps": [_keep(_symbol(unit, n.name), n, [places[n.inputs[0]]]) for n in entry.nodes if not n.awaits],
-        "gain": [_literal(v) for v in entry.encode.layer.gain[:n_obs]],
-        "offset": [_literal(v) for v in entry.encode.layer.offset[:n_obs]],
-        "scale": [_literal(v) for v in entry.decode.layer.scale],
+        "gain": [literal(v) for v in entry.encode.layer.gain[:n_obs]],
+        "offset": [literal(v) for v in entry.encode.layer.offset[:n_obs]],
+        "scale": [literal(v) for v in entry.decode.layer.scale],
         "invalid": entry.invalid,
     }
 
@@ -396,7 +413,7 @@ def _initial(graph: Graph) -> list[tuple[str, str]]:
     if entry is not None and entry.applied is not None:
         arrays.append(("applied_q", entry.initial))
     arrays += [(f"{n}_{slot.name}", slot.initial) for n, layer in graph.stateful.items() for slot in layer.state()]
-    return [(f"s->{name}[{i}]", str(_literal(v))) for name, array in arrays for i, v in enumerate(array)]
+    return [(f"s->{name}[{i}]", str(literal(v))) for name, array in arrays for i, v in enumerate(array)]
 
 
 def _signal_lines(contract: Contract) -> list[str]:
@@ -411,7 +428,7 @@ def _signal_lines(contract: Contract) -> list[str]:
 
 
 def _table(owner: str, table: Table, macro: str) -> str:
-    words = [str(_literal(v)) for v in table.values.ravel()]
+    words = [str(literal(v)) for v in table.values.ravel()]
     lines, row = [], "   "
     for word in words:
         if len(row) + len(word) + 2 > LINE:
@@ -422,18 +439,6 @@ def _table(owner: str, table: Table, macro: str) -> str:
     # A block of four words is then one line of a flash cache, and numbers of 16 bits can be loaded as words.
     aligned = f" {macro}_ALIGNED" if table.name in ("weight", "gains", "affine") else ""
     return f"static const {table.ctype} {owner}_{table.name}[{len(words)}]{aligned} {macro}_CONSTANTS = {{\n{body}\n}};"
-
-
-def _literal(value: Any) -> Any:
-    """A number as C text that reads back to the same bits; anything else unchanged."""
-    if isinstance(value, np.float32):
-        text = str(value)
-        return f"{text}f" if any(c in text for c in ".e") else f"{text}.0f"
-    if isinstance(value, np.unsignedinteger):
-        return f"{int(value)}u"
-    if isinstance(value, np.integer):
-        return str(int(value))
-    return value
 
 
 def _word(value: np.float32) -> str:

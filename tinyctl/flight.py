@@ -14,6 +14,7 @@ from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
+from tinyctl.sequences import rates_of, sequenced
 from tinyctl.status_log import Event
 
 if TYPE_CHECKING:  # these need the `sim` extra
@@ -160,12 +161,18 @@ class EmulatedController:
         action, self.status = self.emulator.step_batch(self.structs, observations)
         return action
 
+    def set_applied(self, action: Array) -> None:
+        """Tell it that something other than its last action was applied, (n, n_act)."""
+        self.emulator.set_applied_batch(self.structs, action)
 
-def check_contract(contract: Contract, task: Task, where: str) -> None:
-    """Refuse to fly a controller in a task whose signals mean something else."""
-    if contract.hash == task.contract.hash:
+
+def check_contract(contract: Contract, task: Task, where: str, *, sequences: bool = False) -> None:
+    """Refuse to fly a controller in a task whose signals mean something else. With `sequences` its actions may come
+    in them: whoever flies it must play them (`tinyctl.sequences`)."""
+    expected = sequenced(task.contract, rates_of(contract)) if sequences else task.contract
+    if contract.hash == expected.hash:
         return
-    ours, theirs = contract.to_json(), task.contract.to_json()
+    ours, theirs = contract.to_json(), expected.to_json()
     part = next(key for key in ours if ours[key] != theirs[key])
     detail = ""
     if isinstance(ours[part], list):
@@ -183,8 +190,8 @@ def report(
     plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
     kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (),
 ) -> FlightReport:  # fmt: skip
-    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` of
-    the kept trajectories' status words."""
+    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` are
+    the changes of the status word in each of the first episodes."""
     from tinyctl.sims.loop import draw
 
     task = plant.task(task_name)

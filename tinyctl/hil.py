@@ -16,12 +16,14 @@ from tinyctl import vectors
 from tinyctl.bare import Wire, program
 from tinyctl.boards import Board
 from tinyctl.builder import Toolchain, build
+from tinyctl.contract import Contract
 from tinyctl.emitter import emit
 from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.link import Link
 from tinyctl.recording import Episode, Recorder, Recording, check_name, read_recording
+from tinyctl.sequences import played, rates_of
 from tinyctl.transports import Noisy, SerialPort, Transport
 from tinyctl.virtual_board import virtual_board
 
@@ -128,6 +130,10 @@ class BoardController:
             self._recorder.step(observation, step)
         return step.action[None]
 
+    def set_applied(self, action: Array) -> None:
+        """Tell it that something other than its last action was applied, (1, n_act)."""
+        self.link.set_applied(action[0])
+
     @property
     def frames(self) -> int:
         return sum(map(len, self._episodes))
@@ -197,7 +203,7 @@ def step_on_board(
             _feed(controller, [episode.obs for episode in recorded.episodes], progress)
         elif flown is not None:
             observations = f"flights of the {flown[0].name}, task {flown[1]}"
-            _fly(controller, *flown, frames, seed, progress)
+            _fly(controller, graph.contract, *flown, frames, seed, progress)
         else:
             observations = "random"
             drawn = vectors.observations(graph.contract, frames, seed)
@@ -206,13 +212,15 @@ def step_on_board(
 
 
 def _fly(
-    controller: BoardController, plant: Plant, task: str, frames: int, seed: int, progress: Progress | None
-) -> None:
+    controller: BoardController, contract: Contract, plant: Plant, task: str, frames: int, seed: int,
+    progress: Progress | None,
+) -> None:  # fmt: skip
     from tinyctl.sims.loop import fly
 
     which = plant.task(task)
-    episodes = -(-frames // which.episode_steps)
-    fly(plant, which, controller, episodes=episodes, seed=seed, keep=0, batch=1, progress=progress)
+    episodes = -(-frames * rates_of(contract).every // which.episode_steps)
+    pilot = played(controller, contract)
+    fly(plant, which, pilot, episodes=episodes, seed=seed, keep=0, batch=1, progress=progress)
 
 
 def _feed(controller: BoardController, sequences: list[Array], progress: Progress | None) -> None:

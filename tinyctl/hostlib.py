@@ -12,6 +12,7 @@ import numpy as np
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
+from tinyctl.sequences import due
 from tinyctl.templates import template
 from tinyctl.toolchains import SHARED, host_cc, run
 from tinyctl.unit import Unit, load_unit
@@ -85,6 +86,43 @@ class HostController:
         return int(getattr(self._library, f"{self.unit.name}_selftest")())
 
 
+class HostPlayer:
+    """The emitted player of a unit that gives sequences, over the copies of its controller: a controller at the rate of
+    the task, as `sequences.Player`. Decisions take no time; every `miss`-th does not come."""
+
+    def __init__(self, controller: HostController, every: int, miss: int = 0) -> None:
+        self._controller, self._every, self._miss = controller, every, miss
+        self._players = np.zeros((0, 0), np.uint32)
+        self.tick = 0
+
+    def reset(self, n: int) -> None:
+        self._controller.reset(n)
+        self._players = np.zeros((n, int(self._controller._call("player_bytes")) // 4), np.uint32)
+        self._controller._call("player_init", _pointer(self._players), n)
+        self.tick = 0
+
+    def step(self, obs: Array) -> Array:
+        """Observations (n, n_obs) of a tick to its actions, float32; `status` then holds the words."""
+        own, obs = self._controller, np.ascontiguousarray(obs, F32)
+        own.status[:] = 0
+        if due(self.tick, self._every, self._miss):
+            arrays = (self._players, own._states, obs, own.status)
+            own._call("decide", *map(_pointer, arrays), len(obs))
+        act = np.empty((len(obs), own.unit.n_act // own.unit.length), F32)
+        own._call("act", *map(_pointer, (self._players, act, own.status)), len(obs))
+        self.tick += 1
+        return act
+
+    @property
+    def status(self) -> Array:
+        """(n,) uint32, of the last tick."""
+        return self._controller.status
+
+    def set_applied(self, act: Array) -> None:
+        """Tell every player what was applied instead of its last action (n, actions of a tick)."""
+        self._controller._call("player_set_applied", *map(_pointer, (self._players, np.asarray(act, F32))), len(act))
+
+
 def compile_units(folders: Iterable[Path], compiler: str | None = None, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
     """A shared library for this process with the units of emitted folders, whose names differ."""
     with tempfile.TemporaryDirectory(prefix="tinyctl-") as scratch:
@@ -92,7 +130,7 @@ def compile_units(folders: Iterable[Path], compiler: str | None = None, flags: t
         texts, words = [], []
         for folder in folders:
             unit = load_unit(folder)
-            facts = {"n_obs": unit.n_obs, "n_act": unit.n_act, "obs_q": unit.obs_q, "act_q": unit.act_q}
+            facts = {name: getattr(unit, name) for name in ("n_obs", "n_act", "obs_q", "act_q", "length")}
             texts.append(template("batch.c.j2").render(unit=unit.name, **facts))
             # On a machine with FPU the integer entry would not be there.
             words += [f"-I{folder.resolve()}", f"-D{unit.name.upper()}_STEP_Q=1"]

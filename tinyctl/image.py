@@ -12,6 +12,7 @@ import math
 import re
 import struct
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -91,7 +92,8 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image that was read. `functions` are sorted by address; `undefined` names what the link left open."""
+    """An image that was read. `functions` are sorted by address; `undefined` names what the link left open; `objects`
+    has the address and the bytes of each variable."""
 
     path: Path
     sha256: str
@@ -102,6 +104,7 @@ class ImageFile:
     entry: int
     riscv: bool
     descriptor: Descriptor
+    objects: Mapping[str, tuple[int, int]]
 
     def function(self, name: str) -> Function:
         """The function of this name; raises `TinyctlError` when there is none."""
@@ -204,7 +207,7 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         for s in elf.iter_sections()
         if s["sh_flags"] & 0x2
     )  # SHF_ALLOC
-    functions, undefined = [], []
+    functions, undefined, objects = [], [], {}
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table is not None else ():
         if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
@@ -212,6 +215,8 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         elif symbol["st_info"]["type"] == "STT_FUNC":
             start = int(symbol["st_value"]) & ~1  # bit 0 marks Thumb code
             functions.append(Function(printable(str(symbol.name)), start, start + int(symbol["st_size"])))
+        elif symbol["st_info"]["type"] == "STT_OBJECT":
+            objects[printable(str(symbol.name))] = int(symbol["st_value"]), int(symbol["st_size"])
     functions.sort(key=lambda f: (f.start, f.name))
     return ImageFile(
         path,
@@ -223,6 +228,7 @@ def _parse(path: Path, content: bytes) -> ImageFile:
         int(header["e_entry"]),
         header["e_machine"] == "EM_RISCV",
         _NO_DESCRIPTOR,
+        objects,
     )
 
 

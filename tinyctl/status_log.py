@@ -9,8 +9,14 @@ import numpy as np
 
 from tinyctl.layers.base import Array
 from tinyctl.network import REJECTED
+from tinyctl.sequences import EXHAUSTED, HELD, LATE
 
-NAMES = {REJECTED: "an observation is not finite"}
+NAMES = {
+    REJECTED: "an observation is not finite",
+    LATE: "the decision is late",
+    HELD: "the last action of its sequence is held",
+    EXHAUSTED: "its sequence is exhausted",
+}
 MOST_EVENTS = 100  # of an episode
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.resources
 from functools import cache
+from typing import Any
 
 import jinja2
+import numpy as np
 
 import tinyctl.codegen
 
@@ -31,3 +33,15 @@ def template(path: str) -> jinja2.Template:
 def page(path: str) -> jinja2.Template:
     """An HTML template: like `template`, but everything it is given is escaped."""
     return _environment().overlay(autoescape=True).get_template(path)
+
+
+def literal(value: Any) -> Any:
+    """A number as C text that reads back to the same bits; anything else unchanged."""
+    if isinstance(value, np.float32):
+        text = str(value)
+        return f"{text}f" if any(c in text for c in ".e") else f"{text}.0f"
+    if isinstance(value, np.unsignedinteger):
+        return f"{int(value)}u"
+    if isinstance(value, np.integer):
+        return str(int(value))
+    return value

@@ -34,7 +34,8 @@ class Unit:
     """A folder with `NAME.c`, `NAME.h`, `NAME_selftest.c`, `vectors.json` and these facts as `unit.json`.
 
     `const_bytes` counts the constants, `struct_bytes` the caller's struct, `state_bytes` its leading state. `obs_q` and
-    `act_q` are the types (int8, int16) of the integer entry, empty where there is none.
+    `act_q` are the types (int8, int16) of the integer entry, empty where there is none. `monitored` are the formulas
+    that `NAME_monitor.c` watches; `length` is how many actions a step gives, which `NAME_player.c` plays one by one.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Unit:
     nodes: tuple[UnitNode, ...]
     obs_q: str = ""
     act_q: str = ""
+    monitored: tuple[str, ...] = ()
+    length: int = 1
 
     def __post_init__(self) -> None:
         """Every text may enter C source or a path, so each is held to a pattern; `TinyctlError` names the one that
@@ -56,6 +59,7 @@ class Unit:
         check_identifier(self.name, "unit")
         texts = [("contract_hash", self.contract_hash, "[0-9a-f]{64}"), ("graph_hash", self.graph_hash, "[0-9a-f]{64}")]
         texts += [(key, getattr(self, key), "(int8|int16)?") for key in ("obs_q", "act_q")]
+        texts += [("monitored", text, r"[\w .,()<>=+*\[\]-]{1,100000}") for text in self.monitored]
         for node in self.nodes:
             texts += [
                 ("node", node.name, r"\w{1,63}"),
@@ -75,7 +79,9 @@ class Unit:
 
     @property
     def files(self) -> tuple[str, ...]:
-        return (f"{self.name}.h", f"{self.name}.c", f"{self.name}_selftest.c", "vectors.json", FACTS)
+        beside = ["monitor"] * bool(self.monitored) + ["player"] * (self.length > 1)
+        pairs = [f"{self.name}_{part}.{kind}" for part in beside for kind in "hc"]
+        return (f"{self.name}.h", f"{self.name}.c", f"{self.name}_selftest.c", "vectors.json", FACTS, *pairs)
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -34,7 +34,9 @@ def controller_module(graph: Graph) -> bytes:
     """The emitted C of a graph, with its self-test, as a module that exports `CONTROLLER` and its memory."""
     with tempfile.TemporaryDirectory(prefix="tinyctl-wasm-") as scratch:
         unit = emit(graph, Path(scratch), NAME)
-        text = template("batch.c.j2").render(unit=unit.name, n_obs=unit.n_obs, n_act=unit.n_act, obs_q="", act_q="")
+        text = template("batch.c.j2").render(
+            unit=unit.name, n_obs=unit.n_obs, n_act=unit.n_act, obs_q="", act_q="", length=1
+        )
         return compile_module(text, CONTROLLER, Path(scratch))
 
 

@@ -98,9 +98,9 @@ def test_float_constants_keep_their_bits(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(0, 2**32, 60_000, dtype=np.uint32).view(F32)
     values = np.concatenate([values[np.isfinite(values)], (rng.standard_normal(20_000) * 0.1).astype(F32), SPECIAL[:8]])
-    from tinyctl.emitter import _literal
+    from tinyctl.templates import literal
 
-    rows = ",\n".join(_literal(v) for v in values)
+    rows = ",\n".join(literal(v) for v in values)
     (tmp_path / "x.c").write_text(f"const float values[] = {{\n{rows}\n}};\n")
     for compiler in ("cc", "zig"):
         command = (*toolchains.host_cc(compiler), "-Werror", "-Wall", "-Wextra", *toolchains.SHARED)

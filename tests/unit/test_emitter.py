@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tinyctl import archive
 from tinyctl.contract import Input, Output
-from tinyctl.emitter import _allocate, _literal, emit, render
+from tinyctl.emitter import _allocate, emit, render
 from tinyctl.errors import FileError, TinyctlError
 from tinyctl.formats import FORMATS
 from tinyctl.graph import Graph
@@ -28,7 +28,7 @@ from tinyctl.layers.relu import Relu
 from tinyctl.layers.screen import Screen
 from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node
-from tinyctl.templates import template
+from tinyctl.templates import literal, template
 from tinyctl.unit import load_unit
 
 # --- buffers ----------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_random_branching_graphs(seed: int, n: int) -> None:
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_float_literals_read_back(value: float) -> None:
-    text = _literal(F32(value))
+    text = literal(F32(value))
     assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text)
     assert re.search(r"[.e]", text)  # else 1f, which is no C
     back = F32(text[:-1])
@@ -114,7 +114,7 @@ def test_float_literals_read_back(value: float) -> None:
     ],
 )
 def test_literals(value: object, text: object) -> None:
-    assert _literal(value) == text
+    assert literal(value) == text
 
 
 def test_nothing_but_checked_names_and_numbers_reaches_the_text() -> None:

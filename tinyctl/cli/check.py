@@ -193,6 +193,10 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         *(("beside", left_out) for left_out in report.stack_left_out),
         *(("finding", finding) for finding in map(str, report.findings) if finding not in report.reasons),
     ]
+    if report.monitor is not None:
+        path = "single path" if report.monitor.single_path else "more than one path"
+        told = f"{report.monitor.cycles_worst:,} cycles worst, {path}, {report.monitor.ram_bytes} bytes of RAM"
+        rows.append(("monitor", told))
     if report.constants_bytes:
         rows.append(("constants", f"{report.constants_bytes:,} bytes of them in {report.constants_region}"))
     if report.toolchain:

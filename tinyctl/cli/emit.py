@@ -9,6 +9,7 @@ import typer
 
 from tinyctl import api, layouts
 from tinyctl.cli.base import Json, as_json, load_graph, results, table
+from tinyctl.specifications.flights import load_specifications, specification
 
 
 def command(
@@ -19,10 +20,15 @@ def command(
     section: Annotated[
         str | None, typer.Option(help="Section for the constants, e.g. .ccmdata: your linker script places it.")
     ] = None,
+    monitor: Annotated[
+        list[str] | None, typer.Option(help='Watch this on board, such as "always[0, 0.5] norm(p) < 0.5".')
+    ] = None,
+    monitors: Annotated[Path | None, typer.Option(help="TOML file of specifications to watch.")] = None,
     as_object: Json = False,
 ) -> None:
     """Write the C of a graph."""
-    unit = api.emit(load_graph(graph), out, name, layout, section)
+    monitored = [*map(specification, monitor or []), *(load_specifications(monitors) if monitors else ())]
+    unit = api.emit(load_graph(graph), out, name, layout, section, monitored)
     if as_object:
         print(as_json(unit.to_json()))
         return
@@ -35,6 +41,7 @@ def command(
                 ("constants", f"{unit.const_bytes:,} bytes"),
                 ("struct", f"{unit.struct_bytes:,} bytes of RAM, {unit.state_bytes} of them state"),
                 ("graph", unit.graph_hash),
+                *((f"monitor bit {bit}", formula) for bit, formula in enumerate(unit.monitored)),
             ],
         )
     )

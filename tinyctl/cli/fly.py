@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tinyctl import api
+from tinyctl import api, frequency
 from tinyctl.cli.base import (
     BoardName,
     Json,
@@ -26,7 +26,9 @@ from tinyctl.cli.base import (
     write_json,
 )
 from tinyctl.errors import TinyctlError
+from tinyctl.files import write_atomically
 from tinyctl.flight import EnvironmentReport, FlightReport, Score
+from tinyctl.frequency import INTERVALS, FrequencyReport
 from tinyctl.hil import VIRTUAL, Line
 from tinyctl.run_record import Call
 from tinyctl.specifications.flights import load_specifications, specification
@@ -70,6 +72,10 @@ def command(
     ] = False,
     setpoints: Annotated[Path | None, typer.Option(help="Lead it from rest along a file that `excite` wrote.")] = None,
     log: Annotated[Path | None, typer.Option(help="Record the flights (.csv or .mcap), for `identify`.")] = None,
+    miss: Annotated[
+        int,
+        typer.Option(help="For trials: every so many-th decision does not come; what was said before goes on.", min=0),
+    ] = 0,
     spec: Annotated[
         list[str] | None, typer.Option(help='What flights shall keep to, such as "always[2, end] norm(p) < 0.1".')
     ] = None,
@@ -77,6 +83,13 @@ def command(
     satisfied: Annotated[
         float, typer.Option(help="Status 1 when fewer flights keep to a specification.", min=0, max=1)
     ] = 0.0,
+    fas: Annotated[
+        bool, typer.Option("--fas", help="Score it at every 1, 2, 4, ... 30 ticks to a decision instead, on the graph.")
+    ] = False,
+    beside: Annotated[
+        Path | None, typer.Option(help="With --fas: a plain policy, whose repeated actions are the baseline.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="With --fas: draw it (.svg).")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     as_object: Json = False,
 ) -> None:
@@ -89,8 +102,25 @@ def command(
     specifications = [*map(specification, spec or []), *(load_specifications(specs) if specs else ())]
     if env is not None and specifications:
         raise TinyctlError("specifications go with a plant, whose signals have names")
+    if miss and (env is not None or expert is not None):
+        raise TinyctlError("--miss goes with a file that flies a plant")
     if satisfied > 0 and not specifications:
         raise TinyctlError("--satisfied goes with --spec or --specs")
+    if (beside or plot) and not fas:
+        raise TinyctlError("--beside and --plot go with --fas")
+    if fas:
+        if source is None or on != "graph" or specifications or randomise or setpoints or log or miss:
+            raise TinyctlError("--fas flies a .tctl file in a task or in --env, and nothing else with it")
+        late_s = (delay_us or 0.0) * 1e-6
+        if env is None and delay_us is None:
+            late_s = predicted_delay_s(source, board, toolchain)
+        with progress("Flying at lower and lower rates", as_object) as update:
+            scored = api.frequency(source, plant, task, env=env, beside=beside, episodes=episodes, seed=seed,
+                                   delay_s=late_s, progress=update)  # fmt: skip
+        if plot is not None:
+            write_atomically(plot, frequency.plot(scored))
+        _finish(call, scored.to_json(), frequencies(scored), out, as_object)
+        return
     if env is not None:
         if source is None or task is not None or delay_us is not None:
             raise TinyctlError("--env goes with a file, and without --task and --delay-us")
@@ -145,6 +175,7 @@ def command(
                 setpoints=setpoints,
                 log=log,
                 specifications=specifications,
+                miss=miss,
                 progress=update,
             )
     _show(call, report, flown, summary(report), out, as_object)
@@ -161,13 +192,17 @@ def _show(
     out: Path | None,
     as_object: bool,
 ) -> None:
+    _finish(call, report.to_json(), table(f"Flown on {on}", rows), out, as_object)
+
+
+def _finish(call: Call, record: dict[str, Any], shown: Table, out: Path | None, as_object: bool) -> None:
     if out is not None:
-        write_json(out, report.to_json())
-    call.write(report.to_json(), out)
+        write_json(out, record)
+    call.write(record, out)
     if as_object:
-        print(as_json(report.to_json()))
+        print(as_json(record))
     else:
-        results.print(table(f"Flown on {on}", rows))
+        results.print(shown)
 
 
 def predicted_delay_s(source: Path, board: str, toolchain: Literal["gcc", "zig"] | None) -> float:
@@ -195,6 +230,17 @@ def kept(report: FlightReport) -> Table:
         worst = "-inf" if s.worst is None else f"{s.worst:.4g}"
         low, high = s.satisfied_ci95
         made.add_row(escape(s.name), f"{s.satisfied:.1%} ({low:.1%} to {high:.1%})", worst, str(s.worst_episode))
+    return made
+
+
+def frequencies(report: FrequencyReport) -> Table:
+    """Returns at each interval of decisions, and the scores."""
+    made = Table(title=f"{report.subject}: return, best {report.best:g}", title_justify="left", show_footer=True)
+    made.add_column("ticks to a decision", "frequency-averaged score", justify="right")
+    for row in report.rows:
+        made.add_column(escape(row.name), f"{row.score:.4f}", justify="right")
+    for k, every in enumerate(INTERVALS):
+        made.add_row(str(every), *(f"{row.returns[k]:.4g}" for row in report.rows))
     return made
 
 

@@ -54,6 +54,12 @@ class Term:
         assert isinstance(self.value, tuple)
         return self.value
 
+    @property
+    def number(self) -> float:
+        """Of a number."""
+        assert isinstance(self.value, float)
+        return self.value
+
     def fail(self, what: str, fix: str | None = None) -> NoReturn:
         """Raise `TinyctlError` about this place of the text."""
         raise TinyctlError(what, where=place(self.at), fix=fix)

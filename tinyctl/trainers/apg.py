@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import Array
+from tinyctl.sequences import played, start_of
 from tinyctl.sims.declaration import declaration_hash
 from tinyctl.sims.functions import staged_cost
 from tinyctl.sims.kernel import Kernel, compile_plant
@@ -37,6 +39,7 @@ from tinyctl.trainers.checkpoint import Checkpoint, exact, load, save
 from tinyctl.trainers.critic import Critic
 from tinyctl.trainers.event_log import EventLog
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.sequence import planned
 from tinyctl.trainers.threads import one_thread
 from tinyctl.trainers.window import Window
 
@@ -83,6 +86,13 @@ class Config:
     """Training ends after this many iterations, with the learning rate still falling as for all of them."""
     variant: str | None = None
     """A published parameter set of the plant instead of the nominal one."""
+    decide_every: int = 1
+    """Control periods from one inference to the next: the policy gives a sequence of actions for them."""
+    sequence: int | None = None
+    """Actions of a sequence, `decide_every` by default. More are spare: played when a decision does not come."""
+    intervals: tuple[int, ...] = ()
+    """Control periods from one inference to the next while it trains, in turn, at most `sequence`; by default
+    `decide_every`, and where there are spare actions `sequence` after every second."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
     curriculum: bool = True
@@ -114,27 +124,31 @@ def descend(
         raise TinyctlError("a controller that computes for longer than a control period cannot be trained",
                            where=f"plant {plant.name}", fix="lower rate_hz or latency_s of the contract")  # fmt: skip
     started, cpu_started = time.perf_counter(), cpu_time()
-    front = front_layers(task) if front is None else front
+    decides, intervals = planned(task, config.decide_every, config.sequence, config.intervals)
+    contract = decides.contract
+    front = front_layers(decides) if front is None else front
     curriculum = task.curriculum if config.curriculum else None
     staged = staged_cost(plant, task) if curriculum is not None else []
-    kernel = compile_plant(plant, task, [*policy_functions(task, front), *staged])
+    kernel = compile_plant(plant, task, [*policy_functions(decides, front), *staged])
     if weights is None:
-        weights = initial_weights(task, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+        weights = initial_weights(decides, front[-1][1].n_out, config.hidden, torch.Generator().manual_seed(seed))
+        weights[-1][:] = torch.tensor(start_of(contract))[:, None]
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
                     life=config.lifetime, variant=config.variant, randomise=config.randomise,
-                    discount=config.discount if config.critic else 1.0, staged=config.curriculum)  # fmt: skip
+                    discount=config.discount if config.critic else 1.0, staged=config.curriculum,
+                    contract=contract, intervals=intervals)  # fmt: skip
     guessing = torch.Generator().manual_seed(2**32 + seed)
     critic = Critic(window, config.critic, config.discount, guessing) if config.critic else None
-    pilot = Pilot(kernel, front, weights)
+    pilot = played(Pilot(kernel, front, weights, contract), contract)
     flights = draw(plant, task, range(config.validation_episodes), _validation_seed(seed), variant=config.variant,
                    randomise=config.randomise)  # fmt: skip
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     course = Course([w.clone() for w in weights])
     costs: list[float] = []
-    made_by = {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **_lasting(config)}
+    arrays = partial(_arrays, course, weights, optimiser, window, critic)
+    made_by = _made_by(plant, task, config, seed) if config.resume or config.checkpoint else {}
     if config.resume is not None:
-        arrays = _arrays(course, weights, optimiser, window, critic)
-        _restore(load(Path(config.resume), made_by, arrays), course, window.rng, arrays)
+        _restore(load(Path(config.resume), made_by, arrays()), course, window.rng, arrays())
     log = EventLog(Path(config.tensorboard)) if config.tensorboard is not None else None
     survived = course.curve[-1].survived if course.curve else math.nan
     iteration, spoilt = course.iteration, 0
@@ -168,21 +182,19 @@ def descend(
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []
             if log is not None:
-                log.add(iteration, {f"validation/{name}": e.value for name, e in _named(estimates).items() if e})
+                named = {name or "survived": estimate for name, estimate in _named(estimates).items()}
+                log.add(iteration, {f"validation/{name}": e.value for name, e in named.items() if e is not None})
             course.add(point, estimates, weights, config)
             if config.checkpoint is not None and course.iteration == course.kept_at:
-                arrays = _arrays(course, weights, optimiser, window, critic)
-                save(Path(config.checkpoint), Checkpoint(arrays, course.facts(window.rng), made_by))
+                save(Path(config.checkpoint), Checkpoint(arrays(), course.facts(window.rng), made_by))
             if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
-    if log is not None:
-        log.close()
     if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
-    policy = policy_of(task, front, course.kept)
+    policy = policy_of(decides, front, course.kept)
     steps = iteration * config.plants * config.window
     return TrainResult(policy, *course.figures, tuple(course.curve), steps, time.perf_counter() - started,
                        cpu_time() - cpu_started, iteration, course.clipped, course.skipped)  # fmt: skip
@@ -226,13 +238,15 @@ class Course:
 
 
 def _named(figures: tuple[Estimate, dict[str, Estimate | None]]) -> dict[str, Estimate | None]:
-    return {"survived": figures[0], **figures[1]}
+    """Scores by their names, and survival by none."""
+    return {"": figures[0], **figures[1]}
 
 
-def _lasting(config: Config) -> dict[str, Any]:
-    """The settings that decide how a training goes on; the others only say when it ends and what it writes."""
+def _made_by(plant: Plant, task: Task, config: Config, seed: int) -> dict[str, Any]:
+    """What decides how a training goes on; the other settings only say when it ends and what it writes."""
     passing = ("cpu_seconds", "stop_after", "stop_survived", "stop_score", "checkpoint", "resume", "tensorboard")
-    return {name: value for name, value in asdict(config).items() if name not in passing}
+    lasting = {name: value for name, value in asdict(config).items() if name not in passing}
+    return {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **lasting}
 
 
 def _arrays(
@@ -252,7 +266,7 @@ def _restore(saved: Checkpoint, course: Course, rng: np.random.Generator, arrays
     try:
         course.curve = [CurvePoint(int(p[0]), *p[1:]) for p in (_floats(row) for row in saved.facts["curve"])]
         figures = {n: None if row is None else Estimate(*_floats(row)) for n, row in saved.facts["figures"].items()}
-        survival = figures.pop("survived")
+        survival = figures.pop("")
         rng.bit_generator.state = saved.facts["rng"]
         course.clipped, course.skipped = int(saved.facts["clipped"]), int(saved.facts["skipped"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -16,6 +16,7 @@ import casadi
 import numpy as np
 import torch
 
+from tinyctl.contract import Contract
 from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.dense import Dense
@@ -188,12 +189,12 @@ class Pass:
 
     `last` (n_act, n) and `memory` (rows, n) are the buffers it reads the state from, `obs` (n_obs, n) is to be filled;
     `action` and `next_memory` are its results. With `gradients`, `backward` reads `g_action` and `g_next_memory` and
-    fills `g_obs`, `g_last` and `g_memory`.
+    fills `g_obs`, `g_last` and `g_memory`. `contract` is the policy's where that is not the task's.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, last: Array, memory: Array,
-                 *, gradients: bool = False) -> None:  # fmt: skip
-        contract = kernel.task.contract
+                 *, gradients: bool = False, contract: Contract | None = None) -> None:  # fmt: skip
+        contract = contract or kernel.task.contract
         n_z, n_memory = front[-1][1].n_out, len(memory)
         self.weights = weights
         self.low, self.high = (torch.tensor([[getattr(s, side)] for s in contract.outputs]) for side in ("low", "high"))
@@ -269,16 +270,17 @@ def _flat(tensor: Tensor) -> Array:
 class Pilot:
     """The policy in torch as a controller of `sims.loop`, for validation while it trains."""
 
-    def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor]) -> None:
+    def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], contract: Contract | None = None) -> None:
         self._make, self._start = (kernel, front, weights), first_memory(front)
+        self._contract = contract or kernel.task.contract
         self._pass: Pass | None = None
 
     def reset(self, n: int) -> None:
         kernel, front, weights = self._make
-        self._last, self._memory = columns(kernel.task.contract.n_act, n), columns(len(self._start), n)
-        self._last[:] = np.array(kernel.task.contract.initial_applied(), F32)[:, None]
+        self._last, self._memory = columns(self._contract.n_act, n), columns(len(self._start), n)
+        self._last[:] = np.array(self._contract.initial_applied(), F32)[:, None]
         self._memory[:] = self._start
-        self._pass = Pass(kernel, front, weights, n, self._last, self._memory)
+        self._pass = Pass(kernel, front, weights, n, self._last, self._memory, contract=self._contract)
 
     def step(self, observations: Array) -> Array:
         assert self._pass is not None, "reset comes first"
@@ -287,3 +289,7 @@ class Pilot:
         self._last[:] = self._pass.action
         self._memory[:] = self._pass.next_memory
         return self._last.T
+
+    def set_applied(self, action: Array) -> None:
+        """Something other than the last action was applied, (n, n_act)."""
+        self._last[:] = action.T

@@ -36,6 +36,7 @@ from tinyctl.layers.tanh import Tanh
 from tinyctl.network import Node
 from tinyctl.policy import Policy
 from tinyctl.pruner import Progress, Threshold, prune
+from tinyctl.sequences import played
 from tinyctl.simplify import edit, products
 from tinyctl.sims.loop import fly
 from tinyctl.sims.plant import Plant, Task
@@ -198,10 +199,11 @@ class Watched(GraphController):
 
 def observe(pilot: Watched, plant: Plant, task: Task, episodes: int, seed: Any) -> dict[str, Array]:
     """What a pilot keeps, (states, columns) by name, in closed loop up to the loss of each episode."""
-    flights = fly(plant, task, pilot, episodes=episodes, seed=seed, keep=0)
+    contract = pilot.graph.contract
+    flights = fly(plant, task, played(pilot, contract), episodes=episodes, seed=seed, keep=0)
     steps = len(next(iter(pilot.seen.values())))
     end = np.where(np.isnan(flights.lost_s), np.inf, flights.lost_s)
-    alive = (np.arange(steps) * task.period_s)[:, None] < end
+    alive = (np.arange(steps) * (1.0 / contract.rate_hz))[:, None] < end
     return {name: np.stack(arrays)[alive] for name, arrays in pilot.seen.items()}
 
 

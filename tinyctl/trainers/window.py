@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from tinyctl.contract import Contract
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
 from tinyctl.sims.curriculum import WHOLE, Stage
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import split_delay
 from tinyctl.trainers.base import Front, Pass, Tensor, columns, first_memory
+from tinyctl.trainers.sequence import Tick, tick_pass
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,15 @@ class Window:
     delay later: the contract's latency and the task's own. With `randomise` parameters and delays are drawn at every
     start, and each plant has a delay of its own. Within period `t` the plant first moves under `held[t]`, up to
     `turned[t]`, then under `taken[t]`. `life` bounds the control periods after which a plant starts afresh although it
-    was not lost.
+    was not lost. `contract` is the policy's where it gives sequences of the task's actions, with `intervals` from one
+    decision to the next.
     """
 
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
                  rng: np.random.Generator, *, life: tuple[int, int], variant: str | None = None,
-                 randomise: bool = False, discount: float = 1.0, staged: bool = False) -> None:  # fmt: skip
-        plant, task = kernel.plant, kernel.task
+                 randomise: bool = False, discount: float = 1.0, staged: bool = False,
+                 contract: Contract | None = None, intervals: tuple[int, ...] = ()) -> None:  # fmt: skip
+        plant, task, contract = kernel.plant, kernel.task, contract or kernel.task.contract
         nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.task, self.weights, self.rng, self.n, self.lifetime = kernel, task, weights, rng, n, life
         self.randomise = randomise
@@ -60,7 +64,7 @@ class Window:
         self.memory = columns(len(self.first_memory), n)
         self.x = [columns(nx, n) for _ in range(periods + 1)]
         self.cost = columns(periods, n)
-        self.passes: list[Pass] = []
+        self.passes: list[Pass | Tick] = []
         self.turned = [columns(nx, n) for _ in range(periods)]
         self.held: list[Array] = []
         self.taken: list[Array] = []
@@ -72,7 +76,7 @@ class Window:
         self.calls = []
         for t in range(periods):
             memory = self.passes[-1].next_memory if t else self.memory
-            now = Pass(kernel, front, weights, n, self.said(t - 1), memory, gradients=True)
+            now = tick_pass(kernel, front, weights, n, self.said(t - 1), memory, contract, intervals, self.passes)
             self.passes.append(now)
             for moving, late in ((self.held, self.least + 1), (self.taken, self.least)):
                 moving.append(columns(nu, n) if randomise else self.said(t - late))  # one delay: no copies
