@@ -1,7 +1,9 @@
 """Whether intervals cover what they claim: 1000 repeats of an experiment whose truth is known, for each number of runs;
-and what the float policy as control variate makes of the failure rate of its quantized graphs in gusts.
-Run by `make bench-evidence`; exits 1 when 30 runs and more are not covered within 93 to 97 %, or when the estimate with
-a control variate is biased or its interval covers less than 93 %. By how much it cuts the variance is told.
+how often sequential tests err, and after how many runs they end; and what the float policy as control variate makes of
+the failure rate of its quantized graphs in gusts.
+Run by `make bench-evidence`; exits 1 when 30 runs and more are not covered within 93 to 97 %, when more than 7 % of the
+sequential tests of equal controllers call any of them different (5 % is promised), or when the estimate with a control
+variate is biased or its interval covers less than 93 %. By how much it cuts the variance is told.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tinyctl import api
+from tinyctl.adastop import Plan, decide
 from tinyctl.failures import failed
 from tinyctl.sims.control_variate import FailureRate, failure_rate
 from tinyctl.statistics import FEW_RUNS, Array, bootstrap, iqm
@@ -28,9 +31,9 @@ FORMATS = ("w16a16", "w8a16", "w8a8")
 
 
 def main() -> int:
-    """Print both tables."""
-    missed = intervals()
-    return int(gusts() or missed)
+    """Print the tables."""
+    missed = [intervals(), sequential(), gusts()]
+    return int(any(missed))
 
 
 def intervals() -> bool:
@@ -46,6 +49,39 @@ def intervals() -> bool:
             shown.add_row(str(runs), kind, f"{100 * covered:.1f}", "too narrow, and said so" if narrow else "93 to 97")
     Console().print(shown)
     return missed
+
+
+def sequential() -> bool:
+    """One row a distance between the best of three controllers and the other two, which are equal; whether a bar was
+    missed. The fixed number of runs is that of all rounds."""
+    shown, missed = (
+        Table("distance, sd", "best found, %", "equal ones told apart, %", "runs of the best", "at most"),
+        False,
+    )
+    for distance in (0.0, 1.0, 2.0, 4.0):
+        best, wrong, runs = 0, 0, 0
+        for repeat in track(range(REPEATS), f"sequential, {distance:g}", console=Console(stderr=True)):
+            plan = Plan(permutations=2000, seed=repeat)
+            scores = np.random.default_rng([7, repeat]).normal(size=(3, plan.runs * plan.rounds))
+            scores[0] += distance
+            rounds = next(k for k in range(1, plan.rounds + 1) if _known(scores[:, : k * plan.runs], plan))
+            signs = decide(list(scores), plan).signs
+            best += signs[0, 1] == signs[0, 2] == 1
+            wrong += bool(signs[1, 2]) or (distance == 0 and any(signs.values()))
+            runs += rounds * plan.runs
+        missed |= wrong > 0.07 * REPEATS
+        shown.add_row(
+            f"{distance:g}", f"{100 * best / REPEATS:.1f}", f"{100 * wrong / REPEATS:.1f}",
+            f"{runs / REPEATS:.1f}", str(plan.runs * plan.rounds),
+        )  # fmt: skip
+    Console().print(shown)
+    return missed
+
+
+def _known(scores: Array, plan: Plan) -> bool:
+    """Whether the first controller needs no more runs."""
+    signs = decide(list(scores), plan).signs
+    return (0, 1) in signs and (0, 2) in signs
 
 
 def gusts() -> bool:

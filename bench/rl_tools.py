@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -186,6 +187,7 @@ class Pilot:
 
 def run(seconds: float, seed: int) -> Figures:
     """Measure here."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when l2f and MKL are loaded
     plant = tinyctl.plant("quadrotor")
     rate = simulator_rate()
     ours = next(row.rate for row in simulator_rows(1.0) if (row.what, row.threads) == ("step", 1))

@@ -21,6 +21,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "joins": networks.joins,
     "recurrent": networks.recurrent,
     "dictionary": networks.dictionary,
+    "votes": networks.votes,
     "state_space": networks.state_space,
     "csr": partial(networks.sparse, "csr"),
     "straight": partial(networks.sparse, "straight"),

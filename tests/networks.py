@@ -33,6 +33,7 @@ from tinyctl.layers.sigmoid import Sigmoid
 from tinyctl.layers.softsign import Softsign
 from tinyctl.layers.tanh import Tanh
 from tinyctl.layers.unit_delay import UnitDelay
+from tinyctl.layers.vote import Vote
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
 from tinyctl.quantizer import everywhere, quantize, random_sequences
@@ -380,6 +381,24 @@ def recurrent(seed: int = 7) -> Policy:
             Node("clip", Clip.of(contract), ("head",)),
         ),
     )
+
+
+def votes(seed: int = 9) -> Policy:
+    """Two values that a vote over five bins each corrects, and one over two bins."""
+    rng = np.random.default_rng(seed)
+    contract = tiny_contract()
+    layers: dict[str, tuple[Layer, tuple[str, ...]]] = {
+        "screen": (Screen.of(contract), ()),
+        "small": (Scale(floats(0.3, 0.125, 1.0), floats(0.1, 0.0, 0.0)), ("screen",)),
+        "values": (dense(rng, 3, 2, gain=0.9), ("small",)),
+        "logits": (dense(rng, 3, 10, gain=4.0), ("small",)),
+        "vote": (Vote(2, 5, 0.5, 1.5), ("values", "logits")),
+        "value": (dense(rng, 2, 1, gain=0.7), ("vote",)),
+        "either": (dense(rng, 2, 2, gain=3.0), ("vote",)),
+        "last": (Vote(1, 2, 0.0, 0.5), ("value", "either")),
+        "clip": (Clip.of(contract), ("last",)),
+    }
+    return Policy(contract, tuple(Node(name, layer, reads) for name, (layer, reads) in layers.items()))
 
 
 def dictionary(seed: int = 8) -> Policy:

@@ -190,8 +190,8 @@ def report(
     plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
     kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (),
 ) -> FlightReport:  # fmt: skip
-    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` of
-    the kept trajectories' status words."""
+    """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` are
+    the changes of the status word in each of the first episodes."""
     from tinyctl.sims.loop import draw
 
     task = plant.task(task_name)

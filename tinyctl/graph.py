@@ -75,11 +75,6 @@ class Graph(Network):
         """The number formats in use."""
         return formats_of(self.nodes)
 
-    @property
-    def status_bits(self) -> dict[int, str]:
-        """What each bit of the status word says, from the lowest, 0, on."""
-        return {0: "an observation was not finite"}
-
 
 def formats_of(nodes: Iterable[HasFormat]) -> tuple[str, ...]:
     """The formats of nodes beside f32, or f32 alone."""

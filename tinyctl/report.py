@@ -103,8 +103,9 @@ def _page(records: Records, contract: Contract | None, before: dict[str, float],
         records.get(name) for name in ("train", "quantize", "check", "fly", "certify", "hil")
     )
     flights = [records[name] for name in ("fly", "fly-f32", "fly-emulator") if name in records]
+    flown = fly if fly and "environment" not in fly else None  # of a plant
     checks = [records[name] for name in ("check", "check-f32") if name in records]
-    shown = scene(fly) if fly else None
+    shown = scene(flown) if flown else None
     parts = {
         "previous": bool(before), "flights": bool(flights), "training": train is not None,
         "quantization": quantize is not None, "timing": bool(check and check["layers"]), "memory": check is not None,
@@ -113,7 +114,7 @@ def _page(records: Records, contract: Contract | None, before: dict[str, float],
     timed = check if parts["timing"] else None
     script = importlib.resources.files(tinyctl.codegen).joinpath("report/flights.js").read_text("utf-8")
     return page("report/page.html.j2").render(
-        title=f"{fly['plant']}, {fly['task']}" if fly else "",
+        title=f"{flown['plant']}, {flown['task']}" if flown else fly["environment"] if fly else "",
         parts=[name for name, there in parts.items() if there],
         train=train, quantize=quantize, check=check, fly=fly, hil=hil, certificate=certificate,
         flights=flights, checks=checks,
@@ -123,9 +124,9 @@ def _page(records: Records, contract: Contract | None, before: dict[str, float],
         script=script,
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         scene=shown, still=still(shown) if shown else "",
-        flight_plots=flight_plots(fly) if fly else [], training_plots=training_plots(train) if train else [],
-        disturbances=what_disturbed(fly) if fly else None, events=what_guarded(fly) if fly else [],
-        specifications=(fly or {}).get("specifications", []),
+        flight_plots=flight_plots(flown) if flown else [], training_plots=training_plots(train) if train else [],
+        disturbances=what_disturbed(flown) if flown else None, events=what_guarded(flown) if flown else [],
+        specifications=(flown or {}).get("specifications", []),
         layer_errors=errors_by_layer(quantize) if quantize else [],
         deadline=deadline(timed) if timed else None,
         layers=bars(timed, "layers") if timed else [],

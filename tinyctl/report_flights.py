@@ -11,31 +11,31 @@ from tinyctl.plots import BAD, INK, LINES, MUTED, figure_of, label, svg_of
 
 PANEL = (3.5, 2.2)  # inches: its text is as large as the page's when three stand side by side, or one fills a phone
 AZIMUTH, ELEVATION = -0.6, 0.45  # rad, of the view in space; as in flights.js
+COUNTS = ("seconds", "steps", "iteration")  # of a training's curve, over which the rest is shown
 GROUPS = {"v_": "velocity, m/s", "w_": "angular velocity, rad/s"}
 
 
 def training_plots(train: dict[str, Any]) -> list[dict[str, str]]:
-    """Survival, the first score and the training's cost over the time of training."""
+    """What the training's curve has, over its time: survival and score first."""
     curve = train["curve"]
-    name = next(iter(train["scores"]), "score")
-    unit = (train["scores"].get(name) or {}).get("unit", "")
-    rows = [
-        ("survived", "survived, %", [100 * p["survived"] for p in curve]),
-        (name, f"{name}, {unit}", [np.nan if p["score"] is None else p["score"] for p in curve]),
-    ]
-    if all("cost" in p for p in curve):
-        rows.append(("cost", "cost", [p["cost"] for p in curve]))
+    figures = [key for key in (curve[0] if curve else {}) if key not in COUNTS]
+    score = next(iter(train["scores"]), "score")
+    unit = (train["scores"].get(score) or {}).get("unit", "")
+    shown = {"survived": "survived, %", "score": f"{score}, {unit}"}
     made = []
-    for (title, y, values), colour in zip(rows, LINES, strict=False):
+    for key, colour in zip(sorted(figures, key=lambda f: (f not in shown, f != "survived")), LINES, strict=False):
+        values = np.array([np.nan if p[key] is None else p[key] for p in curve], float)
         figure, (ax,) = figure_of(*PANEL)
-        ax.plot([p["seconds"] for p in curve], values, "o-", color=colour, markersize=3, linewidth=1.2)
-        label(ax, "time, s", y.replace("_", " "))
-        if title == "cost" and min(values, default=0) > 0:
+        ax.plot([p["seconds"] for p in curve], values * (100 if key == "survived" else 1), "o-", color=colour,
+                markersize=3, linewidth=1.2)  # fmt: skip
+        label(ax, "time, s", shown.get(key, key).replace("_", " "))
+        if key == "cost" and (values > 0).all():
             ax.set_yscale("log")
             ax.tick_params(which="both", colors=INK, labelsize=8)
-        else:
+        elif (values[np.isfinite(values)] >= 0).all():
             ax.set_ylim(bottom=0)
-        made.append({"title": title.replace("_", " ").capitalize(), "svg": svg_of(figure)})
+        title = (score if key == "score" else key).replace("_", " ").capitalize()
+        made.append({"title": title, "svg": svg_of(figure)})
     return made
 
 

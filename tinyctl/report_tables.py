@@ -59,7 +59,8 @@ def changes(before: dict[str, float], now: dict[str, float]) -> list[dict[str, s
             continue
         change, verdict = "", ""
         if old and new is not None:
-            change = f"{100 * (new - old) / abs(old):+.3g} %"
+            percent = 100 * (new - old) / abs(old)
+            change = f"{percent:+.3g} %" if abs(percent) < 999 else f"{percent:+,.0f} %"
             if name.removeprefix("training_") not in CONDITIONS:
                 verdict = "better" if (new > old) == (name in LARGER_IS_BETTER) else "worse"
         rows.append({"name": name, "before": _told(old), "now": _told(new), "change": change, "verdict": verdict})
@@ -170,7 +171,9 @@ def not_checked(records: dict[str, dict[str, Any]], contract: bool) -> list[str]
         told.append("No board stepped the controller (tinyctl hil).")
     if fly is None:
         told.append("Nothing was flown.")
-    elif "survived" in fly:
+    elif "environment" in fly:
+        told.append(f"Flights are of the environment {fly['environment']}, without a delay, on seed {fly['seed']}.")
+    else:
         told.append(f"Flights are simulated, of the plant {fly['plant']} as it is written down, on seed {fly['seed']}.")
         if fly["on"] != "emulator" and "fly-emulator" not in records:
             told.append("The image for the board was not flown, only what it was made from.")

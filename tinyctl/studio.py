@@ -22,6 +22,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.flight import check_contract
 from tinyctl.graph import Graph
 from tinyctl.jsons import canonical_json
+from tinyctl.status_log import NAMES
 from tinyctl.wasm import controller_module, plant_module
 
 if TYPE_CHECKING:  # these need the `sim` extra
@@ -201,6 +202,7 @@ def _facts(plant: Plant, task: Task, flyers: Sequence[Flyer], seed: int) -> dict
         "reference": [[_index(plant, f"p_{a}"), _index(plant, f"v_{a}")] for a in "xyz"] if moving else [],
         "starts": [{"x": x[0].tolist(), "d": d[0].tolist()} for x, d in drawn],
         "sensors": _sensors(contract),
+        "status_bits": {str(mask.bit_length() - 1): text for mask, text in NAMES.items()},
         "controllers": [_controller(n, flyer) for n, flyer in enumerate(flyers)],
     }  # fmt: skip
 
@@ -214,7 +216,6 @@ def _controller(number: int, flyer: Flyer) -> dict[str, Any]:
         "module": _module(number),
         "graph_hash": flyer.graph.hash,
         "formats": list(flyer.graph.formats),
-        "status_bits": {str(bit): text for bit, text in flyer.graph.status_bits.items()},
         "delay_s": flyer.delay_s,
         "timing": {key: getattr(t, key) for key in keys} if t is not None and t.layers else None,
     }

@@ -56,12 +56,13 @@ def _as_tasks(ray: Any, task: Any, jobs: Jobs) -> Iterator[tuple[Any, Any]]:
     while at:
         for reference in ray.wait(list(at))[0]:
             try:
-                yield at.pop(reference), ray.get(reference)
+                found = ray.get(reference)
             except ray.exceptions.RayError as error:
                 cause = getattr(error, "cause", None)
                 if isinstance(cause, TinyctlError):
                     raise cause from None
                 raise TinyctlError(f"a task failed: {error}", where="Ray") from error
+            yield at.pop(reference), found
 
 
 @contextmanager
@@ -73,8 +74,9 @@ def _cluster(address: str) -> Iterator[Any]:
     except ImportError:
         raise ToolMissing("ray is not installed", fix="pip install 'tinyctl[ray]'") from None
     _check_reachable(address)
+    started: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address, log_to_driver=False, logging_level="ERROR", **started)
     except (OSError, ValueError, RuntimeError) as error:
         raise TinyctlError(f"cannot be reached ({error})", where=f"Ray at {address}", fix=_FIX) from None
     try:

@@ -12,12 +12,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import tinyctl
 from tinyctl import archive
 from tinyctl.checker import TimingReport
 from tinyctl.files import write_atomically
+from tinyctl.flight import GraphController
 from tinyctl.graph import Graph
+from tinyctl.layers.base import Array
 from tinyctl.policy import Policy
+from tinyctl.sims.loop import fly
+from tinyctl.sims.plant import Plant
+from tinyctl.trainers import apg
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "build" / "bench-controllers"
@@ -70,6 +77,21 @@ def cost(network: Policy | Graph) -> str:
     """Cycles, flash and RAM, as text."""
     report = timed(network)
     return f"{report.cycles_worst:,} cycles worst, {report.flash_bytes:,} bytes of flash, {report.ram_bytes:,} of RAM"
+
+
+def returns(policy: Policy, plant: Plant, *, episodes: int = 1000, seed: int = 7) -> Array:
+    """(episodes,): what a swing-up is worth from start to end: the mean of (1 + cos angle) / 2."""
+    task = plant.task()
+    flown = fly(plant, task, GraphController(Graph(policy.contract, policy.nodes)), episodes=episodes, seed=seed,
+                delay_s=task.contract.latency_s, keep=episodes)  # fmt: skip
+    angle = flown.states[1:, :, [v.name for v in plant.states].index("angle")]
+    return np.asarray((1 + np.cos(angle)).mean(axis=0) / 2)
+
+
+def swing_up_net() -> Policy:
+    """The cart-pole's swing-up by a 64-64 network, as `tinyctl train cartpole` makes it."""
+    sources = ["sims/plants/cartpole.py", "tinyctl/trainers/apg.py", "tinyctl/trainers/window.py"]
+    return kept_policy("cartpole", lambda: tinyctl.train("cartpole").policy, apg.Config(), sources)
 
 
 def _place(name: str, settings: Any, sources: Iterable[str]) -> Path:

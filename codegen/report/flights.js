@@ -16,7 +16,7 @@
   // A point about the centre, the scene's half size being 1, to pixels; the same view as in report_flights.py.
   function seen([x, y, z]) {
     const sa = Math.sin(azimuth), ca = Math.cos(azimuth), se = Math.sin(elevation), ce = Math.cos(elevation);
-    const scale = Math.min(0.33 * canvas.clientWidth, 0.37 * canvas.clientHeight);
+    const scale = Math.min(0.33 * canvas.clientWidth, 0.33 * canvas.clientHeight);
     return [canvas.clientWidth / 2 + scale * (ca * x - sa * y),
             0.47 * canvas.clientHeight - scale * (ce * z + se * (sa * x + ca * y))];
   }

@@ -182,7 +182,7 @@ function timing({ timing: t, delay_s }) {
 let timed = 0;
 
 // Times a step here now and then, and tells what the status words say.
-export function report({ flight }) {
+export function report({ flight, facts }) {
   const again = performance.now() - timed > TIMED_MS;
   if (again) timed = performance.now();
   flight.crafts.forEach((craft, i) => {
@@ -191,8 +191,7 @@ export function report({ flight }) {
       const test = controller.selftest === 0 ? "self-test passed" : `self-test returned ${controller.selftest}`;
       here.textContent = `${controller.time(TIMED_STEPS).toFixed(1)} us a step here, ${test}`;
     }
-    const bits = controller.record.status_bits;
-    const said = [...seen].map(([bit, steps]) => `${bits[bit] ?? `bit ${bit}`} (${steps} steps)`);
+    const said = [...seen].map(([bit, steps]) => `${facts.status_bits[bit] ?? `bit ${bit}`} (${steps} steps)`);
     guard.textContent = `status 0x${status.toString(16).padStart(8, "0")}: ${said.join("; ") || "all was well"}`;
     guard.className = `fine ${status ? "bad" : seen.size ? "warn" : ""}`;
   });

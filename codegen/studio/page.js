@@ -138,7 +138,8 @@ $("what").textContent = `${words(facts.plant)}, ${words(facts.task)}, ${Math.rou
 $("hint").textContent = stage?.pulls ? studio.model.hint : "Drag to look around; scroll or pinch to come closer.";
 $("hint").hidden = !stage;
 $("push").hidden = !facts.disturbances.length;
-$("view").setAttribute("aria-label", `The ${facts.plant} in flight. Arrow keys push it, with Shift they look around; + and - zoom.`);
+const keys = "Arrow keys push it, with Shift they look around; + and - zoom.";
+$("view").setAttribute("aria-label", `The ${words(facts.plant)} in flight. ${keys}`);
 const legend = facts.controllers.map((record, i) => {
   const dot = element("span", { className: "dot" }), told = element("output", { ariaLive: "off" }); // always new
   dot.style.setProperty("--own", `var(--c${i})`);

@@ -17,12 +17,15 @@ from tinyctl.sims.experts.model import Model, find_rest, model_of
 from tinyctl.sims.functions import step_function
 from tinyctl.sims.plant import Array, Plant, Task
 
+STRICT = 10.0  # the cost of a loop's squared error at rest, in its own unit
+
 
 class Clairvoyant:
     """An expert for the episodes that drew the start `x` (n, nx + goals) and the disturbances `d` (n, nd), float32.
 
-    `calm` is a further cost of the square of each change of its action from the one at rest. Raises `TinyctlError` for
-    goals that drift, and where one of the episodes has no rest that can be held.
+    It rests where the errors of the task's loops vanish, if it has loops and can, else where the cost is least. `calm`
+    is a further cost of the square of each change of its action from the one at rest. Raises `TinyctlError` for goals
+    that drift, and where one of the episodes has no rest that can be held.
     """
 
     def __init__(
@@ -30,10 +33,10 @@ class Clairvoyant:
     ) -> None:
         if task.drift is not None:
             raise TinyctlError("its goals drift, so it has no rest", where=f"plant {plant.name}", fix="use mpc")
-        self.model = _with_disturbance(plant, task, variant, calm)
+        resting, self.model = (_with_disturbance(plant, task, variant, c, w) for c, w in ((0.0, STRICT), (calm, 0.0)))
         goals = np.column_stack([x[:, self.model.nx :], d]).astype(np.float64)
         # Each searched from many starts: from a rest nearby, one ends now and then in a worse one.
-        gains = [gain_at(self.model, find_rest(self.model, each)) for each in goals]
+        gains = [gain_at(self.model, find_rest(resting, each)) for each in goals]
         self._x = np.stack([g.rest.x[: self.model.nx] for g in gains])
         self._u, self._k = np.stack([g.rest.u for g in gains]), np.stack([g.k for g in gains])
 
@@ -48,8 +51,9 @@ class Clairvoyant:
         return np.clip(self._u - np.einsum("nij,nj->ni", self._k, off), *self.model.box()).astype(F32)
 
 
-def _with_disturbance(plant: Plant, task: Task, variant: str | None, calm: float) -> Model:
-    """The model of a plant's task whose goals are followed by the disturbances, which stay as they are."""
+def _with_disturbance(plant: Plant, task: Task, variant: str | None, calm: float, strict: float) -> Model:
+    """The model of a plant's task whose goals are followed by the disturbances, which stay as they are; with weights on
+    changes of the action and on the errors of loops."""
 
     def initial(rng: np.random.Generator, n: int, p: Mapping[str, float]) -> Array:
         return np.column_stack([task.initial(rng, n, p), task.disturb(rng, n, p)])
@@ -60,12 +64,14 @@ def _with_disturbance(plant: Plant, task: Task, variant: str | None, calm: float
     x, u = casadi.SX.sym("x", columns + len(plant.disturbances)), casadi.SX.sym("u", len(plant.inputs))
     last, p = casadi.SX.sym("last", len(plant.inputs)), [*plant.nominal(variant).values()]
     own, d = x[:columns], x[columns:]
+    errors = casadi.vertcat(0, *(loop.error(own) for loop in task.loops))
+    dearer = plain.cost(own, u, last) + calm * casadi.sumsqr(u - last) + strict * casadi.sumsqr(errors)
     after = casadi.vertcat(step_function(plant, task)(own, u, casadi.DM(p), d, task.period_s), d)
     return Model(
         plant,
         wider,
         casadi.Function("step", [x, u], [after]),
-        casadi.Function("cost", [x, u, last], [plain.cost(own, u, last) + calm * casadi.sumsqr(u - last)]),
+        casadi.Function("cost", [x, u, last], [dearer]),
         casadi.Function("observe", [x], [plain.observe(own)]),
         casadi.Function("margin", [x], [plain.margin(own)]),
     )

@@ -20,7 +20,8 @@ QUICK = ("--set", "iterations=20", "--set", "validate_every=10", "--set", "hidde
 
 RECORDS = {
     "p.tctl": "train", "c.tctl": "train", "g.tctl": "quantize", "g.tctl.fly": "fly", "g.tctl.failures": "failures",
-    "pruned.tctl": "prune", "sparse.tctl": "sparsify", "image.elf": "build", "check.json": "check", "h.json": "hil",
+    "pruned.tctl": "prune", "r.tctl": "train", "sparse.tctl": "sparsify", "image.elf": "build",
+    "check.json": "check", "h.json": "hil",
 }  # fmt: skip
 
 
@@ -46,10 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert call("failures", "g.tctl", "p.tctl", "--plant", plant, "--episodes", "20", "--twin-episodes", "40",
                     "--delay-us", "100") == 0  # fmt: skip
         assert call("prune", "p.tctl", "--neurons", "0.5", "--plant", plant, "--out", "pruned.tctl") == 0
-        learned = "teacher=lqr", "activation=relu", "hidden=8", "episodes=8", "steps=100"
+        relu = "teacher=lqr", "activation=relu", "hidden=8", "episodes=20", "rounds=1", "steps=200"
         assert (
-            call("train", plant, "--algo", "imitate", *(w for s in learned for w in ("--set", s)), "--out", "r.tctl")
-            == 0
+            call("train", plant, "--algo", "imitate", *(w for s in relu for w in ("--set", s)), "--out", "r.tctl") == 0
         )
         assert call("sparsify", "r.tctl", "--keep", "0.5", "--plant", plant, "--out", "sparse.tctl") == 0
         assert call("build", "g.tctl", "--out", "image.elf") == 0

@@ -222,12 +222,12 @@ def test_export_refuses_what_onnx_cannot_say() -> None:
 
 
 def test_every_other_layer_is_exported(runtime: Callable[[bytes, Array], Array]) -> None:
-    """Of the float layers only those with memory, and rl-tools' tanh, have no form."""
+    """Of the float layers only those with memory, and rl-tools' tanh and votes, have no form."""
     policies = [networks.activations(), networks.widths(), networks.dictionary(), _joins()]
     seen = {node.layer.kind for policy in policies for node in policy.nodes}
     integer = {"encode", "decode", "requantize"} | {kind for kind in LAYERS if kind.startswith(("integer_", "byte_"))}
     memory = {kind for kind, layer in LAYERS.items() if issubclass(layer, StatefulLayer)}
-    assert seen == set(LAYERS) - integer - memory - {"fast_tanh"}
+    assert seen == set(LAYERS) - integer - memory - {"fast_tanh", "vote"}
     for policy in policies:
         x = floats(40, len(policy.contract.inputs))
         applied = np.zeros((len(x), policy.contract.n_act), np.float32)

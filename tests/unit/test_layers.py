@@ -97,6 +97,7 @@ def test_every_layer_is_found() -> None:
         "integer_multiply",
         "products",
         "integer_products",
+        "vote",
         "diagonal",
     }
 

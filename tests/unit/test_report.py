@@ -59,6 +59,19 @@ def test_whatever_there_is(tmp_path: Path) -> None:
     assert write_report(tmp_path).read_bytes() == first
 
 
+def test_an_environment_has_a_page_too(tmp_path: Path) -> None:
+    points = [{"steps": k, "mean_return": r, "mean_reward": -1.0, "seconds": k} for k, r in ((1, None), (2, -900.0))]
+    scores = {"return": {"value": -150.0, "unit": "1", "ci95": [-160.0, -140.0]}}
+    put(tmp_path, "train", {"seconds": 2.0, "env_steps": 2000, "scores": scores, "curve": points})
+    put(tmp_path, "fly", {"on": "c", "formats": ["f32"], "environment": "Pendulum-v1", "episodes": 5, "seed": 0,
+                          "terminated": 0.2, "terminated_ci95": [0.0, 0.6], "scores": scores, "returns": [-150.0],
+                          "graph_hash": "ab" * 32, "contract_hash": "cd" * 32})  # fmt: skip
+    page = write_report(tmp_path).read_text()
+    assert page.count("<svg") == 2  # return and reward over the training
+    for told in ("<span>tinyctl</span> Pendulum-v1", "ended early, %", "-150 <small>(-160 to -140)", "without a delay"):
+        assert told in page
+
+
 def test_what_a_file_says_is_escaped(tmp_path: Path) -> None:
     hostile = "</script><script>alert(1)</script><b>$x_{"
     names = [f"p_{a}" for a in "xyz"]

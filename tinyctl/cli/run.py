@@ -63,8 +63,7 @@ class Stages:
 
     def __init__(self, project: Project, quiet: bool) -> None:
         self.project, self.quiet, self.out = project, quiet, project.out
-        self.gym = project.plant.startswith("gym:")
-        plant = None if self.gym else api.plant(project.plant)
+        plant = None if project.plant.startswith("gym:") else api.plant(project.plant)
         self.plant = plant
         self.task = "" if plant is None else project.task or next(iter(plant.tasks))
         if plant is not None:
@@ -98,9 +97,8 @@ class Stages:
         if project.prune is not None:
             stages.insert(1, Stage("prune", {**where, **asdict(project.prune)}, (out / "policy.tctl", *plant),
                                    self._made("pruned.tctl", "prune"), self._prune))  # fmt: skip
-        if not self.gym:
-            records = tuple(out / f"{name}.json" for name in ("train", "quantize", "check", "fly"))
-            stages.append(Stage("report", None, records, (out / "report.html",), self._report))
+        records = tuple(out / f"{name}.json" for name in ("train", "quantize", "check", "fly"))
+        stages.append(Stage("report", None, records, (out / "report.html",), self._report))
         return stages
 
     def _made(self, network: str, record: str) -> tuple[Path, ...]:

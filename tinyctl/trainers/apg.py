@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +145,10 @@ def descend(
     optimiser = torch.optim.Adam(weights, lr=config.learning_rate)
     course = Course([w.clone() for w in weights])
     costs: list[float] = []
-    made_by = {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **_lasting(config)}
+    arrays = partial(_arrays, course, weights, optimiser, window, critic)
+    made_by = _made_by(plant, task, config, seed) if config.resume or config.checkpoint else {}
     if config.resume is not None:
-        arrays = _arrays(course, weights, optimiser, window, critic)
-        _restore(load(Path(config.resume), made_by, arrays), course, window.rng, arrays)
+        _restore(load(Path(config.resume), made_by, arrays()), course, window.rng, arrays())
     log = EventLog(Path(config.tensorboard)) if config.tensorboard is not None else None
     survived = course.curve[-1].survived if course.curve else math.nan
     iteration, spoilt = course.iteration, 0
@@ -181,17 +182,15 @@ def descend(
             point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
             survived, costs = point.survived, []
             if log is not None:
-                log.add(iteration, {f"validation/{name}": e.value for name, e in _named(estimates).items() if e})
+                named = {name or "survived": estimate for name, estimate in _named(estimates).items()}
+                log.add(iteration, {f"validation/{name}": e.value for name, e in named.items() if e is not None})
             course.add(point, estimates, weights, config)
             if config.checkpoint is not None and course.iteration == course.kept_at:
-                arrays = _arrays(course, weights, optimiser, window, critic)
-                save(Path(config.checkpoint), Checkpoint(arrays, course.facts(window.rng), made_by))
+                save(Path(config.checkpoint), Checkpoint(arrays(), course.facts(window.rng), made_by))
             if _reached(estimates, config):
                 break
         if progress is not None:
             progress(iteration, config.iterations, survived)
-    if log is not None:
-        log.close()
     if course.figures is None:
         raise TinyctlError(f"training ended before its first validation, after {iteration} iterations",
                            where=f"plant {plant.name}", fix="give it more CPU seconds or iterations")  # fmt: skip
@@ -239,13 +238,15 @@ class Course:
 
 
 def _named(figures: tuple[Estimate, dict[str, Estimate | None]]) -> dict[str, Estimate | None]:
-    return {"survived": figures[0], **figures[1]}
+    """Scores by their names, and survival by none."""
+    return {"": figures[0], **figures[1]}
 
 
-def _lasting(config: Config) -> dict[str, Any]:
-    """The settings that decide how a training goes on; the others only say when it ends and what it writes."""
+def _made_by(plant: Plant, task: Task, config: Config, seed: int) -> dict[str, Any]:
+    """What decides how a training goes on; the other settings only say when it ends and what it writes."""
     passing = ("cpu_seconds", "stop_after", "stop_survived", "stop_score", "checkpoint", "resume", "tensorboard")
-    return {name: value for name, value in asdict(config).items() if name not in passing}
+    lasting = {name: value for name, value in asdict(config).items() if name not in passing}
+    return {"plant": plant.name, "task": declaration_hash(plant, task), "seed": seed, **lasting}
 
 
 def _arrays(
@@ -265,7 +266,7 @@ def _restore(saved: Checkpoint, course: Course, rng: np.random.Generator, arrays
     try:
         course.curve = [CurvePoint(int(p[0]), *p[1:]) for p in (_floats(row) for row in saved.facts["curve"])]
         figures = {n: None if row is None else Estimate(*_floats(row)) for n, row in saved.facts["figures"].items()}
-        survival = figures.pop("survived")
+        survival = figures.pop("")
         rng.bit_generator.state = saved.facts["rng"]
         course.clipped, course.skipped = int(saved.facts["clipped"]), int(saved.facts["skipped"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -18,6 +18,7 @@ import casadi
 import numpy as np
 import torch
 
+from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32, Array
 from tinyctl.sims.kernel import Kernel
 from tinyctl.trainers.base import Tensor, adam_state, columns, random_weights
@@ -34,6 +35,8 @@ class Critic:
     the discounted sum. What a window is told comes from a copy that follows the trained weights slowly."""
 
     def __init__(self, window: Window, hidden: tuple[int, ...], discount: float, generator: Any) -> None:
+        if not 0 <= discount < 1:
+            raise TinyctlError(f"a critic with a discount of {discount}", fix="at least 0 and below 1")
         self.window, self.discount = window, discount
         n, kernel, instants, n_obs = window.n, window.kernel, len(window.x), window.kernel.task.contract.n_obs
         self.unseen = unseen_states(kernel)

@@ -34,6 +34,8 @@ from tinyctl.policy import Policy
 from tinyctl.quantizer import quantize
 from tinyctl.simplify import edit
 from tinyctl.sims.experts import EXPERTS, expert
+from tinyctl.sims.experts.mpc import Predictive
+from tinyctl.sims.experts.recalled import Recalled
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Expert, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
@@ -116,7 +118,8 @@ def train(
 def teacher_of(plant: Plant, task: Task, config: Config) -> Expert | GraphController:
     """The teacher that a configuration names; raises `TinyctlError`."""
     if config.teacher in EXPERTS:
-        return expert(config.teacher, plant, task, variant=config.variant)
+        made = expert(config.teacher, plant, task, variant=config.variant)
+        return Recalled(made) if isinstance(made, Predictive) else made
     if not config.teacher.endswith(".tctl"):
         raise TinyctlError(f"no teacher {config.teacher!r:.60}", fix=f"one of {', '.join(EXPERTS)}, or a .tctl file")
     network = archive.load(Path(config.teacher))
@@ -145,6 +148,8 @@ def lessons(
     lesson = Lesson(kernel, teacher, pupil, pushes, rng, pupil_flies, watched)
     flown = close_loop(kernel, replace(drawn, noise=0 * drawn.noise), lesson, delay_s=task.contract.latency_s, keep=0,
                        tick=tell)  # fmt: skip
+    if isinstance(teacher, Recalled):
+        teacher.save()
     end = np.where(np.isnan(flown.lost_s), np.inf, flown.lost_s)
     alive = (np.arange(len(lesson.answers)) * task.period_s)[:, None] < end
     inputs = {name: np.stack(values)[alive] for name, values in lesson.inputs.items()}

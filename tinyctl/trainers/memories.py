@@ -27,7 +27,9 @@ Tensor = Any  # torch.Tensor
 
 class Memory(nn.Module):  # type: ignore[misc]
     """`memory(inputs, begins)` maps (batch, steps, n_in) to (batch, steps, width) from a state of zero, which it takes
-    again where `begins` (batch, steps) bool is true."""
+    again where `begins` (batch, steps) bool is true. Its head is solved for where it is `free_head`."""
+
+    free_head = True
 
     def nodes(self, source: str, kept: str | None = None) -> tuple[Node, ...]:
         """The nodes behind node `source`; what they recall is multiplied by the value of node `kept` (`restart`)."""
@@ -113,6 +115,8 @@ class Shallow(Memory):
 
 class Convex(Memory):
     """The hidden layers of an input-convex network; the head stays positive, so the policy is convex too."""
+
+    free_head = False
 
     def __init__(self, n_in: int, n: int) -> None:
         super().__init__()

@@ -22,8 +22,10 @@ from tinyctl.flight import GraphController
 from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.clip import Clip
+from tinyctl.layers.concat import Concat
 from tinyctl.layers.dense import Dense
 from tinyctl.layers.history import History
+from tinyctl.layers.lag import Lag
 from tinyctl.layers.scale import Scale
 from tinyctl.network import Node, chain
 from tinyctl.policy import Policy
@@ -39,6 +41,7 @@ from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
 
 LEAST_CHANGE = 1e-3  # of a set-point, in its typical magnitude
+RIDGE = 1e-7  # of the head's columns, over their mean square
 GRADIENT_NORM = 1.0  # no gradient is longer
 Tensor = Any  # torch.Tensor
 
@@ -59,10 +62,16 @@ class Config:
     """Past observations that the cell sees beside the newest ones, and so their differences."""
     every: int = 1
     """Control periods of which each of them is the mean."""
+    actions: bool = False
+    """Whether the pupil sees the actions last applied: an observer wants them, but one can also just copy them."""
+    lags: tuple[float, ...] = ()
+    """Time constants, in control periods, with which the observations are filtered beside that."""
     reset: str | None = None
     """The observation (a set-point) at whose change the memory starts anew."""
     louder: tuple[float, float] = (1.0, 1.0)
     """The noise of training, in that of the task: drawn for each episode, in the logarithm."""
+    loud: tuple[str, ...] = ()
+    """The observations whose noise that is; all by default."""
     length: int | None = None
     """Control periods of a training episode; those of the task by default."""
     episodes: int = 64
@@ -76,6 +85,8 @@ class Config:
     push_length: float = 60.0
     """Control periods of a push, and from one to the next, on average: as long as an unknown disturbance takes to
     show, for the teacher's own paths tell nothing of what it knows."""
+    early: float = 1.0
+    """Weight of an episode's first answer; it moves linearly to 1, that of the last."""
     steps: int = 300
     """Gradient steps of each round."""
     batch: int = 32
@@ -148,7 +159,10 @@ def lessons(
     """Fly `config.episodes` under the teacher, some of them pushed, or under the pupil."""
     task, rng = kernel.task, np.random.default_rng([*seed, 1])
     drawn = draw(kernel.plant, task, range(config.episodes), seed, variant=config.variant)  # type: ignore[arg-type]
-    louder = np.exp(rng.uniform(np.log(config.louder[0]), np.log(config.louder[1]), (config.episodes, 1)))
+    times = np.exp(rng.uniform(np.log(config.louder[0]), np.log(config.louder[1]), (config.episodes, 1)))
+    louder = np.where(
+        [not config.loud or name in config.loud for name in _observations(task, *config.loud)], times, 1.0
+    )
     pushes = Pushes(config.perturbed, config.push, config.push_length, config.push_length)
     lesson = Lesson(kernel, teacher_of(kernel, drawn, config), pupil, pushes, rng, pupil_flies, {"scale"}, louder)
     quiet = replace(drawn, noise=0 * drawn.noise)  # the lesson makes its own: teachers see none
@@ -160,11 +174,11 @@ def lessons(
 
 
 class Pupil:
-    """The policy in torch: the cell behind its fixed front, and a dense layer."""
+    """The policy in torch: the cell behind its fixed front, and a dense layer that reads both."""
 
     def __init__(self, task: Task, config: Config, seed: int) -> None:
         self.task, self.config, self.rng = task, config, np.random.default_rng([seed, 2])
-        self.front = windowed_front(task, config.window, config.every)
+        self.front = windowed_front(task, config)
         self.column = _column(task, config.reset)
         outputs = task.contract.outputs
         self.low, self.high = (torch.tensor([getattr(s, side) for s in outputs]) for side in ("low", "high"))
@@ -172,7 +186,7 @@ class Pupil:
             torch.manual_seed(seed)
             steps = config.length or task.episode_steps
             self.memory = memory(config.cell, self.front[-1][1].n_out, config.width, steps)
-            self.head = torch.nn.Linear(config.width, len(outputs))
+            self.head = torch.nn.Linear(config.width + self.front[-1][1].n_out, len(outputs))
         with torch.no_grad():
             self.head.weight *= 0.1
             self.head.bias[:] = torch.tensor(task.contract.initial_applied())
@@ -182,25 +196,33 @@ class Pupil:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(batch, steps, columns) to (batch, steps, n_act) before the clip."""
-        begins = None
-        if self.column is not None:
-            seen = inputs[:, :, self.column]
-            begins = (seen - seen.roll(1, 1)).abs() >= LEAST_CHANGE
-            begins[:, 0] = True
-        return self.head(self.memory(inputs, begins))
+        return self.head(torch.cat([self.memory(inputs, self._begins(inputs)), inputs], dim=2))
+
+    def _begins(self, inputs: Tensor) -> Tensor | None:
+        """Where the memory starts anew, (batch, steps) bool."""
+        if self.column is None:
+            return None
+        seen = inputs[:, :, self.column]
+        begins = (seen - seen.roll(1, 1)).abs() >= LEAST_CHANGE
+        begins[:, 0] = True
+        return begins
 
     def fit(self, known: Lessons, tell: Callable[[int], None] | None = None) -> float:
         """`config.steps` gradient steps; the mean squared error of the last tenth of them, as a share of the range."""
         if not self.done:
             self.memory.prepare(known.inputs[0])
         inputs, answers, alive = (torch.from_numpy(a) for a in (known.inputs, known.answers, known.alive))
+        if self.memory.free_head:
+            self.solve_head(known)
+        ramp = torch.linspace(self.config.early, 1, inputs.shape[1])
         total, losses, span = self.config.steps * self.config.rounds, [], self.high - self.low
         for step in range(self.config.steps):
             self.optimiser.param_groups[0]["lr"] = self.config.learning_rate * (1 - self.done / total)
             rows = torch.from_numpy(self.rng.integers(0, len(inputs), self.config.batch))
             said = self.forward(inputs[rows])
             said = said + (torch.clamp(said, self.low, self.high) - said).detach()  # beyond its limits it can learn too
-            loss = ((((said - answers[rows]) / span) ** 2).mean(dim=2) * alive[rows]).sum() / alive[rows].sum()
+            weight = alive[rows] * ramp
+            loss = ((((said - answers[rows]) / span) ** 2).mean(dim=2) * weight).sum() / weight.sum()
             self.optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
@@ -211,7 +233,30 @@ class Pupil:
             self.done += 1
             if tell is not None:
                 tell(step + 1)
+        if self.memory.free_head:
+            self.solve_head(known)
         return float(np.mean(losses[-max(1, self.config.steps // 10) :]))
+
+    def solve_head(self, known: Lessons) -> None:
+        """The head that fits all answers within the actions' ranges best, by ridge regression: the gradient steps leave
+        it a little off, by which a set-point would be missed."""
+        ramp, low, high = np.linspace(self.config.early, 1, known.inputs.shape[1]), self.low.numpy(), self.high.numpy()
+        size = self.head.weight.shape[1] + 1
+        gram, right = np.zeros((len(low), size, size)), np.zeros((len(low), size))
+        for inputs, answers, alive in zip(known.inputs, known.answers, known.alive, strict=True):
+            given = torch.from_numpy(inputs[None])
+            with torch.no_grad():
+                read = torch.cat([self.memory(given, self._begins(given)), given], dim=2)[0].numpy()
+            columns = np.column_stack([read, np.ones(len(read))]).astype(np.float64)
+            for k, answer in enumerate(answers.T):
+                weighted = columns * (ramp * alive * (answer > low[k]) * (answer < high[k]))[:, None]
+                gram[k] += weighted.T @ columns
+                right[k] += weighted.T @ answer
+        for k in range(len(low)):
+            damping = RIDGE * np.trace(gram[k]) / size * np.eye(size)
+            solved = torch.from_numpy(np.linalg.solve(gram[k] + damping, right[k]))
+            with torch.no_grad():
+                self.head.weight[k], self.head.bias[k] = solved[:-1], solved[-1]
 
     def policy(self) -> Policy:
         """The pupil as it is now."""
@@ -222,30 +267,44 @@ class Pupil:
             kept = nodes[-1].name
         nodes += self.memory.nodes("scale", kept)
         weight, bias = (p.detach().numpy().copy() for p in self.head.parameters())
+        nodes.append(Node("beside", Concat((n, weight.shape[1] - n)), (nodes[-1].name, "scale")))
         nodes += [Node("dense", Dense(weight, bias), (nodes[-1].name,)), Node("clip", Clip.of(contract), ("dense",))]
         return Policy(contract, tuple(nodes))
 
 
-def windowed_front(task: Task, window: int, every: int) -> Front:
-    """The standard front layers, with `window` past observations behind them, each the mean of `every` periods.
+def windowed_front(task: Task, config: Config) -> Front:
+    """The standard front layers, with lags of the observations and `window` past ones behind them.
 
-    What was applied is left out (its gain is zero): a pupil that sees its teacher's last action copies it.
+    Without `actions` what was applied is left out (its gain is zero).
     """
     *front, (_, scale) = front_layers(task)
     assert isinstance(scale, Scale)
-    measured = np.arange(scale.n_in) < task.contract.n_obs
-    measured[scale.n_in - len(task.integral_limits) :] = True
-    scale = Scale(scale.gain * measured, scale.offset * measured)
-    if not window:
-        return [*front, ("scale", scale)]
-    seen = task.contract.n_obs
-    history = History(scale.n_in, tuple(range(seen)), window, every, np.zeros(seen, F32))
-    gain, offset = (np.concatenate([a, np.tile(a[:seen], window)]) for a in (scale.gain, scale.offset))
-    return [*front, ("window", history), ("scale", Scale(gain, offset))]
+    seen, width = task.contract.n_obs, scale.n_in
+    kept = np.full(width, config.actions)
+    kept[:seen] = kept[width - len(task.integral_limits) :] = True
+    seen += len(task.contract.applied_outputs) * config.actions
+    columns, more, factors = tuple(range(seen)), 0, list[float]()
+    for k, periods in enumerate(config.lags):
+        front.append((f"lag_{k}", Lag(width + more, columns, periods * task.period_s, np.zeros(seen, F32))))
+        more += seen
+        factors.append(periods**0.25)  # the slower, the less noise and the smaller what matters
+    if config.window:
+        front.append(("window", History(width + more, columns, config.window, config.every, np.zeros(seen, F32))))
+        more += config.window * seen
+        factors += [1.0] * config.window
+    gain = np.concatenate([scale.gain * kept, *(scale.gain[:seen] * factor for factor in factors)])
+    offset = np.concatenate([scale.offset * kept, np.zeros(more)])
+    return [*front, ("scale", Scale(gain.astype(F32), offset.astype(F32)))]
 
 
 def _column(task: Task, name: str | None) -> int | None:
+    return None if name is None else _observations(task, name).index(name)
+
+
+def _observations(task: Task, *asked: str) -> list[str]:
+    """The names of the observations; raises `TinyctlError` where one of those `asked` for is not among them."""
     names = [s.name for s in task.contract.inputs[: task.contract.n_obs]]
-    if name is not None and name not in names:
-        raise TinyctlError(f"reset={name!r:.40} is not an observation", fix=f"one of {', '.join(names)}")
-    return None if name is None else names.index(name)
+    for name in asked:
+        if name not in names:
+            raise TinyctlError(f"{name!r:.40} is not an observation", fix=f"one of {', '.join(names)}")
+    return names

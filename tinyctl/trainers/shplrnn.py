@@ -23,7 +23,7 @@ from tinyctl.trainers.threads import one_thread
 
 SLOWEST_DECAY = 0.999  # |a| stays below it
 RENEW = 5  # batches from one estimate of alpha to the next
-FORGET = 0.999  # of alpha, when the estimate falls
+FORGET = 0.99  # of alpha, when the estimate falls; 0.999 in the paper, for a hundred times as many steps
 Tensor = Any  # torch.Tensor
 
 
