@@ -18,7 +18,7 @@ from tinyctl.image import ImageFile, read_image, read_program
 from tinyctl.profile import InstructionCycles, LayerCycles, LineCycles, by_line, layers
 from tinyctl.schedule import Schedule, Task, schedule
 from tinyctl.sims.mcu.cores import CORES, unmodelled
-from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
+from tinyctl.trial import Floats, Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
 
 TIME = (
     *(f"cycles_{kind}" for kind in ("typical", "zero_wait", "cold", "worst", "fastest", "slowest", "spread")),
@@ -137,13 +137,15 @@ def check(
     n_act: int = 0,
     tasks: Sequence[Task] | None = None,
     integers: bool = False,
+    observations: Floats | None = None,
 ) -> TimingReport:
     """Predict the cycles of one step of the image's controller on `board`, and compare with what is allowed.
 
     With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
     in any program for the board. The deadline is the board's loop period, or `deadline_us` when that is shorter.
-    `samples` inputs are tried, extreme ones among them; by default 200. `tasks` are those beside the controller, by
-    default the board's. Raises `TinyctlError` when the image is not one, was built for another board, or faults.
+    `samples` inputs are tried, extreme ones among them, or `observations` (steps, sequences, n_obs); by default 200.
+    `tasks` are those beside the controller, by default the board's. Raises `TinyctlError` when the image is not one,
+    was built for another board, or faults.
     """
     if deadline_us is not None and not (math.isfinite(deadline_us) and deadline_us > 0):
         raise TinyctlError(f"deadline of {deadline_us} us is not positive")
@@ -157,7 +159,7 @@ def check(
     else:
         image = read_program(image_path)
         target = plain_function(image, board, function, n_obs, n_act)
-    trial = try_inputs(target, samples, seed)
+    trial = try_inputs(target, samples, seed, observations)
     report = _report(
         trial, time_trial(trial) if trial.seen else None, min(board.loop_period_us, deadline_us or math.inf)
     )

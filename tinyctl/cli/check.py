@@ -13,7 +13,7 @@ from rich.table import Table
 from tinyctl import api
 from tinyctl.baseline import Growth, compare, parse_tolerance
 from tinyctl.builder import FLASH
-from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, results, table, write_json
+from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, load_npy, results, table, write_json
 from tinyctl.run_record import Call
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def command(
     ] = False,
     obs: Annotated[int, typer.Option(help="Observations of that function.", min=0)] = 0,
     act: Annotated[int, typer.Option(help="Actions of that function.", min=0)] = 0,
+    observations: Annotated[
+        Path | None,
+        typer.Option(help="Time these of a .npy file, (steps, sequences, n_obs), instead of random and extreme ones."),
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="A report kept from before; status 1 when a figure grew.")
     ] = None,
@@ -67,6 +71,7 @@ def command(
             n_act=act,
             tasks=tasks,
             integers=integers,
+            observations=None if observations is None else load_npy(observations),
         )
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:
