@@ -175,6 +175,8 @@ class Task:
         moved = {column for columns in self.setpoints.values() for column in columns}
         if unknown := moved - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
             raise TinyctlError(f"set-point of {min(unknown)!r}, which is not an observation", where="task")
+        if unknown := {*self.slack, *self.judged} - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
+            raise TinyctlError(f"slack or judged of {min(unknown)!r}, which is not an observation", where="task")
         if unknown := {loop.output for loop in self.loops} - {s.name for s in self.contract.outputs}:
             raise TinyctlError(f"a loop for {min(unknown)!r}, which is not an output", where="task")
         if not 0 <= self.late_s < math.inf:

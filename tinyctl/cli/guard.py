@@ -42,13 +42,16 @@ def command(
         (f"crashes {name}", f"{share:.1%} without, {report.crashed_with[name]:.1%} with the guard")
         for name, share in report.crashed_without.items()
     ]
+    monitor = f"{', '.join(report.watched)}; misses {report.missed:.1%} of the failing flights"
+    if not report.watched:
+        monitor = "none: too few flights failed to learn from"
     results.print(
         table(
             "Guarded",
             [
                 *rows,
                 ("interferes", f"in {report.interfered:.1%} of the flights inside the trained range"),
-                ("monitor", f"{', '.join(report.watched)}; misses {report.missed:.1%} of the failing flights"),
+                ("monitor", monitor),
                 ("fallback", f"regulator for {report.fallback['heavier']:.0%} of the way to the heaviest plant"),
                 ("guarded", str(out)),
             ],

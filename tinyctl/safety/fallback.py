@@ -92,10 +92,8 @@ class _Reserve(GraphController):
 
     def __init__(self, graph: Graph, task: Task) -> None:
         super().__init__(graph)
-        n_act = graph.contract.n_act
         self._start = np.array(task.contract.initial_applied(), F32)
         self._alpha = Lag(1, (0,), task.lag_s, np.zeros(1, F32)).alpha(graph.contract.rate_hz) if task.lag_s else F32(1)
-        self._shape = n_act
 
     def reset(self, n: int) -> None:
         super().reset(n)

@@ -100,12 +100,12 @@ class Monitor:
 class Rules:
     """Counts, in steps of the policy but for `faults` and `trips`; see the module."""
 
-    hold: int = 50
-    faults: int = 3
-    blind: int = 30
-    dwell: int = 50
-    rearm: int = 100
-    trips: int = 3
+    hold: int
+    faults: int
+    blind: int
+    dwell: int
+    rearm: int
+    trips: int
     fade: float = 0.7
 
     def __post_init__(self) -> None:

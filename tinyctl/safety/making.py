@@ -21,9 +21,9 @@ from tinyctl.flight import GraphController, check_contract
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 from tinyctl.safety.fallback import choose_fallback
-from tinyctl.safety.guard import Group, Guard, Guarded, GuardState, Monitor, Rules, groups_of
+from tinyctl.safety.guard import Group, Guard, Guarded, GuardState, Rules, groups_of
 from tinyctl.safety.mining import Calm, crash_kernel, heavier, mine, starts
-from tinyctl.safety.monitor import fit_monitor
+from tinyctl.safety.monitor import fit_monitor, silent
 from tinyctl.safety.program import Program, program_of
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import Draws, close_loop
@@ -32,6 +32,10 @@ from tinyctl.sims.plant import Plant, Task
 REACH = 2.0  # times the contract's range: the screen clamps what is less far out
 AGE_PERIODS = 2.5  # an observation older than this is late
 UNLIMITED = 1e8
+MARGIN = 1.3  # of a squared limit over what was seen
+OUTSIDE = 0.02  # share of the good flights beyond the trained range that may exceed a limit
+HOLD_S, BLIND_S, DWELL_S, REARM_S = 0.5, 0.3, 0.5, 1.0
+TIMES = 3  # that a sensor may jump, and that the fallback takes over, before it is for good
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ def predictions(task: Task) -> list[Program]:
     seen, s = casadi.SX.sym("seen", contract.n_obs + contract.n_act), casadi.SX.sym("s", contract.n_obs)
     e, a = seen[: contract.n_obs], seen[contract.n_obs :]
     expected = e if task.predict is None else casadi.densify(task.predict(e, s, a))
+    if expected.shape != (contract.n_obs, 1):
+        raise TinyctlError(f"predict has shape {expected.shape}, not ({contract.n_obs}, 1)", where="task")
     return [program_of(casadi.Function("predict", [seen, s], [casadi.cse(expected[first : first + count])]))
             for _, first, count in groups_of(contract)]  # fmt: skip
 
@@ -109,8 +115,7 @@ def make_guard(
     fallback, how = choose_fallback(kernel, seed, delay_s)
     tell(1, 4, "limits")
     groups = unlimited(policy.contract, task)
-    silent = Monitor(policy.contract.n_obs, (), (), -1.0, 1.0, 0.0)
-    guard = Guard(groups, silent, Rules(), task.lag_s or 0.0, fallback)
+    guard = Guard(groups, silent(policy.contract.n_obs), rules_at(policy.contract.rate_hz), task.lag_s or 0.0, fallback)
     share = config.false_alarms / (4 * len(groups))
     limits = _limits(Guarded(policy.contract, policy.nodes, guard), kernel, drawn(1), share, delay_s)
     groups = tuple(g.limited(limit) for g, limit in zip(groups, limits, strict=True))
@@ -150,6 +155,12 @@ class Interference(GraphController):
         return action
 
 
+def rules_at(rate_hz: float) -> Rules:
+    """The rules for a policy that is stepped so often."""
+    hold, blind, dwell, rearm = (max(1, round(s * rate_hz)) for s in (HOLD_S, BLIND_S, DWELL_S, REARM_S))
+    return Rules(hold, TIMES, blind, dwell, rearm, TIMES)
+
+
 def unlimited(contract: Contract, task: Task) -> tuple[Group, ...]:
     """The sensor groups, with limits that nothing reaches."""
     signals, made = contract.inputs, []
@@ -174,10 +185,6 @@ def _limits(guarded: Guarded, kernel: Kernel, drawn: dict[str, Draws], share: fl
         rare = share if name == "inside" else OUTSIDE
         found.append([conformal(column, rare) for column in far.T])
     return [math.sqrt(MARGIN * max(both)) for both in zip(*found, strict=True)]
-
-
-MARGIN = 1.3  # of the squared limit over what was seen
-OUTSIDE = 0.02
 
 
 class _Largest(GraphController):
