@@ -67,7 +67,7 @@ def test_teacher_forcing_bounds_the_product_of_jacobians_and_learns() -> None:
     x = np.column_stack([np.sin(0.2 * k), np.cos(0.2 * k)]).astype(F32)
     settings = Shallow(hidden=10, length=15, batch=8, steps=150, learning_rate=(2e-2, 1e-3))
     net, alpha, losses = fit_series(x, np.zeros((600, 1), F32), settings)
-    assert np.mean(losses[-10:]) < 0.2 * np.mean(losses[:10])
+    assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:10])
     assert 0 <= net.alpha(torch.from_numpy(x[None])) <= alpha <= 1
     with torch.no_grad():
         net.w1 *= 5  # its Jacobians grow now

@@ -198,10 +198,9 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         *(("beside", left_out) for left_out in report.stack_left_out),
         *(("finding", finding) for finding in map(str, report.findings) if finding not in report.reasons),
     ]
-    if report.monitor is not None:
-        path = "single path" if report.monitor.single_path else "more than one path"
-        told = f"{report.monitor.cycles_worst:,} cycles worst, {path}, {report.monitor.ram_bytes} bytes of RAM"
-        rows.append(("monitor", told))
+    for part in report.beside:
+        path = "single path" if part.single_path else "more than one path"
+        rows.append((part.name, f"{part.cycles_worst:,} cycles worst, {path}, {part.ram_bytes} bytes of RAM"))
     if report.constants_bytes:
         rows.append(("constants", f"{report.constants_bytes:,} bytes of them in {report.constants_region}"))
     if report.toolchain:

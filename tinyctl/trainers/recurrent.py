@@ -38,6 +38,7 @@ from tinyctl.trainers.base import Front, front_layers
 from tinyctl.trainers.imitate import Lesson, Pushes
 from tinyctl.trainers.memories import memory
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.s5 import scan
 from tinyctl.trainers.threads import one_thread
 
 LEAST_CHANGE = 1e-3  # of a set-point, in its typical magnitude
@@ -85,6 +86,9 @@ class Config:
     push_length: float = 60.0
     """Control periods of a push, and from one to the next, on average: as long as an unknown disturbance takes to
     show, for the teacher's own paths tell nothing of what it knows."""
+    smooth: float = 0.0
+    """Time constant, in control periods, with which errors are filtered before they are squared: a plant that follows
+    slowly forgives what soon changes sign, not what stays."""
     early: float = 1.0
     """Weight of an episode's first answer; it moves linearly to 1, that of the last."""
     steps: int = 300
@@ -222,7 +226,8 @@ class Pupil:
             said = self.forward(inputs[rows])
             said = said + (torch.clamp(said, self.low, self.high) - said).detach()  # beyond its limits it can learn too
             weight = alive[rows] * ramp
-            loss = ((((said - answers[rows]) / span) ** 2).mean(dim=2) * weight).sum() / weight.sum()
+            error = self._smooth((said - answers[rows]) / span * alive[rows, :, None])
+            loss = ((error**2).mean(dim=2) * weight).sum() / weight.sum()
             self.optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
@@ -237,6 +242,14 @@ class Pupil:
             self.solve_head(known)
         return float(np.mean(losses[-max(1, self.config.steps // 10) :]))
 
+    def _smooth(self, values: Tensor) -> Tensor:
+        """(batch, steps, columns) after the filter of what is compared."""
+        if not self.config.smooth:
+            return values
+        stays = math.exp(-1 / self.config.smooth)
+        driven = torch.complex((1 - stays) * values, torch.zeros_like(values))
+        return scan(torch.full(values.shape[2:], stays, dtype=torch.float64).to(driven), driven).real
+
     def solve_head(self, known: Lessons) -> None:
         """The head that fits all answers within the actions' ranges best, by ridge regression: the gradient steps leave
         it a little off, by which a set-point would be missed."""
@@ -249,10 +262,14 @@ class Pupil:
                 read = torch.cat([self.memory(given, self._begins(given)), given], dim=2)[0].numpy()
             columns = np.column_stack([read, np.ones(len(read))]).astype(np.float64)
             for k, answer in enumerate(answers.T):
-                weighted = columns * (ramp * alive * (answer > low[k]) * (answer < high[k]))[:, None]
-                gram[k] += weighted.T @ columns
-                right[k] += weighted.T @ answer
+                free = (alive * (answer > low[k]) * (answer < high[k]))[:, None]
+                kept = self._smooth(torch.from_numpy(np.column_stack([columns, answer]) * free)[None])[0].numpy()
+                weighted = kept[:, :-1] * ramp[:, None]
+                gram[k] += weighted.T @ kept[:, :-1]
+                right[k] += weighted.T @ kept[:, -1]
         for k in range(len(low)):
+            if not gram[k].any():
+                continue  # every answer was at a limit
             damping = RIDGE * np.trace(gram[k]) / size * np.eye(size)
             solved = torch.from_numpy(np.linalg.solve(gram[k] + damping, right[k]))
             with torch.no_grad():
