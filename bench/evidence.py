@@ -90,7 +90,7 @@ def gusts() -> bool:
     policy = api.train("quadrotor").policy
     twin = _failed(policy)
     shown, missed = (
-        Table("format", "failures, %", "plain error", "error", "variance cut by", "covered, %", "bias"),
+        Table("format", "failures, %", "plain error", "error", "variance cut by", "covered, %", "bias, s.e."),
         False,
     )
     for name in FORMATS:
@@ -102,7 +102,7 @@ def gusts() -> bool:
         missed |= bool(covered < 0.93 or abs(bias) > 4)
         shown.add_row(
             name, f"{100 * truth:.3f}", f"{100 * plain.std():.4f}", f"{100 * value.std():.4f}",
-            f"{plain.var() / value.var():.1f}", f"{100 * covered:.1f}", f"{bias:+.1f} standard errors",
+            f"{plain.var() / value.var():.1f}", f"{100 * covered:.1f}", f"{bias:+.1f}",
         )  # fmt: skip
     Console().print(shown)
     return missed

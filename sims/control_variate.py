@@ -23,7 +23,8 @@ from tinyctl.statistics import Array
 class FailureRate:
     """`plain`: from the controller's flights alone; `controlled`: with the twin's. `coefficient` is b, the mean of both
     halves'; `reduction` the factor by which the twin cut the variance, None where nothing failed; `disagreed` in how
-    many common flights just one of the two failed, out of `failed` in which any did."""
+    many common flights just one of the two failed, out of `failed` in which any did. `controlled` may come out a little
+    below zero: the price of having no bias."""
 
     plain: Estimate
     controlled: Estimate
@@ -73,8 +74,8 @@ def _interval(value: float, failed: Array, twin_failed: Array, twin: Estimate) -
     """The rate is P(f|c) E[c] + P(f|not c) (1 - E[c]), whose three fractions have Wilson intervals. How far the sum may
     be off is the root of the sum of the squares of how far each part may be (Zou and Donner 2008, Stat. Med. 27).
 
-    Unlike the normal interval this one stays honest where something was never seen: what the twin did not do alone in n
-    flights may still happen 4 times in n.
+    Unlike the normal interval this one stays honest where something was never seen: what the controller did not do
+    alone in n flights may still happen 4 times in n.
     """
     unseen = Estimate(1.0, 0.0, 1.0)
     alike, alone = (

@@ -115,6 +115,13 @@ class Task:
     all functions of the task `x` holds both, and `initial` draws both. `drift(x, p)` is the goals' derivative; without
     it they stay as drawn: a set-point is a goal at rest, the place on a curve one that drifts.
 
+    For a guard: `crash(x)` is positive until the plant is destroyed (the margin where there is none). `predict(e, s,
+    a)` is what each observation column should be, made of sums and products only: from the estimate `e` (n_obs) of one
+    control period ago, of groups of columns before its own already of this one; from how far `s` (n_obs) those groups
+    are from their predictions, 0 where they were not trusted; and from the applied actions `a` (n_act), lagged where
+    there is a `lag_s`. Without it a guard expects what it saw last. `slack` names the first column of groups whose
+    prediction is of a model that may be wrong by that share, `judged` of groups whose last so many columns tell all.
+
     `gust(x, d)` is what acts, of the disturbances `d` of an episode, in state `x`; without it all of them all the time.
 
     Sensors and actuators are `late_s` seconds late, beside the time a controller computes: what it says at one moment
@@ -152,6 +159,10 @@ class Task:
     horizon: int = 40
     late_s: float = 0.0
     randomisation: Randomisation | None = None
+    crash: Callable[[SX], SX] | None = None
+    predict: Callable[[SX, SX, SX], SX] | None = None
+    slack: Mapping[str, float] = field(default_factory=dict)
+    judged: Mapping[str, int] = field(default_factory=dict)
     curriculum: Curriculum | None = None
 
     def __post_init__(self) -> None:
@@ -164,6 +175,8 @@ class Task:
         moved = {column for columns in self.setpoints.values() for column in columns}
         if unknown := moved - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
             raise TinyctlError(f"set-point of {min(unknown)!r}, which is not an observation", where="task")
+        if unknown := {*self.slack, *self.judged} - {s.name for s in self.contract.inputs[: self.contract.n_obs]}:
+            raise TinyctlError(f"slack or judged of {min(unknown)!r}, which is not an observation", where="task")
         if unknown := {loop.output for loop in self.loops} - {s.name for s in self.contract.outputs}:
             raise TinyctlError(f"a loop for {min(unknown)!r}, which is not an output", where="task")
         if not 0 <= self.late_s < math.inf:

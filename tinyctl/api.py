@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tinyctl import archive, builder, certificate, closed_loop, emitter, gates, pruner, quantizer
@@ -45,11 +46,12 @@ from tinyctl.policy import Policy
 from tinyctl.pruner import PruneReport
 from tinyctl.quantizer import QuantizeReport
 from tinyctl.recording import check_name, write_recording
+from tinyctl.safety.guard import Guarded
 from tinyctl.sequences import Player, Rates, rates_between, rates_of, sequenced
 from tinyctl.specifications.flights import Watch
 from tinyctl.specifications.formula import Specification
 from tinyctl.status_log import StatusLog
-from tinyctl.trainers import MODELS, algorithm
+from tinyctl.trainers import MODELS, algorithm, filled
 from tinyctl.unit import load_unit
 
 if TYPE_CHECKING:
@@ -61,9 +63,12 @@ if TYPE_CHECKING:
     from tinyctl.frequency import FrequencyReport
     from tinyctl.importers import Imported
     from tinyctl.mixer import Mix
+    from tinyctl.safety.faults import Kind
+    from tinyctl.safety.making import Report as GuardReport
     from tinyctl.sims.environments import Environment
     from tinyctl.sims.plant import Plant
     from tinyctl.sims.plant import Task as PlantTask
+    from tinyctl.sims.starts import Starts
     from tinyctl.storage import Tried
     from tinyctl.trainers import dynamics, rl
     from tinyctl.trainers.result import Progress, TrainResult
@@ -387,6 +392,52 @@ def quantize(
     )  # fmt: skip
 
 
+def guard(
+    graph: Graph,
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    *,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    seed: int = 0,
+    progress: pruner.Progress | None = None,
+) -> tuple[Guarded, GuardReport]:
+    """A graph with a guard around it, made from flights of the plant's task, and what that is worth. `settings` are
+    fields of `safety.making.Config`, as text."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.safety import making
+
+    config = filled(making.Config, "guard", settings)
+    chosen = which.task(task)
+    delay_s = graph.contract.latency_s
+    return making.make_guard(graph, which, chosen, config=config, seed=seed, delay_s=delay_s, progress=progress)
+
+
+def mine(
+    graph: Graph,
+    plant_name: str | Path | Plant,
+    task: str | None = None,
+    *,
+    flights: int = 4000,
+    scale: float = 1.5,
+    seed: int = 0,
+    out: Path | None = None,
+) -> Starts:
+    """The starts, among so many that are `scale` times as far from rest as the task's, from which the graph's C
+    crashes; written to `out` for `train --retrain`. Raises `TinyctlError` where there is none."""
+    which = plant(plant_name) if isinstance(plant_name, str | Path) else plant_name
+    from tinyctl.safety import mining
+    from tinyctl.sims.starts import write_starts
+
+    check_contract(graph.contract, which.task(task), f"plant {which.name}")
+    kernel = mining.crash_kernel(which, which.task(task))
+    found = mining.failures(graph, kernel, flights, seed, scale, graph.contract.latency_s)
+    if not len(found.x):
+        raise TinyctlError(f"none of {flights} flights failed", fix="a larger scale, or more flights")
+    if out is not None:
+        write_starts(out, found)
+    return found
+
+
 def build(
     source: Graph | str | Path,
     board: str | Path | Board = DEFAULT_BOARD,
@@ -442,8 +493,10 @@ def check(
     n_act: int = 0,
     tasks: Path | None = None,
     integers: bool = False,
+    observations: Array | None = None,
 ) -> TimingReport:
-    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline.
+    """Predict cycles, stack and memory of an image on a board, and judge them against the deadline; on `observations`
+    (steps, sequences, n_obs) in place of random and extreme ones.
 
     With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
     in any ELF file for the board. `tasks` is a TOML file of the tasks beside it (docs/timing.md), in place of the
@@ -462,6 +515,7 @@ def check(
         n_act=n_act,
         tasks=None if tasks is None else load_tasks(tasks),
         integers=integers,
+        observations=observations,
     )
 
 
@@ -550,6 +604,7 @@ def fly(
     line: Line = VIRTUAL_BOARD,
     setpoints: Path | None = None,
     log: Path | None = None,
+    fault: Kind | None = None,
     specifications: Sequence[Specification] = (),
     miss: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -561,7 +616,7 @@ def fly(
     each episode draws its own parameters and delay of sensors and actuators. With the file `setpoints` the controller
     is led along them from rest; `log` is what to record the flights in, as `hil` does. How the flights keep to the
     `specifications` is told (docs/specifications.md). Of the decisions every `miss`-th does not come, for trials:
-    what was said before goes on (docs/rates.md).
+    what was said before goes on (docs/rates.md). With `fault` one sensor fails in every episode (docs/guard.md).
     """
     if log is not None:
         check_name(log)
@@ -599,6 +654,10 @@ def fly(
                 limits = f"not on a board (hil --record), no delay beyond a period, at most {BATCH} episodes"
                 raise TinyctlError("such flights cannot be led or logged", fix=limits)
             controller = excitation.Excited(controller, offsets)
+        if fault is not None:
+            from tinyctl.safety.faults import Faulty
+
+            controller = Faulty(controller, which.task(name), fault, seed)
         watch = Watch(which, which.task(name), specifications) if specifications else None
         flights = loop(
             which,
@@ -620,7 +679,8 @@ def fly(
     kept = watch.kept() if watch is not None else ()
     period_s = which.task(name).period_s
     events = status_log.events(period_s * periods_between(delay_s, period_s))
-    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=told_s, kept=kept, events=events)
+    return report(which, name, flights, what.identity, on=on, seed=seed, delay_s=told_s, kept=kept, events=events,
+                  fault=fault)  # fmt: skip
 
 
 def frequency(

@@ -26,6 +26,7 @@ from tinyctl.layers import LAYERS
 from tinyctl.layers.base import MAX_WIDTH, Layer
 from tinyctl.network import MAX_NODES, Network, Node
 from tinyctl.policy import Policy
+from tinyctl.safety.guard import Guard, Guarded, Monitor, Rules, group_from_json
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -33,16 +34,21 @@ MAX_FILE_BYTES = 16 << 20  # far above any controller; also bounds the directory
 MAX_MEMBERS = 2048
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: files carry no date
 DTYPES = frozenset({"float32", "int32", "int16", "int8"})
-KINDS: dict[str, type[Network]] = {"policy": Policy, "graph": Graph}
+KINDS: dict[str, type[Network]] = {"policy": Policy, "graph": Graph, "guarded": Guarded}
+FALLBACK = "fallback.tctl"
 
 
 def save(network: Network, path: str | Path) -> None:
     """Write a policy or graph; an existing file is replaced only once the new one is complete."""
+    write_atomically(Path(path), _zipped(network))
+
+
+def _zipped(network: Network) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members(network):
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
-    write_atomically(Path(path), buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load(path: str | Path) -> Policy | Graph:
@@ -81,7 +87,11 @@ def members(network: Network) -> Iterator[tuple[str, bytes]]:
             for node in network.nodes
         ],
     }
+    if isinstance(network, Guarded):
+        manifest["guard"] = network.guard.to_json()
     yield MANIFEST, canonical_json(manifest).encode()
+    if isinstance(network, Guarded):
+        yield FALLBACK, _zipped(network.guard.fallback)
     for node in network.nodes:
         for name, value in _layer_fields(node.layer):
             if isinstance(value, np.ndarray):
@@ -122,7 +132,8 @@ def _network(contents: dict[str, bytes]) -> Policy | Graph:
     if MANIFEST not in contents:
         raise TinyctlError(f"no {MANIFEST} inside: not a .tctl file")
     manifest = parse_json(contents.pop(MANIFEST), where=MANIFEST)
-    if not isinstance(manifest, dict) or set(manifest) != {"kind", "schema", "contract", "nodes"}:
+    keys = {"kind", "schema", "contract", "nodes"}
+    if not isinstance(manifest, dict) or set(manifest) - {"guard"} != keys:
         raise TinyctlError("is not an object of kind, schema, contract and nodes", where=MANIFEST)
     if manifest["schema"] != SCHEMA or isinstance(manifest["schema"], bool):
         raise TinyctlError(f"schema {manifest['schema']!r:.20} is not {SCHEMA}", where=MANIFEST, fix="update tinyctl")
@@ -133,11 +144,37 @@ def _network(contents: dict[str, bytes]) -> Policy | Graph:
         raise TinyctlError(f"nodes is not a list of at most {MAX_NODES}", where=MANIFEST)
     contract = Contract.from_json(manifest["contract"])
     nodes = tuple(_node(row, contents) for row in rows)
+    guarded = manifest["kind"] == Guarded.kind
+    if guarded != ("guard" in manifest):
+        raise TinyctlError("a guard that is missing, or one too many", where=MANIFEST)
+    guard = _guard(manifest["guard"], contents) if guarded else None
     if contents:
         raise TinyctlError(f"unexpected member {min(contents)!r:.60}")
+    if guard is not None:
+        return Guarded(contract, nodes, guard)
     network = KINDS[manifest["kind"]](contract, nodes)
     assert isinstance(network, Policy | Graph)
     return network
+
+
+def _guard(row: Any, contents: dict[str, bytes]) -> Guard:
+    """The guard of a manifest; its fallback is a file within the file."""
+    if FALLBACK not in contents:
+        raise TinyctlError(f"the member {FALLBACK!r} is missing")
+    try:
+        with zipfile.ZipFile(io.BytesIO(contents.pop(FALLBACK))) as archive:
+            fallback = _network(_read_members(archive))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise TinyctlError(f"damaged ({error})", where=FALLBACK) from None
+    if type(fallback) is not Graph:
+        raise TinyctlError("is not a graph", where=FALLBACK)
+    parts = {"groups": list, "monitor": dict, "rules": dict, "lag_s": float}
+    if not isinstance(row, dict) or set(row) != set(parts) or not all(isinstance(row[k], t) for k, t in parts.items()):
+        raise TinyctlError("guard is not an object of groups, monitor, rules and lag_s", where=MANIFEST)
+    groups = tuple(group_from_json(group) for group in row["groups"])
+    monitor = record_from_json(Monitor, row["monitor"], where="guard monitor")
+    rules = record_from_json(Rules, row["rules"], where="guard rules")
+    return Guard(groups, monitor, rules, row["lag_s"], fallback)
 
 
 def _node(row: Any, contents: dict[str, bytes]) -> Node:

@@ -24,9 +24,7 @@ from tinyctl.unit import FACTS, Unit, load_unit
 Toolchain = Literal["gcc", "zig"]
 FLASH, RAM = "flash", "ram"  # with the code, with the data
 UNIT_OBJECT = "*unit.o"  # the linker's pattern
-MONITOR = (
-    "tinyctl_monitor"  # steps the monitor of an image that has one: void f(const float *observation, float *action)
-)
+BESIDE = "tinyctl_beside_"  # and a part's name: steps a part beside the controller, void f(const float *, float *)
 
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 # Which line code comes from, for `check`; changes no byte that is loaded.
@@ -85,13 +83,11 @@ def build(
         audit_object(work / "unit.o", board, unit.name)
         compiler.compile(work, f"{unit.name}_selftest.c", "selftest.o")
         objects = ["unit.o", "selftest.o", *_firmware(work, board, compiler, program)]
-        for part in ["monitor"] * bool(unit.monitored) + ["player"] * (unit.length > 1):
-            objects.append(f"{part}_unit.o")
-            compiler.compile(work, f"{unit.name}_{part}.c", objects[-1])
-            audit_object(work / objects[-1], board, f"{unit.name}_{part}", known=(f"{unit.name}_step",))
-        if unit.monitored:
-            objects.append("firmware/monitor_unit.o")
-            compiler.compile(work, "firmware/monitor.c", objects[-1])
+        for part in unit.beside:
+            objects += [f"{part}_unit.o", f"firmware/{part}_unit.o"]
+            compiler.compile(work, f"{unit.name}_{part}.c", objects[-2])
+            audit_object(work / objects[-2], board, f"{unit.name}_{part}", known=(f"{unit.name}_step",))
+            compiler.compile(work, f"firmware/{part}.c", objects[-1])
         if hooks is not None:
             objects.append("firmware/user_hooks.o")
             _copy(hooks, work / "firmware" / "user_hooks.c")
@@ -278,10 +274,12 @@ def gather(
             periods=[bare.period(clock, unit.rate_hz) for clock in (board.reset_clock_hz, board.clock_hz)],
         )
     )
-    if unit.monitored:
-        (work / "firmware" / "monitor.c").write_text(
-            template("monitor_image.c.j2").render(unit=unit.name, n_obs=unit.n_obs, monitor=MONITOR)
-        )
+    for part in unit.beside:
+        symbol = BESIDE + part
+        reads = f"&{symbol}_state, observation, observation + {unit.n_obs}"
+        calls = {"monitor": f"{unit.name}_monitor_step({reads})", "player": f"{unit.name}_act(&{symbol}_state, action)"}
+        text = template("beside_image.c.j2").render(unit=unit.name, part=part, symbol=symbol, call=calls[part])
+        (work / "firmware" / f"{part}.c").write_text(text)
 
 
 def _copy(source: Path, target: Path) -> None:

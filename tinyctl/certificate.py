@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyctl.errors import TinyctlError
 from tinyctl.graph import Graph
 from tinyctl.layers.base import Array
 from tinyctl.layers.unit_delay import DelayLayer
@@ -20,6 +21,7 @@ from tinyctl.network import Network, Node
 from tinyctl.pairing import Pairing
 from tinyctl.policy import Policy
 from tinyctl.reference import Slopes
+from tinyctl.safety.guard import Guarded
 from tinyctl.spread import Source, Spread, beside, check_layer
 
 SCHEMA = 1
@@ -70,6 +72,8 @@ def certify(graph: Graph, policy: Policy | None = None, seed: int = 0) -> Certif
 
     Raises `TinyctlError` for a layer without bounds, for too wide ones, and for a policy that is not the graph's.
     """
+    if isinstance(graph, Guarded):
+        raise TinyctlError("a guard has no bounds", fix="certify the graph that it was made from")
     for node in graph.nodes:
         check_layer(node.layer, f"node {node.name}")
     reference: Network = graph

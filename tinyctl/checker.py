@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tinyctl.audit import Finding, call_sites, foreign
 from tinyctl.boards import Board
-from tinyctl.builder import MONITOR
+from tinyctl.builder import BESIDE
 from tinyctl.callgraph import reachable, static_stack
 from tinyctl.debug import Lines
 from tinyctl.errors import TinyctlError
@@ -18,7 +18,7 @@ from tinyctl.image import ImageFile, read_image, read_program
 from tinyctl.profile import InstructionCycles, LayerCycles, LineCycles, by_line, layers
 from tinyctl.schedule import Schedule, Task, schedule
 from tinyctl.sims.mcu.cores import CORES, unmodelled
-from tinyctl.trial import Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
+from tinyctl.trial import Floats, Timing, Trial, controller, parting, plain_function, time_trial, try_inputs
 
 TIME = (
     *(f"cycles_{kind}" for kind in ("typical", "zero_wait", "cold", "worst", "fastest", "slowest", "spread")),
@@ -29,9 +29,10 @@ EXCEPTION_FRAME_BYTES = {False: 8 * 4, True: 26 * 4}
 
 
 @dataclass(frozen=True)
-class MonitorTiming:
-    """The monitor of an image, which runs behind the controller's step: cycles as in `TimingReport`."""
+class PartTiming:
+    """A part of an image that runs beside the controller's step, `monitor` or `player`: cycles as in `TimingReport`."""
 
+    name: str
     cycles_typical: int
     cycles_worst: int
     time_us_worst: float
@@ -57,7 +58,8 @@ class TimingReport:
     there is more than one. `findings` are the places in reach of the function that use double, libm or the heap, or
     divide by data. `latency_us` is the delay that training assumed, 0 where none was. `schedule` tells whether the
     firmware's tasks, where they are known, all meet their deadlines with this controller in one of them.
-    `monitor` is the time of the specifications' monitor, where the image has one; the deadline is that of both.
+    `beside` tells of the specifications' monitor and of the player of sequences, where the image has them; the deadline
+    is that of all together.
     Where the board's time cannot be predicted `layers` is empty, a reason says so, and figures about time mean nothing.
     """
 
@@ -106,7 +108,7 @@ class TimingReport:
     evidence: str
     verdict: Literal["pass", "fail"]
     reasons: tuple[str, ...]
-    monitor: MonitorTiming | None = None
+    beside: tuple[PartTiming, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record; where the board's time cannot be predicted, null in place of every figure about it."""
@@ -118,7 +120,7 @@ class TimingReport:
             **{key: list(getattr(self, key)) for key in ("parting", "reasons", "stack_chain", "stack_left_out")},
             **{
                 key: [asdict(row) for row in getattr(self, key)]
-                for key in ("layers", "lines", "instructions", "findings")
+                for key in ("layers", "lines", "instructions", "findings", "beside")
             },
         }
 
@@ -135,13 +137,15 @@ def check(
     n_act: int = 0,
     tasks: Sequence[Task] | None = None,
     integers: bool = False,
+    observations: Floats | None = None,
 ) -> TimingReport:
     """Predict the cycles of one step of the image's controller on `board`, and compare with what is allowed.
 
     With `integers`, of its integer entry. With `function`, of `void function(const float *observation, float *action)`
     in any program for the board. The deadline is the board's loop period, or `deadline_us` when that is shorter.
-    `samples` inputs are tried, extreme ones among them; by default 200. `tasks` are those beside the controller, by
-    default the board's. Raises `TinyctlError` when the image is not one, was built for another board, or faults.
+    `samples` inputs are tried, extreme ones among them, or `observations` (steps, sequences, n_obs); by default 200.
+    `tasks` are those beside the controller, by default the board's. Raises `TinyctlError` when the image is not one,
+    was built for another board, or faults.
     """
     if deadline_us is not None and not (math.isfinite(deadline_us) and deadline_us > 0):
         raise TinyctlError(f"deadline of {deadline_us} us is not positive")
@@ -155,29 +159,35 @@ def check(
     else:
         image = read_program(image_path)
         target = plain_function(image, board, function, n_obs, n_act)
-    trial = try_inputs(target, samples, seed)
+    trial = try_inputs(target, samples, seed, observations)
     report = _report(
         trial, time_trial(trial) if trial.seen else None, min(board.loop_period_us, deadline_us or math.inf)
     )
     listed = board.tasks if tasks is None else tasks
     if listed and report.layers:
         report = replace(report, schedule=schedule(listed, report.time_us_worst))
-    if function is None and any(f.name == MONITOR for f in image.functions):
-        monitor = _monitor(image, board, samples, seed)
-        report = replace(report, monitor=monitor, ram_bytes=report.ram_bytes + monitor.ram_bytes)
+    if function is None:
+        parts = [f.name for f in image.functions if f.name.startswith(BESIDE)]
+        ram = sum(image.objects[f"{name}_state"][1] for name in parts)
+        beside = tuple(_part(image, board, name, samples, seed) for name in parts if report.layers)
+        report = replace(report, beside=beside, ram_bytes=report.ram_bytes + ram)
     reasons = _complaints(report, trial)
     return replace(report, reasons=reasons, verdict="fail" if reasons else "pass")
 
 
-def _monitor(image: ImageFile, board: Board, samples: int | None, seed: int) -> MonitorTiming:
+def _part(image: ImageFile, board: Board, function: str, samples: int | None, seed: int) -> PartTiming:
     said = image.descriptor
-    found = check(image.path, board, samples=samples, seed=seed, function=MONITOR, n_obs=said.n_obs + said.n_act)
-    return MonitorTiming(
+    n_obs = said.n_obs + said.n_act
+    found = check(
+        image.path, board, samples=samples, seed=seed, function=function, n_obs=n_obs, n_act=said.n_act, tasks=()
+    )
+    return PartTiming(
+        function.removeprefix(BESIDE),
         found.cycles_typical,
         found.cycles_worst,
         found.time_us_worst,
         found.single_path,
-        image.objects[f"{MONITOR}_state"][1],
+        image.objects[f"{function}_state"][1],
         found.stack_bytes,
     )
 
@@ -262,7 +272,7 @@ def _complaints(report: TimingReport, trial: Trial) -> tuple[str, ...]:
     unable = unmodelled(board)
     if unable:
         found.append(unable)
-    worst_us = report.time_us_worst + (report.monitor.time_us_worst if report.monitor is not None else 0.0)
+    worst_us = report.time_us_worst + sum(part.time_us_worst for part in report.beside)
     if worst_us > report.deadline_us:
         found.append(f"worst case {worst_us:.1f} us exceeds the deadline of {report.deadline_us:.1f} us")
     if 0 < report.latency_us < report.time_us_worst:

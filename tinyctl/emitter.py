@@ -32,6 +32,7 @@ from tinyctl.layers.tanh import CLAMP, DENOMINATOR, LINEAR, NUMERATOR
 from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.layouts import PLAIN, check_layout, lay_out
 from tinyctl.network import Node
+from tinyctl.safety.guard import Guarded
 from tinyctl.specifications.formula import Specification
 from tinyctl.specifications.monitor import Monitor, text_of
 from tinyctl.templates import literal, template
@@ -110,6 +111,10 @@ def render(
     graph: Graph, name: str, section: str | None = None, monitor: Monitor | None = None
 ) -> tuple[Unit, dict[str, str]]:
     """The facts and the text of every file of the unit `name`."""
+    if isinstance(graph, Guarded):
+        from tinyctl.safety.emitting import render_guarded  # which renders its parts here
+
+        return render_guarded(graph, name, section, monitor)
     slots, places = _allocate(graph)
     parts = {node.name: kernel(node, graph.contract) for node in graph.nodes}
     shared = {table.name: table for part in parts.values() for table in part.shared}
@@ -175,12 +180,10 @@ def render(
         initial=_initial(graph),
         section=section,
     )
-    vectors = stored_steps(graph)
-    steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    steps, records = stored_texts(graph)
     steps_q = [
         {"obs": obs.tolist(), "act": act.tolist(), "status": f"{status}u"} for obs, act, status in stored_q_steps(graph)
     ]
-    records = [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
     header = template("unit.h.j2").render(
         common,
         nodes=facts,
@@ -202,6 +205,13 @@ def render(
         **({} if monitor is None else monitor.render(name)),
         **(sequences.render(graph.contract, name) if unit.length > 1 else {}),
     }
+
+
+def stored_texts(graph: Graph) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The stored steps as C text, and as records for `vectors.json`."""
+    vectors = stored_steps(graph)
+    steps = [{"obs": _words(obs), "act": _words(act), "status": f"{status}u"} for obs, act, status in vectors]
+    return steps, [{"obs": _bits(obs), "act": _bits(act), "status": status} for obs, act, status in vectors]
 
 
 # --- buffers ---------------------------------------------------------------------------------------------------------

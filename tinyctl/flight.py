@@ -74,7 +74,8 @@ class SpecificationReport:
 
 @dataclass(frozen=True)
 class FlightReport:
-    """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs."""
+    """`survived` is a fraction with its interval; `failures` are (episode, second of the loss) pairs; `fault` is what
+    one sensor of every episode suffered."""
 
     on: str
     formats: tuple[str, ...]
@@ -94,6 +95,7 @@ class FlightReport:
     graph_hash: str
     specifications: tuple[SpecificationReport, ...] = ()
     disturbance_names: tuple[str, ...] = ()
+    fault: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -188,7 +190,7 @@ def check_contract(contract: Contract, task: Task, where: str, *, sequences: boo
 
 def report(
     plant: Plant, task_name: str, flights: Flights, who: Identity, *, on: str, seed: int, delay_s: float,
-    kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (),
+    kept: Sequence[Kept] = (), events: Sequence[tuple[Event, ...]] = (), fault: str | None = None,
 ) -> FlightReport:  # fmt: skip
     """The record of what happened in the flights of the controller `who`, which `kept` to specifications; `events` are
     the changes of the status word in each of the first episodes."""
@@ -229,6 +231,7 @@ def report(
         who.graph_hash,
         tuple(map(_kept, kept)),
         disturbance_names=tuple(f"{v.name}, {v.unit}" for v in plant.disturbances),
+        fault=fault,
     )
 
 

@@ -182,6 +182,8 @@ def not_checked(records: dict[str, dict[str, Any]], contract: bool) -> list[str]
             told.append(
                 f"No flight of {fly['episodes']:,} failed, which does not exclude failures in up to {least:.2g} %."
             )
+        if not fly.get("fault"):
+            told.append("No sensor failed in these flights.")
         if not fly.get("specifications"):
             told.append("No specification was held against the flights (fly --spec).")
     if quantize is not None and quantize["closed_loop_cost_ratio"] is None:

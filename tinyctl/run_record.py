@@ -28,7 +28,7 @@ from tinyctl.version import VERSION
 
 SCHEMA = 1
 SUFFIX = ".run.json"
-VERBS = ("train", "prune", "sparsify", "quantize", "build", "check", "fly", "failures", "hil")
+VERBS = ("train", "prune", "sparsify", "quantize", "guard", "mine", "build", "check", "fly", "failures", "hil")
 REPORTS = ("check", "fly", "failures", "hil")  # what these write as --out is their results
 OUTPUTS = ("out", "record", "project", "log", "plot", "tensorboard")  # parameters that name what is written
 UNRECORDED = (*OUTPUTS, "as_object")

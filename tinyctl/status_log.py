@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyctl.layers.base import Array
 from tinyctl.network import REJECTED
+from tinyctl.safety.guard import GROUP_SHIFT, MAX_GROUPS, REASONS
 from tinyctl.sequences import EXHAUSTED, HELD, LATE
 
 NAMES = {
@@ -16,6 +17,8 @@ NAMES = {
     LATE: "the decision is late",
     HELD: "the last action of its sequence is held",
     EXHAUSTED: "its sequence is exhausted",
+    **{bit: f"guard: {name.replace('_', ' ')}" for name, bit in REASONS.items()},
+    **{1 << GROUP_SHIFT + i: f"guard: sensor {i} replaced" for i in range(MAX_GROUPS)},
 }
 MOST_EVENTS = 100  # of an episode
 

@@ -169,9 +169,10 @@ class Trial:
     selftest: int
 
 
-def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
+def try_inputs(target: Target, samples: int | None, seed: int, observations: Floats | None = None) -> Trial:
     """Call the target on `samples` inputs and keep every path; None takes 200, or 48 without a host compiler, and
-    fewer of a function that runs for more than about 400,000 instructions.
+    fewer of a function that runs for more than about 400,000 instructions. The inputs are the first of `observations`
+    (steps, sequences, n_obs), one sequence after the other, where these are given.
 
     Raises `TinyctlError` when the program faults, runs on, or lets its stack grow into its data.
     """
@@ -189,9 +190,14 @@ def try_inputs(target: Target, samples: int | None, seed: int) -> Trial:
         if target.selftest is not None:
             failed = machine.call(target.selftest)
             free[:] = PAINT
-        rows = inputs(target.n_obs, count, seed)
+        rows, episode = inputs(target.n_obs, count, seed), EPISODE
+        if observations is not None:
+            if observations.ndim != 3 or observations.shape[2] != target.n_obs or not observations.size:
+                raise TinyctlError(f"observations {observations.shape} are not (steps, sequences, {target.n_obs})")
+            episode = len(observations)
+            rows = observations.swapaxes(0, 1).reshape(-1, target.n_obs)[:count].astype(F32)
         with nullcontext(machine.call) if used is None else used.paths() as record:
-            seen = _run_all(target, machine, rows, record, MOST_CODE_BYTES if samples is None else None)
+            seen = _run_all(target, machine, rows, episode, record, MOST_CODE_BYTES if samples is None else None)
     except TinyctlError as error:
         if (guard != PAINT).any():
             raise TinyctlError(f"{_overflow(target)} ({error})") from None
@@ -210,10 +216,10 @@ def _overflow(target: Target) -> str:
 
 
 def _run_all(
-    target: Target, machine: Machine, rows: Floats, record: Callable[..., Any], most_bytes: int | None
+    target: Target, machine: Machine, rows: Floats, episode: int, record: Callable[..., Any], most_bytes: int | None
 ) -> list[Seen]:
-    """Call on each of `rows`; `record` gives paths, or plain results that are dropped. After `LEAST_SAMPLES` rows ends
-    when `most_bytes` of code have been executed."""
+    """Call on each of `rows`, begun anew after every `episode` of them; `record` gives paths, or plain results that are
+    dropped. After `LEAST_SAMPLES` rows ends when `most_bytes` of code have been executed."""
     kept = machine.view(target.state_address, target.state_bytes)
     observation = machine.view(target.observation_address, 4 * target.n_obs).view(F32)
     seen: dict[bytes, Seen] = {}
@@ -221,7 +227,7 @@ def _run_all(
     for number, row in enumerate(rows):
         if most_bytes is not None and number >= LEAST_SAMPLES and executed > most_bytes:
             break
-        if number % EPISODE == 0 and target.initialise is not None:
+        if number % episode == 0 and target.initialise is not None:
             record(*target.initialise)
         observation[:] = row
         before = kept.tobytes()

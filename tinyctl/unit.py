@@ -78,9 +78,13 @@ class Unit:
             raise TinyctlError(f"rate_hz {self.rate_hz} is not between 0.001 and 1e6")
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """What there is beside the controller, in `NAME_PART.c` and `.h`."""
+        return ("monitor",) * bool(self.monitored) + ("player",) * (self.length > 1)
+
+    @property
     def files(self) -> tuple[str, ...]:
-        beside = ["monitor"] * bool(self.monitored) + ["player"] * (self.length > 1)
-        pairs = [f"{self.name}_{part}.{kind}" for part in beside for kind in "hc"]
+        pairs = [f"{self.name}_{part}.{kind}" for part in self.beside for kind in "hc"]
         return (f"{self.name}.h", f"{self.name}.c", f"{self.name}_selftest.c", "vectors.json", FACTS, *pairs)
 
     def to_json(self) -> dict[str, Any]:

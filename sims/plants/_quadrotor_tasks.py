@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import casadi
 import numpy as np
@@ -21,6 +22,9 @@ RATE_HZ = 100.0
 LATENCY_S = 0.001  # room for the policy, which takes 0.1 to 0.3 ms on the Crazyflie's processor
 STEP_M = 1.0  # of a set-point, by axis
 THROW_BOX_M = 5.0  # who is thrown upside down falls about two metres before there is thrust to stop with
+GROUND_M = 1.0  # below the place to hover at
+FAR_M = 5.0  # who is so far away is lost for good
+FOLLOW_V, FOLLOW_W = 10.0, 10.0  # 1/s: how a prediction of velocity follows the position, of rates the attitude
 RAMP_S = 2.0  # a figure-eight gathers pace over so long
 GUST_S = 1.0  # a gust swells and fades within so long
 GUST_WEIGHTS = 0.22  # its force on average, of the drone's weight
@@ -113,6 +117,36 @@ def margin(x: SX) -> SX:
     return BOX_M - farthest(x)
 
 
+def crash(x: SX) -> SX:
+    """Positive until it has tumbled (tilted beyond 120 degrees), hit the ground or gone too far."""
+    upright = 1 - 2 * (x[4] ** 2 + x[5] ** 2)
+    return casadi.fmin(casadi.fmin(upright + 0.5, x[2] + GROUND_M), FAR_M - distance(x))
+
+
+def predict(p: Mapping[str, float], e: SX, s: SX, a: SX) -> SX:
+    """What a guard expects to observe: position from velocity, attitude from the gyroscope; velocity from thrust and
+    angular velocity from torque, and these follow what position and attitude say."""
+    period = 1 / RATE_HZ
+    r, v, w = casadi.reshape(e[3:12], 3, 3).T, e[12:15], e[15:18] * period
+    apart = casadi.reshape(s[3:12], 3, 3).T
+    pairs = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+    turned = [r[:, i] + (r[:, j] * w[k] - r[:, k] * w[j]) for i, j, k in pairs]
+    # The turn between two attitudes, from their rows y and z: the products that tell it where the drone is level.
+    behind = casadi.vertcat(*(s * casadi.dot(r[1:, k], apart[1:, j]) for s, k, j in ((1, 2, 1), (-1, 2, 0), (1, 1, 0))))
+    t = (a + 1) ** 2
+    lift = p["thrust"] * (0.5 * p["rpm_max"]) ** 2 * period
+    one, other = t[2] - t[0], t[1] - t[3]
+    lever = (p["arm"] / p["inertia_x"], p["arm"] / p["inertia_y"], p["yaw_arm"] / p["inertia_z"])
+    moment = casadi.vertcat(one - other, one + other, t[1] + t[3] - t[0] - t[2])
+    push = (t[0] + t[1] + t[2] + t[3]) * (lift / p["mass"])
+    return casadi.vertcat(
+        e[0:3] + period * v,
+        casadi.reshape(casadi.horzcat(*turned).T, 9, 1),
+        v + (r[:, 2] * push - casadi.vertcat(0, 0, p["gravity"] * period)) + FOLLOW_V * s[0:3],
+        e[15:18] + moment * (casadi.vertcat(*lever) * lift) + FOLLOW_W * behind,
+    )
+
+
 def farthest(x: SX) -> SX:
     """The largest coordinate of the position, m."""
     return casadi.fmax(casadi.fmax(casadi.fabs(x[0]), casadi.fabs(x[1])), casadi.fabs(x[2]))
@@ -175,6 +209,10 @@ def quadrotor_tasks(nominal: Mapping[str, float]) -> dict[str, Task]:
         integral_limits={"p_x": 0.5, "p_y": 0.5, "p_z": 0.5},
         setpoints={**{a: {f"p_{a}": -1.0} for a in "xyz"}, "yaw": {"r_xy": 1.0, "r_yx": -1.0}},  # m, rad
         randomisation=RANDOMISATION,
+        crash=crash,
+        predict=partial(predict, nominal),
+        judged={"r_xx": 6},
+        slack={"w_x": 1.0},
     )
     return {
         "hover": hover,
@@ -202,6 +240,7 @@ def _against(task: Task, reference: Reference) -> Task:
         observe=lambda x: task.observe(error(x)),
         cost=lambda x, u, u_last: task.cost(error(x), u, u_last),
         margin=lambda x: task.margin(error(x)),
+        crash=lambda x: crash(error(x)),
         scores=tuple(replace(s, expression=_of(s.expression, error)) for s in task.scores),
     )
 
@@ -271,7 +310,8 @@ def _follow(hover: Task, laps_s: tuple[float, float], hovering: float) -> Task:
 def with_preview(task: Task) -> Task:
     """The task with what the reference is about to do among its observations."""
     names = [f"ahead_{a}_{round(1000 * s)}ms" for s in PREVIEW_S for a in "xy"]
-    inputs, n_obs = task.contract.inputs, task.contract.n_obs
+    inputs, n_obs, expected = task.contract.inputs, task.contract.n_obs, task.predict
+    assert expected is not None
     more = tuple(Input(name, "m", "world", -2.0, 2.0) for name in names)
     return replace(
         task,
@@ -279,6 +319,7 @@ def with_preview(task: Task) -> Task:
         observe=lambda x: casadi.vertcat(task.observe(x), preview(x[N_STATES:])),
         noise=(*task.noise, *(0.0 for _ in more)),
         typical=(*task.typical, *(0.5 for _ in more)),
+        predict=lambda e, s, a: casadi.vertcat(expected(e, s, a), e[n_obs:]),
     )
 
 

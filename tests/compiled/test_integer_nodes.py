@@ -12,6 +12,7 @@ import pytest
 from tinyctl import toolchains
 from tinyctl.emitter import C_TYPES, render
 from tinyctl.layers.base import Array, JoinLayer, StatefulLayer
+from tinyctl.layers.products import ProductsLayer
 from tinyctl.layers.unit_delay import DelayLayer
 from tinyctl.network import Node
 
@@ -100,7 +101,8 @@ def test_every_node_over_its_whole_range(name: str, tmp_path: Path) -> None:
             assert all((a == b[0]).all() for a, b in zip(memory, kept, strict=True))
         else:
             expected = node.layer.run(xs[0])
-        first = node.layer.n_in if isinstance(node.layer, StatefulLayer) else 0  # the input may lie in place already
+        appends = isinstance(node.layer, StatefulLayer | ProductsLayer)  # the input may lie in place already
+        first = node.layer.n_in if appends else 0
         np.testing.assert_array_equal(
             found[:, first : node.layer.n_out], expected[:, first:], err_msg=f"node {node.name}"
         )

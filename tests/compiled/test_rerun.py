@@ -21,7 +21,7 @@ QUICK = ("--set", "iterations=20", "--set", "validate_every=10", "--set", "hidde
 RECORDS = {
     "p.tctl": "train", "c.tctl": "train", "g.tctl": "quantize", "g.tctl.fly": "fly", "g.tctl.failures": "failures",
     "pruned.tctl": "prune", "r.tctl": "train", "sparse.tctl": "sparsify", "image.elf": "build",
-    "check.json": "check", "h.json": "hil",
+    "check.json": "check", "h.json": "hil", "guarded.tctl": "guard", "failures.npz": "mine",
 }  # fmt: skip
 
 
@@ -52,6 +52,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             call("train", plant, "--algo", "imitate", *(w for s in relu for w in ("--set", s)), "--out", "r.tctl") == 0
         )
         assert call("sparsify", "r.tctl", "--keep", "0.5", "--plant", plant, "--out", "sparse.tctl") == 0
+        assert call("train", "pendulum", *QUICK, "--out", "pendulum.tctl") == 0
+        assert call("guard", "pendulum.tctl", "--plant", "pendulum", "--set", "flights=8", "--out", "guarded.tctl") == 0
+        assert call("mine", "g.tctl", "--plant", plant, "--flights", "64", "--scale", "6", "--out", "failures.npz") == 0
         assert call("build", "g.tctl", "--out", "image.elf") == 0
         assert call("check", "image.elf", "--out", "check.json") == 0
         assert call("hil", "g.tctl", "--frames", "50", "--plant", plant, "--out", "h.json", "--record", "h.mcap") == 0

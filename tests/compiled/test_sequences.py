@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,16 @@ def test_a_sequence_that_nothing_follows_goes_on_then_holds_then_is_exhausted(in
     codes = [status for _, status in found]
     late, held = rates.length - rates.every, rates.exhausted - rates.length
     assert codes == [0] * 2 + [LATE] * late + [LATE | HELD] * held + [LATE | HELD | EXHAUSTED] * 4
+
+
+def test_ticks_may_interrupt_a_decision(tmp_path: Path) -> None:
+    """In a process of its own, which the signals do not disturb."""
+    folder, program = sequence_policy.emit_player(tmp_path), tmp_path / "interrupted"
+    main = tmp_path / "main.c"
+    main.write_text("int interrupted(int wanted); int main(void) { return interrupted(300); }")
+    sources = [Path(__file__).with_name("interrupted.c"), folder / "seq_player.c", main]
+    run([*host_cc(None), "-O2", f"-I{folder}", *sources, "-o", program], what="compiling")
+    assert subprocess.run([program], timeout=60).returncode == 0
 
 
 def test_the_contract_tells_the_rates() -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tinyctl.boards import load_board
-from tinyctl.builder import MONITOR, Toolchain, build
+from tinyctl.builder import BESIDE, Toolchain, build
 from tinyctl.checker import check
 from tinyctl.image import read_image
 from tinyctl.sims.mcu.engine import Machine
 from tinyctl.trial import plain_function
 
-STEPS = 120
+STEPS, SYMBOL = 120, f"{BESIDE}monitor"
 
 
 BUILDS = [("crazyflie21", "gcc"), ("crazyflie21", "zig"), ("pico", "zig"), ("pico2_riscv", "zig")]
@@ -29,9 +29,9 @@ def test_the_words_on_a_board_are_those_of_the_definition(
     if toolchain == "gcc":
         request.getfixturevalue("require_gcc")(known)
     image = read_image(build(monitored.emit_monitored(tmp_path), known, toolchain, out=tmp_path / "image.elf").path)
-    target, machine = plain_function(image, known, MONITOR, 3, 1), Machine(image, known)
+    target, machine = plain_function(image, known, SYMBOL, 3, 1), Machine(image, known)
     obs, act = monitored.sequences(STEPS, 1, seed=2)
-    shown, word = machine.view(target.observation_address, 12), image.objects[f"{MONITOR}_word"][0]
+    shown, word = machine.view(target.observation_address, 12), image.objects[f"{SYMBOL}_word"][0]
     found = []
     for k in range(STEPS):
         shown[:] = np.concatenate([obs[k, 0], act[k, 0]]).view(np.uint8)
@@ -45,10 +45,10 @@ def test_check_tells_the_monitors_cycles(tmp_path: Path) -> None:
     board = load_board("crazyflie21")
     image = build(monitored.emit_monitored(tmp_path), board, "zig", out=tmp_path / "image.elf")
     report = check(image.path, board, samples=24)
-    assert report.monitor is not None
-    assert report.monitor.single_path
-    assert 50 < report.monitor.cycles_typical <= report.monitor.cycles_worst < 2000
-    assert report.to_json()["monitor"]["ram_bytes"] == image_bytes(tmp_path)
+    (monitor,) = report.beside
+    assert (monitor.name, monitor.single_path) == ("monitor", True)
+    assert 50 < monitor.cycles_typical <= monitor.cycles_worst < 2000
+    assert report.to_json()["beside"][0]["ram_bytes"] == image_bytes(tmp_path)
     late = check(image.path, board, samples=24, deadline_us=report.time_us_worst + 0.5)
     assert late.verdict == "fail"  # the monitor runs behind the step
 

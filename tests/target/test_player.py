@@ -9,6 +9,7 @@ import sequence_policy
 
 from tinyctl.boards import load_board
 from tinyctl.builder import build
+from tinyctl.checker import check
 from tinyctl.image import read_image
 from tinyctl.layers.base import F32
 from tinyctl.sims.mcu.engine import Machine
@@ -35,3 +36,8 @@ def test_ticks_on_a_board_are_those_of_the_player(board: str, tmp_path: Path) ->
         assert float(machine.view(act_at, 4).view(F32)[0]) == float(player.step(obs)[0, 0])
         assert status == player.status[0]
     assert player.status[0] > 0
+    if board == "crazyflie21":
+        (timed,) = check(image.path, known, samples=24).beside
+        assert (timed.name, timed.single_path) == ("player", True)
+        assert 10 < timed.cycles_worst < 500
+        assert timed.ram_bytes == 4 * (2 * 5 + 2 + 1 + 3)

@@ -22,7 +22,7 @@ TRAIN: dict[str, Any] = {
 }
 FLY: dict[str, Any] = {
     "on": "c", "formats": ["f32"], "plant": "toy", "task": "rest", "episodes": 3, "delay_s": 1e-4, "seed": 0,
-    "graph_hash": "ab" * 32, "survived": 1.0, "survived_ci95": [0.5, 1.0],
+    "graph_hash": "ab" * 32, "survived": 1.0, "survived_ci95": [0.5, 1.0], "fault": "stuck",
     "scores": {"angle_error": {"value": None, "unit": "rad", "ci95": None}}, "failures": [],
     "state_names": ["a", "b"], "times_s": [0.0, 0.1], "disturbance_names": ["push, N"],
     "trajectories": [
@@ -51,7 +51,15 @@ def test_whatever_there_is(tmp_path: Path) -> None:
     put(tmp_path, "quantize", QUANTIZE)
     page = write_report(tmp_path).read_text()
     assert page.count("<svg") == 5  # two of the training, two states, one command; a toy does not fly in space
-    for told in ("toy, rest", "push, N", "stale observation", "always norm(a) &lt; 1", "dense_1", "1 %"):
+    for told in (
+        "toy, rest",
+        "push, N",
+        "stale observation",
+        "always norm(a) &lt; 1",
+        "one sensor failed: stuck",
+        "dense_1",
+        "1 %",
+    ):
         assert told in page
     assert "No flight of 3 failed, which does not exclude failures in up to 50 %." in page
     assert "What the format costs in closed loop was not measured." in page

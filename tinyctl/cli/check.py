@@ -13,7 +13,7 @@ from rich.table import Table
 from tinyctl import api
 from tinyctl.baseline import Growth, compare, parse_tolerance
 from tinyctl.builder import FLASH
-from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, results, table, write_json
+from tinyctl.cli.base import BoardName, Json, Place, Seed, ToolchainName, as_json, load_npy, results, table, write_json
 from tinyctl.run_record import Call
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def command(
     ] = False,
     obs: Annotated[int, typer.Option(help="Observations of that function.", min=0)] = 0,
     act: Annotated[int, typer.Option(help="Actions of that function.", min=0)] = 0,
+    observations: Annotated[
+        Path | None,
+        typer.Option(help="Time these of a .npy file, (steps, sequences, n_obs), instead of random and extreme ones."),
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="A report kept from before; status 1 when a figure grew.")
     ] = None,
@@ -67,6 +71,7 @@ def command(
             n_act=act,
             tasks=tasks,
             integers=integers,
+            observations=None if observations is None else load_npy(observations),
         )
     grown = [] if baseline is None else compare(report.to_json(), baseline, allowed)
     if out is not None:
@@ -193,10 +198,9 @@ def summary(report: TimingReport) -> list[tuple[str, str]]:
         *(("beside", left_out) for left_out in report.stack_left_out),
         *(("finding", finding) for finding in map(str, report.findings) if finding not in report.reasons),
     ]
-    if report.monitor is not None:
-        path = "single path" if report.monitor.single_path else "more than one path"
-        told = f"{report.monitor.cycles_worst:,} cycles worst, {path}, {report.monitor.ram_bytes} bytes of RAM"
-        rows.append(("monitor", told))
+    for part in report.beside:
+        path = "single path" if part.single_path else "more than one path"
+        rows.append((part.name, f"{part.cycles_worst:,} cycles worst, {path}, {part.ram_bytes} bytes of RAM"))
     if report.constants_bytes:
         rows.append(("constants", f"{report.constants_bytes:,} bytes of them in {report.constants_region}"))
     if report.toolchain:

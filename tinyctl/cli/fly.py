@@ -20,6 +20,7 @@ from tinyctl.cli.base import (
     ToolchainName,
     TransportName,
     as_json,
+    load_graph,
     progress,
     results,
     table,
@@ -29,8 +30,10 @@ from tinyctl.errors import TinyctlError
 from tinyctl.files import write_atomically
 from tinyctl.flight import EnvironmentReport, FlightReport, Score
 from tinyctl.frequency import INTERVALS, FrequencyReport
+from tinyctl.graph import Graph
 from tinyctl.hil import VIRTUAL, Line
 from tinyctl.run_record import Call
+from tinyctl.safety.guard import Guarded
 from tinyctl.specifications.flights import load_specifications, specification
 
 
@@ -71,6 +74,11 @@ def command(
         bool, typer.Option("--randomise", help="Each episode draws the plant's parameters and a delay of its own.")
     ] = False,
     setpoints: Annotated[Path | None, typer.Option(help="Lead it from rest along a file that `excite` wrote.")] = None,
+    fault: Annotated[
+        Literal["stuck", "delay", "flip", "noise", "lost"] | None,
+        typer.Option(help="One sensor of every episode fails so, from a moment of the first 2 s on."),
+    ] = None,
+    guard: Annotated[bool, typer.Option(help="Fly a guarded graph with its guard, or the bare policy.")] = True,
     log: Annotated[Path | None, typer.Option(help="Record the flights (.csv or .mcap), for `identify`.")] = None,
     miss: Annotated[
         int,
@@ -97,8 +105,9 @@ def command(
     call = Call.of("fly", locals())
     if (source is None) == (expert is None) and expert != "mip":
         raise TinyctlError("what is to fly?", fix="give a file, or --expert NAME")
-    if (setpoints or log) and (env is not None or expert is not None):
-        raise TinyctlError("--setpoints and --log go with a file that flies a plant", fix="`excite --save` writes one")
+    if (setpoints or log or fault or not guard) and (env is not None or expert is not None):
+        raise TinyctlError("--setpoints, --log, --fault and --no-guard go with a file that flies a plant",
+                           fix="`excite --save` writes set-points")  # fmt: skip
     specifications = [*map(specification, spec or []), *(load_specifications(specs) if specs else ())]
     if env is not None and specifications:
         raise TinyctlError("specifications go with a plant, whose signals have names")
@@ -161,7 +170,7 @@ def command(
             assert source is not None
             assert delay_s is not None
             report = api.fly(
-                source,
+                source if guard else bare(source),
                 plant,
                 task,
                 on=on,
@@ -174,6 +183,7 @@ def command(
                 line=Line(port, transport),
                 setpoints=setpoints,
                 log=log,
+                fault=fault,
                 specifications=specifications,
                 miss=miss,
                 progress=update,
@@ -182,6 +192,14 @@ def command(
     if report.specifications and not as_object:
         results.print(kept(report))
     raise typer.Exit(int(any(s.satisfied < satisfied for s in report.specifications)))
+
+
+def bare(source: Path) -> Graph:
+    """The policy without the guard that its file has."""
+    graph = load_graph(source)
+    if not isinstance(graph, Guarded):
+        raise TinyctlError("has no guard", where=source, fix="leave out --no-guard")
+    return graph.policy
 
 
 def _show(

@@ -37,6 +37,10 @@ def command(
     ] = "apg",
     seed: Seed = 0,
     cpu_seconds: Annotated[float | None, typer.Option(help="Stop after this much CPU time.", min=0.1)] = None,
+    retrain: Annotated[
+        Path | None,
+        typer.Option(help="A file that `mine` wrote: begin a share of the flights with starts that failed."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the algorithm, as iterations=300 or hidden=32,32.")
     ] = None,
@@ -48,7 +52,7 @@ def command(
 ) -> None:
     """Train a policy."""
     call = Call.of("train", locals())
-    given = {"cpu_seconds": cpu_seconds, "tensorboard": tensorboard}
+    given = {"cpu_seconds": cpu_seconds, "tensorboard": tensorboard, "retrain": retrain}
     chosen = {**{k: str(v) for k, v in given.items() if v is not None}, **pairs(settings or [])}
     if plant.startswith(ENVIRONMENT):
         if algo != "rl" or task is not None:

@@ -2,9 +2,10 @@
 
 from tinyctl.contract import Contract
 from tinyctl.kernels.base import Kernel, saturate_helper
+from tinyctl.kernels.products_f32 import factors
 from tinyctl.layers.products import IntegerProducts
 
 
 def kernel(layer: IntegerProducts, contract: Contract) -> Kernel:
-    terms = [(*pair, multiplier) for pair, multiplier in zip(layer.pairs, layer.multiplier, strict=True)]
+    terms = [(*pair, multiplier) for pair, multiplier in zip(factors(layer), layer.multiplier, strict=True)]
     return Kernel((), {"terms": terms}, helpers=("integers", saturate_helper(layer.activation)))

@@ -46,7 +46,11 @@ def algorithm(name: str) -> Any:
 
 def configured(name: str, settings: Mapping[str, str]) -> Any:
     """The `Config` of algorithm `name` with these fields set from text, e.g. `hidden` from `64,64`."""
-    kind = algorithm(name).Config
+    return filled(algorithm(name).Config, name, settings)
+
+
+def filled(kind: Any, name: str, settings: Mapping[str, str]) -> Any:
+    """The dataclass `kind`, the settings of `name`, with these fields set from text."""
     hints = typing.get_type_hints(kind)
     if unknown := set(settings) - {f.name for f in fields(kind)}:
         known = ", ".join(f.name for f in fields(kind))

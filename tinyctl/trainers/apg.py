@@ -24,6 +24,7 @@ from tinyctl.sims.functions import staged_cost
 from tinyctl.sims.kernel import Kernel, compile_plant
 from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
 from tinyctl.sims.plant import Plant, Task
+from tinyctl.sims.starts import read_starts
 from tinyctl.trainers.base import (
     Front,
     Pilot,
@@ -95,6 +96,8 @@ class Config:
     `decide_every`, and where there are spare actions `sequence` after every second."""
     randomise: bool = False
     """Draw the plant's parameters from their ranges at every start (domain randomisation)."""
+    retrain: str | None = None
+    """A file of starts that `mine` wrote: a quarter of the flights begins with them."""
     curriculum: bool = True
     """Begin with the stages of the task's curriculum, if it has one."""
     checkpoint: str | None = None
@@ -136,7 +139,8 @@ def descend(
     window = Window(kernel, front, weights, config.plants, config.window, np.random.default_rng([seed, 1]),
                     life=config.lifetime, variant=config.variant, randomise=config.randomise,
                     discount=config.discount if config.critic else 1.0, staged=config.curriculum,
-                    contract=contract, intervals=intervals)  # fmt: skip
+                    contract=contract, intervals=intervals,
+                    again=None if config.retrain is None else read_starts(config.retrain, kernel))  # fmt: skip
     guessing = torch.Generator().manual_seed(2**32 + seed)
     critic = Critic(window, config.critic, config.discount, guessing) if config.critic else None
     pilot = played(Pilot(kernel, front, weights, contract), contract)

@@ -17,8 +17,11 @@ from tinyctl.layers.base import F32, Array
 from tinyctl.sims.curriculum import WHOLE, Stage
 from tinyctl.sims.kernel import Kernel
 from tinyctl.sims.loop import split_delay
+from tinyctl.sims.starts import Starts
 from tinyctl.trainers.base import Front, Pass, Tensor, columns, first_memory
 from tinyctl.trainers.sequence import Tick, tick_pass
+
+AGAIN = 0.25  # share of the starts that is taken from mined ones
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,12 @@ class Window:
     def __init__(self, kernel: Kernel, front: Front, weights: list[Tensor], n: int, periods: int,
                  rng: np.random.Generator, *, life: tuple[int, int], variant: str | None = None,
                  randomise: bool = False, discount: float = 1.0, staged: bool = False,
-                 contract: Contract | None = None, intervals: tuple[int, ...] = ()) -> None:  # fmt: skip
+                 contract: Contract | None = None, intervals: tuple[int, ...] = (),
+                 again: Starts | None = None) -> None:  # fmt: skip
         plant, task, contract = kernel.plant, kernel.task, contract or kernel.task.contract
         nx, nu = len(plant.state_columns(task)), len(plant.inputs)
         self.kernel, self.task, self.weights, self.rng, self.n, self.lifetime = kernel, task, weights, rng, n, life
-        self.randomise = randomise
+        self.randomise, self.again = randomise, again
         self.stage, self.terms = WHOLE, tuple(task.curriculum.terms) if staged and task.curriculum else ()
         self.weigh = columns(max(len(self.terms), 1), 1)
         self.first_memory = first_memory(front)
@@ -131,12 +135,24 @@ class Window:
             self.missed[fresh], rest = split_delay(self.task.contract.latency_s + late_s, self.task.period_s)
             self.wait[:, fresh] = rest.T
             self.move[:] = F32(self.task.period_s) - self.wait
+        if self.again is not None:
+            self._take_again(fresh)
         for past in self.past:
             past[:, fresh] = self.first_action
         self.memory[:, fresh] = self.first_memory
         self.age[fresh], self.life[fresh] = 0, rng.integers(*self.lifetime, len(fresh), endpoint=True)
         self.age += periods
         self.noise = rng.standard_normal((periods, len(self.noise_std), self.n), np.float32) * self.noise_std
+
+    def _take_again(self, fresh: Array) -> None:
+        """Mined starts for some of the plants that start afresh; the others fly with parameters of their own again."""
+        assert self.again is not None
+        if not self.randomise:
+            self.p[: len(self.nominal), fresh] = np.array([*self.nominal.values()], F32)[:, None]
+        rows = fresh[self.rng.random(len(fresh)) < AGAIN]
+        chosen = self.rng.integers(0, len(self.again.x), len(rows))
+        for mine, mined in ((self.x[0], self.again.x), (self.d, self.again.d), (self.p, self.again.p)):
+            mine[:, rows] = mined[chosen].T
 
     def enter(self, stage: Stage) -> None:
         """What starts from now on, and what it costs, is of this stage."""
