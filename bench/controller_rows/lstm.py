@@ -74,7 +74,7 @@ COMMON = Config(
     early=0.0,
     validation_episodes=10,
 )
-TANK = replace(COMMON, calm=10.0, actions=True, loud=("concentration_error",))
+TANK = replace(COMMON, calm=4.0, episodes=72, steps=260, actions=True, loud=("concentration_error",))
 PIPE = replace(COMMON, calm=30.0, loud=("error",))
 CASES = (
     Case("cstr", 1.6, 2.4, 0, 3000, _cstr_state, TANK),
