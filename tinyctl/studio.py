@@ -10,7 +10,6 @@ import importlib.resources
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import groupby
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from tinyctl.errors import TinyctlError
 from tinyctl.flight import check_contract
 from tinyctl.graph import Graph
 from tinyctl.jsons import canonical_json
+from tinyctl.safety.guard import groups_of
 from tinyctl.status_log import NAMES
 from tinyctl.wasm import controller_module, plant_module
 
@@ -222,12 +222,12 @@ def _controller(number: int, flyer: Flyer) -> dict[str, Any]:
 
 
 def _sensors(contract: Contract) -> list[dict[str, Any]]:
-    """Neighbouring observations of one unit and frame, by the names of the first and the last."""
-    columns = enumerate(contract.inputs[: contract.n_obs])
-    groups = [[*rows] for _, rows in groupby(columns, key=lambda row: (row[1].unit, row[1].frame))]
-    ends = [list(dict.fromkeys((rows[0][1].name, rows[-1][1].name))) for rows in groups]
-    return [{"name": " to ".join(names), "first": rows[0][0], "count": len(rows)}
-            for names, rows in zip(ends, groups, strict=True)]  # fmt: skip
+    """The sensor groups, by the names of their first and last observations."""
+    return [
+        {"name": " to ".join(dict.fromkeys((name, contract.inputs[first + count - 1].name))),
+         "first": first, "count": count}
+        for name, first, count in groups_of(contract)
+    ]  # fmt: skip
 
 
 def _named(rows: Sequence[Any]) -> list[dict[str, str]]:

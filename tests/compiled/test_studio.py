@@ -18,6 +18,7 @@ import networks
 import numpy as np
 import pytest
 from browser import Page, chromium
+from guards import make_guarded
 
 from tinyctl import api, studio
 from tinyctl.contract import Contract
@@ -29,6 +30,7 @@ from tinyctl.layers.clip import Clip
 from tinyctl.layers.screen import Screen
 from tinyctl.network import chain
 from tinyctl.recording import read_recording
+from tinyctl.safety.guard import GROUP_SHIFT
 from tinyctl.sims.kernel import compile_plant
 from tinyctl.sims.loop import Draws, close_loop
 from tinyctl.sims.plants import load_plant
@@ -155,6 +157,15 @@ def replayed(graph: Graph, observations: Array) -> Array:
     return np.concatenate([controller.step(row[None]) for row in observations])
 
 
+def logged(page: Page, number: int, graph: Graph, steps: int) -> tuple[Array, Array, Array]:
+    """Observations (steps, n_obs) float32, words of the actions (steps, n_act), and status (steps,) of a craft."""
+    log = page.run(f"(({{words, width, steps}}) => Array.from(words.subarray(0, width * steps)))"
+                   f"(studio.flight.crafts[{number}].controller.log)")  # fmt: skip
+    n_obs, n_act = graph.contract.n_obs, graph.contract.n_act
+    words = np.array(log, np.uint32).reshape(steps, n_obs + n_act + 1)
+    return words[:, :n_obs].copy().view(np.float32), words[:, n_obs:-1], words[:, -1]
+
+
 def downloaded(path: Path) -> Path:
     """The path, once the browser has written the file under that name."""
     for _ in range(600):
@@ -177,14 +188,10 @@ def test_a_thousand_steps_are_those_of_graph_run(
     assert all(lost is None for _, lost in ticks(page, STEPS - 305))
     page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     for number, (name, graph) in enumerate(graphs.items()):
-        log = page.run(f"(({{words, width, steps}}) => Array.from(words.subarray(0, width * steps)))"
-                       f"(studio.flight.crafts[{number}].controller.log)")  # fmt: skip
-        n_obs, n_act = graph.contract.n_obs, graph.contract.n_act
-        words = np.array(log, np.uint32).reshape(STEPS, n_obs + n_act + 1)
-        observations = words[:, :n_obs].copy().view(np.float32)
-        assert np.isnan(observations).any(axis=1).sum() == words[:, -1].sum() == 5  # each with its bit of the status
+        observations, words, status = logged(page, number, graph, STEPS)
+        assert np.isnan(observations).any(axis=1).sum() == status.sum() == 5  # each with its bit of the status
         actions = replayed(graph, observations)
-        assert np.array_equal(actions.view(np.uint32), words[:, n_obs:-1])
+        assert np.array_equal(actions.view(np.uint32), words)
         page.wait(f"document.querySelectorAll('.one')[{number}].innerText.includes('not finite (5 steps)')")
         page.run(f"document.querySelectorAll('.one button')[{number}].click()")
         recording = read_recording(downloaded(tmp_path / f"{name}.csv"), graph.contract)
@@ -192,6 +199,20 @@ def test_a_thousand_steps_are_those_of_graph_run(
         assert recording.graph_hash == graph.hash
         assert np.array_equal(episode.obs, observations, equal_nan=True)
         assert np.array_equal(episode.act.view(np.uint32), actions.view(np.uint32))
+
+
+def test_what_a_guard_does_is_told(page: Page) -> None:
+    """The position is lost for a while: the guard's words are shown, and its C is `Graph.run` in the browser too."""
+    graph, sensor = make_guarded(), 1 << GROUP_SHIFT
+    with serving(api.studio_files({"guarded": graph}, delay_s=1e-4)) as url:
+        opened(page, url)
+        ticks(page, 20)
+        page.run("studio.flight.fault = { kind: 'lost', first: 0, count: 3 }")
+        ticks(page, 4)
+        observations, words, status = logged(page, 0, graph, 24)
+        assert (status[20:] & sensor).all()
+        assert np.array_equal(replayed(graph, observations).view(np.uint32), words)
+        page.wait("document.querySelector('.one').innerText.includes('guard: sensor 0 replaced')")
 
 
 def test_the_flight_is_that_of_the_simulator(page: Page, url: str, graphs: dict[str, Graph]) -> None:
