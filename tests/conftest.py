@@ -17,6 +17,7 @@ from tinyctl.boards import Board
 from tinyctl.emitter import emit
 
 os.environ["COLUMNS"] = "200"  # read once, when the command line's consoles are made: no table wraps in a test
+os.environ["KERAS_BACKEND"] = "torch"  # before TensorFlow, or what imports it, brings Keras in with its own
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the frameworks about the
 @pytest.fixture(scope="module")
 def keras(require_package: Callable[[str], ModuleType]) -> Any:
     require_package("h5py")
-    os.environ["KERAS_BACKEND"] = "torch"
     return require_package("keras")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the framework about itse
 def keras(require_package: Callable[[str], ModuleType]) -> Any:
     require_package("torch")
     require_package("h5py")
-    os.environ["KERAS_BACKEND"] = "torch"
     found: Any = require_package("keras")
     found.utils.set_random_seed(0)
     return found
