@@ -3,7 +3,7 @@ without it; false interventions; cycles; retraining on mined failures; a fuzzer 
 
     python bench/guard.py [--flights N] [--sequences N]
 
-Exit status 1 when a bar of issue 7 is missed: 30 % fewer crashes in each class (a class in which nothing crashes
+Exit status 1 when a bar is missed: 30 % fewer crashes in each class (a class in which nothing crashes
 without the guard has none with it), under 2 % false interventions, under 800 cycles on the Crazyflie, 30 % fewer
 feasible crashes at 1.3 times the trained range after retraining, and a million sequences without undefined behaviour.
 """
