@@ -21,8 +21,8 @@ from tinyctl.layers.base import Array
 from tinyctl.sequences import played, start_of
 from tinyctl.sims.declaration import declaration_hash
 from tinyctl.sims.functions import staged_cost
-from tinyctl.sims.kernel import Kernel, compile_plant
-from tinyctl.sims.loop import Draws, Estimate, close_loop, draw
+from tinyctl.sims.kernel import compile_plant
+from tinyctl.sims.loop import Estimate, draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.sims.starts import read_starts
 from tinyctl.trainers.base import (
@@ -42,6 +42,7 @@ from tinyctl.trainers.event_log import EventLog
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.sequence import planned
 from tinyctl.trainers.threads import one_thread
+from tinyctl.trainers.validation import Estimates, validate
 from tinyctl.trainers.window import Window
 
 SPOILT = 10  # gradients in a row that are not finite: more than a plant that tumbled
@@ -183,7 +184,7 @@ def descend(
         if log is not None:
             log.add(iteration, {"train/cost": costs[-1], "train/gradient_norm": norm.item()})
         if iteration % config.validate_every == 0 or iteration == config.iterations:
-            point, estimates = _validate(kernel, flights, pilot, iteration, costs, time.perf_counter() - started)
+            point, estimates = validate(kernel, flights, pilot, iteration, float(np.mean(costs)), started)
             survived, costs = point.survived, []
             if log is not None:
                 named = {name or "survived": estimate for name, estimate in _named(estimates).items()}
@@ -209,7 +210,7 @@ class Course:
     """How far a training has come: its validations, and the weights that are kept, with their figures."""
 
     kept: list[Tensor]
-    figures: tuple[Estimate, dict[str, Estimate | None]] | None = None
+    figures: Estimates | None = None
     curve: list[CurvePoint] = field(default_factory=list)
     highest: float = 0.0
     kept_at: int = 0
@@ -221,7 +222,7 @@ class Course:
         """Of the last validation."""
         return self.curve[-1].iteration if self.curve else 0
 
-    def add(self, point: CurvePoint, estimates: tuple[Estimate, dict[str, Estimate | None]], weights: list[Tensor],
+    def add(self, point: CurvePoint, estimates: Estimates, weights: list[Tensor],
             config: Config) -> None:  # fmt: skip
         """A validation; its weights are kept if it survives as the best did, within a standard error."""
         self.curve.append(point)
@@ -241,7 +242,7 @@ class Course:
         }
 
 
-def _named(figures: tuple[Estimate, dict[str, Estimate | None]]) -> dict[str, Estimate | None]:
+def _named(figures: Estimates) -> dict[str, Estimate | None]:
     """Scores by their names, and survival by none."""
     return {"": figures[0], **figures[1]}
 
@@ -287,7 +288,7 @@ def _floats(row: list[str]) -> list[float]:
     return [float.fromhex(text) for text in row]
 
 
-def _reached(estimates: tuple[Estimate, dict[str, Estimate | None]], config: Config) -> bool:
+def _reached(estimates: Estimates, config: Config) -> bool:
     """Whether the whole intervals of survival and of the first score lie beyond the target."""
     survived, first = estimates[0], next(iter(estimates[1].values()), None)
     return survived.low >= config.stop_survived and first is not None and first.high <= config.stop_score
@@ -317,13 +318,3 @@ def _standard_error(fraction: float, n: int) -> float:
 
 def _validation_seed(seed: int) -> int:
     return 2**32 + seed  # away from the seeds people choose for their own flights
-
-
-def _validate(
-    kernel: Kernel, flights: Draws, pilot: Pilot, iteration: int, costs: list[float], seconds: float
-) -> tuple[CurvePoint, tuple[Estimate, dict[str, Estimate | None]]]:
-    flown = close_loop(kernel, flights, pilot, delay_s=kernel.task.contract.latency_s, keep=1)
-    scores = {s.name: flown.score(s.name) for s in kernel.task.scores}
-    first = next(iter(scores.values()), None)
-    survival, score = flown.survival(), first.value if first else math.nan
-    return CurvePoint(iteration, float(np.mean(costs)), survival.value, score, seconds), (survival, scores)

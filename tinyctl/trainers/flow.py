@@ -17,8 +17,6 @@ import numpy as np
 import torch
 
 from tinyctl.errors import TinyctlError
-from tinyctl.flight import GraphController
-from tinyctl.graph import Graph
 from tinyctl.layers.add import Add
 from tinyctl.layers.base import F32, Array, Layer
 from tinyctl.layers.clip import Clip
@@ -36,6 +34,7 @@ from tinyctl.trainers.imitate import Config as Imitation
 from tinyctl.trainers.imitate import Lesson, Pushes, first_pupil, teacher_of
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
+from tinyctl.trainers.validation import validate
 
 LIMIT = 1.5  # of an action guessed ahead, in half ranges
 
@@ -101,12 +100,8 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
         observed, chunks = (np.concatenate(part) for part in zip(*seen, strict=True))
         loss = velocity.fit(observed, chunks, tell)
         pupil = velocity.policy()
-        flown = close_loop(kernel, flights, GraphController(Graph(pupil.contract, pupil.nodes)),
-                           delay_s=task.contract.latency_s, keep=1)  # fmt: skip
-        estimates = flown.survival(), {s.name: flown.score(s.name) for s in task.scores}
-        first = next(iter(estimates[1].values()), None)
-        curve.append(CurvePoint(round_ + 1, loss, estimates[0].value, first.value if first else math.nan,
-                                time.perf_counter() - started))  # fmt: skip
+        point, estimates = validate(kernel, flights, pupil, round_ + 1, loss, started)
+        curve.append(point)
     return TrainResult(pupil, *estimates, tuple(curve), len(observed), time.perf_counter() - started,
                        time.process_time() - cpu_started, config.rounds)  # fmt: skip
 

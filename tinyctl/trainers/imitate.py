@@ -43,6 +43,7 @@ from tinyctl.trainers.base import front_layers, initial_weights, policy_of
 from tinyctl.trainers.distill import Tensors, read_from_outside, tail_of
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.threads import one_thread
+from tinyctl.trainers.validation import validate
 
 BENDS = {"tanh": Tanh, "relu": Relu}
 PUSH_EVERY = 25  # control periods from one push to the next, on average
@@ -232,12 +233,8 @@ def _train(plant: Plant, name: str | None, config: Config, seed: int, progress: 
         known = found if known is None else known.joined(found)
         loss = fit.run(known)
         pupil = fit.policy()
-        flown = close_loop(kernel, flights, GraphController(Graph(pupil.contract, pupil.nodes)),
-                           delay_s=task.contract.latency_s, keep=1)  # fmt: skip
-        estimates = flown.survival(), {s.name: flown.score(s.name) for s in task.scores}
-        first = next(iter(estimates[1].values()), None)
-        curve.append(CurvePoint(round_ + 1, loss, estimates[0].value, first.value if first else math.nan,
-                                time.perf_counter() - started))  # fmt: skip
+        point, estimates = validate(kernel, flights, pupil, round_ + 1, loss, started)
+        curve.append(point)
         if time.process_time() - cpu_started > config.cpu_seconds:
             break
     assert known is not None

@@ -15,8 +15,6 @@ import torch
 from scipy.linalg import solve_discrete_are
 
 from tinyctl.errors import TinyctlError
-from tinyctl.flight import GraphController
-from tinyctl.graph import Graph
 from tinyctl.koopman import Modes, decompose
 from tinyctl.layers.base import F32, Array
 from tinyctl.monomials import layer_of, up_to
@@ -24,10 +22,11 @@ from tinyctl.policy import Policy
 from tinyctl.sims.experts.lqr import Gain, Weights, gain_at, weights_at
 from tinyctl.sims.experts.model import Model, Rest, find_rest, model_of
 from tinyctl.sims.kernel import compile_plant
-from tinyctl.sims.loop import close_loop, draw
+from tinyctl.sims.loop import draw
 from tinyctl.sims.plant import Plant, Task
 from tinyctl.trainers.base import cpu_time, front_layers, policy_of
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
+from tinyctl.trainers.validation import validate
 
 FLIGHTS, HELD = 256, 5  # that tell how far inputs take the plant, and control periods for which each holds one
 NUDGE = 1e-5  # of a state, to see how the modes move with it
@@ -75,15 +74,11 @@ def train(
         policy, missed = policy_by(chosen, model, gain, degree, (x, u, after))
         least = min(least, missed)
         if policy is not None and missed <= config.tolerance:
-            flown = close_loop(kernel, flights, GraphController(Graph(policy.contract, policy.nodes)),
-                               delay_s=chosen.contract.latency_s, keep=1)  # fmt: skip
-            survived, scores = flown.survival(), {score.name: flown.score(score.name) for score in chosen.scores}
-            first = next(iter(scores.values()), None)
-            score = first.value if first else math.nan
-            curve.append(CurvePoint(k + 1, missed, survived.value, score, time.perf_counter() - started))
-            rank = survived.value, -score if first else -math.inf
+            point, estimates = validate(kernel, flights, policy, k + 1, missed, started)
+            curve.append(point)
+            rank = point.survived, -math.inf if math.isnan(point.score) else -point.score
             if best is None or rank > best[0]:
-                best = rank, TrainResult(policy, survived, scores, (), 0, 0.0, 0.0)
+                best = rank, TrainResult(policy, *estimates, (), 0, 0.0, 0.0)
         if progress is not None:
             progress(k + 1, len(tried), curve[-1].survived if curve else math.nan)
     if best is None:

@@ -18,8 +18,6 @@ import torch
 
 from tinyctl.cells import restart
 from tinyctl.errors import TinyctlError
-from tinyctl.flight import GraphController
-from tinyctl.graph import Graph
 from tinyctl.layers.base import F32, Array
 from tinyctl.layers.clip import Clip
 from tinyctl.layers.concat import Concat
@@ -40,6 +38,7 @@ from tinyctl.trainers.memories import memory
 from tinyctl.trainers.result import CurvePoint, Progress, TrainResult
 from tinyctl.trainers.s5 import scan
 from tinyctl.trainers.threads import one_thread
+from tinyctl.trainers.validation import validate
 
 LEAST_CHANGE = 1e-3  # of a set-point, in its typical magnitude
 RIDGE = 1e-7  # of the head's columns, over their mean square
@@ -137,12 +136,8 @@ def train(
         known = found if known is None else known.joined(found)
         loss = pupil.fit(known, tell)
         policy = pupil.policy()
-        flown = close_loop(validation, flights, GraphController(Graph(policy.contract, policy.nodes)),
-                           delay_s=chosen.contract.latency_s, keep=1)  # fmt: skip
-        estimates = flown.survival(), {s.name: flown.score(s.name) for s in chosen.scores}
-        first = next(iter(estimates[1].values()), None)
-        curve.append(CurvePoint(round_ + 1, loss, estimates[0].value, first.value if first else math.nan,
-                                time.perf_counter() - started))  # fmt: skip
+        point, estimates = validate(validation, flights, policy, round_ + 1, loss, started)
+        curve.append(point)
     assert known is not None
     return TrainResult(policy, *estimates, tuple(curve), known.alive.size, time.perf_counter() - started,
                        time.process_time() - cpu_started)  # fmt: skip
