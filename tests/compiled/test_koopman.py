@@ -66,6 +66,8 @@ def test_what_it_cannot_do_is_said() -> None:
     pendulum = tinyctl.plant("pendulum")
     with pytest.raises(TinyctlError, match="no modes passed: the best lift's miss"):
         train(pendulum, config=Config(degree=2, periods=(60,), tolerance=1e-3))
+    with pytest.raises(TinyctlError, match="leave no lift to try"):
+        train(pendulum, config=Config(degree=1))
     with pytest.raises(TinyctlError, match="holds one rest"):
         train(tinyctl.plant("mass_spring"))
     model = model_of(pendulum, pendulum.task())

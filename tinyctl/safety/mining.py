@@ -58,7 +58,7 @@ def starts(kernel: Kernel, n: int, seed: int, *, scale: float = 1.0, parameters:
         rest = find_rest(model_of(plant, task)).x.astype(F32)
         still = np.array([task.contract.initial_applied()], F32)
         x = kernel.step(rest + F32(scale) * (x - rest), still, p, d, 0.0)  # no time, but projected
-    noise = source.random.standard_normal((task.episode_steps, n, task.contract.n_obs), F32)
+    noise = source.beyond.standard_normal((task.episode_steps, n, task.contract.n_obs), F32)
     return Draws(x, d, p, noise * np.array(task.noise, F32))
 
 
@@ -133,7 +133,7 @@ class Sobol:
     """What `Task.initial` and `Task.disturb` ask of a generator, from columns of one Sobol sequence."""
 
     def __init__(self, n: int, seed: int) -> None:
-        self.n, self.random = n, np.random.default_rng([seed, 2])
+        self.n, self.beyond = n, np.random.default_rng([seed, 2])
         power = max(1, int(np.ceil(np.log2(max(n, 2)))))
         self._points = qmc.Sobol(DIMENSIONS, rng=seed).random_base2(power)[:n]
         self._next = 0
@@ -142,7 +142,7 @@ class Sobol:
         """(n, count) numbers in (0, 1)."""
         first, self._next = self._next, self._next + count
         left = self._points[:, first : self._next]
-        more = self.random.random((self.n, count - left.shape[1]))
+        more = self.beyond.random((self.n, count - left.shape[1]))
         return np.clip(np.concatenate([left, more], axis=1), 1e-9, 1 - 1e-9)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Array:
@@ -156,7 +156,7 @@ class Sobol:
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Array:
         return np.asarray(loc) + np.asarray(scale) * self.standard_normal(size)
 
-    def random_(self, size: Any = None) -> Array:
+    def random(self, size: Any = None) -> Array:
         return self.uniform(size=size)
 
     def integers(self, low: int, high: int | None = None, size: Any = None, *, endpoint: bool = False) -> Array:
@@ -167,4 +167,4 @@ class Sobol:
         shape = tuple(np.broadcast_shapes(shape))
         if shape and shape[0] == self.n:
             return self.columns(int(np.prod(shape[1:]))).reshape(shape)
-        return self.random.random(shape)
+        return self.beyond.random(shape)

@@ -16,6 +16,7 @@ import torch
 
 from tinyctl.errors import TinyctlError
 from tinyctl.layers.base import F32
+from tinyctl.layers.dense import Dense
 from tinyctl.monomials import Exponents, layer_of, up_to
 from tinyctl.policy import Policy
 from tinyctl.sims.plant import Plant, Task
@@ -95,32 +96,21 @@ def _train(plant: Plant, task: Task, config: Config, seed: int, progress: Progre
                          front=whole, weights=weights, after_step=removal.hold)  # fmt: skip
     late = [replace(p, iteration=p.iteration + half.iterations, seconds=p.seconds + first.seconds)
             for p in result.curve]  # fmt: skip
-    return replace(result, policy=compact(result.policy, front, task), curve=(*first.curve, *late),
+    return replace(result, policy=compact(result.policy, monomials, front, task), curve=(*first.curve, *late),
                    env_steps=first.env_steps + result.env_steps, seconds=time.perf_counter() - started,
                    cpu_seconds=cpu_time() - cpu_started, iterations=2 * half.iterations)  # fmt: skip
 
 
-def compact(policy: Policy, front: Front, task: Task) -> Policy:
-    """The policy of a dictionary with those monomials only whose coefficients are not zero."""
-    width = front[-1][1].n_out
-    dense = policy.nodes[-2].layer
-    weight, bias = dense.weight, dense.bias  # type: ignore[attr-defined]
-    monomials = _monomials_of(policy, width)
-    used = [k for k in range(len(monomials)) if weight[:, k].any()]
+def compact(policy: Policy, monomials: tuple[Exponents, ...], front: Front, task: Task) -> Policy:
+    """The policy of a dictionary over these monomials, with those only whose coefficients are not zero."""
+    dense, width = policy.nodes[-2].layer, front[-1][1].n_out
+    assert isinstance(dense, Dense)
+    used = [k for k in range(len(monomials)) if dense.weight[:, k].any()]
     layer, columns = layer_of([monomials[k] for k in used], width)
-    fewer = np.zeros((len(weight), width if layer is None else layer.n_out), F32)
-    fewer[:, [columns[monomials[k]] for k in used]] = weight[:, used]
+    fewer = np.zeros((dense.n_out, width if layer is None else layer.n_out), F32)
+    fewer[:, [columns[monomials[k]] for k in used]] = dense.weight[:, used]
     products: Front = [] if layer is None else [("monomials", layer)]
-    return policy_of(task, [*front, *products], [torch.from_numpy(fewer), torch.from_numpy(bias[:, None].copy())])
-
-
-def _monomials_of(policy: Policy, width: int) -> list[Exponents]:
-    """The monomial of each column that the last dense layer reads."""
-    found: list[Exponents] = [tuple(int(i == k) for i in range(width)) for k in range(width)]
-    for node in policy.nodes:
-        for a, b in getattr(node.layer, "pairs", ()):
-            found.append(tuple(p + q for p, q in zip(found[a], found[b], strict=True)))
-    return found
+    return policy_of(task, [*front, *products], [torch.from_numpy(fewer), torch.from_numpy(dense.bias[:, None].copy())])
 
 
 class _Removal:

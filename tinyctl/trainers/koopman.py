@@ -61,6 +61,9 @@ def train(
     if chosen.goals or chosen.lag_s is not None or chosen.integral_limits:
         raise TinyctlError("a Koopman policy holds one rest, from observations alone",
                            where=f"plant {plant.name}", fix="a task without set-points, lag and integral")  # fmt: skip
+    if config.degree < 2 or not config.periods:
+        raise TinyctlError(f"degree {config.degree} and {len(config.periods)} periods leave no lift to try",
+                           fix="degree at least 2, periods at least one number")  # fmt: skip
     model = model_of(plant, chosen, config.variant)
     gain = gain_at(model, find_rest(model))
     kernel = compile_plant(plant, chosen)
@@ -92,7 +95,7 @@ def policy_by(
     task: Task, model: Model, gain: Gain, degree: int, data: tuple[Array, Array, Array]
 ) -> tuple[Policy | None, float]:
     """The policy of one lift, monomials up to `degree`, from data as of `excite`; and the largest residual of its
-    modes, 1 where it does not have them."""
+    modes, 1 where it does not have them or they cannot be held."""
     front, rest = front_layers(task), gain.rest
     width = front[-1][1].n_out
     layer, _ = layer_of(up_to(width, degree), width)
@@ -108,7 +111,10 @@ def policy_by(
     if modes is None:
         return None, 1.0
     by_state = (lift(rest.x + NUDGE * np.eye(model.nx)) - lift(rest.x - NUDGE * np.eye(model.nx))) / (2 * NUDGE)
-    k = regulate(modes, np.linalg.inv(modes.onto @ by_state.T), weights_at(model, rest)) @ modes.onto
+    try:
+        k = regulate(modes, np.linalg.inv(modes.onto @ by_state.T), weights_at(model, rest)) @ modes.onto
+    except np.linalg.LinAlgError:  # modes that do not show the state, or that no input holds
+        return None, 1.0
     dense = [torch.from_numpy((-k).astype(F32)), torch.from_numpy((rest.u + k @ zero).astype(F32)[:, None])]
     return policy_of(task, [*front, ("monomials", layer)], dense), float(modes.residuals.max())
 
